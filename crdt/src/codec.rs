@@ -1,0 +1,84 @@
+//! Encoding of everything that travels or is stored: postcard, strictly.
+//!
+//! Postcard is compact and documented, but reads two spellings of one integer and leaves trailing
+//! bytes to the caller. Signed data must have one spelling, so [`decode`] accepts exactly the
+//! bytes that [`encode`] would write and nothing else.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Why bytes were not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes end early or hold a value out of its range.
+    #[error("malformed bytes")]
+    Malformed,
+    /// There is something behind the value.
+    #[error("{0} bytes behind the end")]
+    Trailing(usize),
+    /// The value is spelled in another way than we would spell it.
+    #[error("not in canonical form")]
+    NotCanonical,
+    /// A bound of [`crate::limits`] is exceeded.
+    #[error("exceeds the limit on {0}")]
+    Limit(&'static str),
+}
+
+/// Encodes `value`.
+#[must_use]
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    #[expect(clippy::expect_used, reason = "our own types have no unsized or failing parts")]
+    postcard::to_stdvec(value).expect("encoding to memory cannot fail")
+}
+
+/// Decodes exactly what [`encode`] writes.
+///
+/// # Errors
+/// If the bytes are malformed, have a tail, or are another spelling of the same value.
+pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (value, rest) =
+        postcard::take_from_bytes::<T>(bytes).map_err(|_malformed| DecodeError::Malformed)?;
+    if !rest.is_empty() {
+        return Err(DecodeError::Trailing(rest.len()));
+    }
+    if encode(&value) != bytes {
+        return Err(DecodeError::NotCanonical);
+    }
+    Ok(value)
+}
+
+/// `Vec<u8>` as one run of bytes with its length in front.
+pub(crate) mod bytes {
+    use serde::{Deserializer, Serializer, de::Visitor};
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+        }
+        from.deserialize_bytes(Bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decode_rejects_tails_and_second_spellings() {
+        assert_eq!(decode::<u32>(&encode(&5_u32)), Ok(5));
+        assert_eq!(decode::<u32>(&[5, 0]), Err(DecodeError::Trailing(1)));
+        assert_eq!(decode::<u32>(&[0x85, 0x00]), Err(DecodeError::NotCanonical));
+        assert_eq!(decode::<u32>(&[0x85]), Err(DecodeError::Malformed));
+    }
+}

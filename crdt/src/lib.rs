@@ -1,0 +1,8 @@
+//! The pure core of huza (work in progress).
+
+pub mod codec;
+pub mod crypto;
+pub mod id;
+pub mod limits;
+pub mod store;
+pub mod time;

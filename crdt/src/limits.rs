@@ -1,0 +1,102 @@
+//! Every bound on what a peer, a file or a user can make us hold or do. Named here and nowhere
+//! else; each says where its figure comes from.
+
+/// Longest frame of a session, in bytes, its 4-byte length excluded. Room for one envelope of the
+/// largest payload. // guess: the largest single FHIR resource we accept, plus headers
+pub const FRAME_BYTES_MAX: usize = 1_310_720;
+
+/// Longest payload of an envelope (sealed), in bytes. // guess: one photo of 200 kB as base64 and
+/// ample room
+pub const PAYLOAD_BYTES_MAX: usize = 1_179_648;
+
+/// Longest plaintext of a payload after decompression, in bytes. Bounds what a hostile author can
+/// make a reader inflate. // guess
+pub const PLAINTEXT_BYTES_MAX: usize = 4_194_304;
+
+/// Longest single FHIR resource, in bytes of JSON. // guess: 1 MB less room for the envelope
+pub const RESOURCE_BYTES_MAX: usize = 1_048_576;
+
+/// Largest file that `import` reads, in bytes. // guess: ten years of one village
+pub const IMPORT_BYTES_MAX: usize = 268_435_456;
+
+/// Deepest nesting of a JSON document that `import` accepts (serde_json's own limit is 128).
+pub const JSON_DEPTH_MAX: usize = 64;
+
+/// Most items (changes) in one envelope. // guess
+pub const ENVELOPE_ITEMS_MAX: usize = 256;
+
+/// Changes that make an envelope full, so that it is sealed without waiting for more.
+/// // measured (storage reference): eight changes per envelope beat one by five
+pub const ENVELOPE_ITEMS_TARGET: usize = 8;
+
+/// Plaintext bytes that make an envelope full. // guess: half of a batch on a fast link
+pub const ENVELOPE_BYTES_TARGET: usize = 32_768;
+
+/// Longest card, in bytes (design section 4).
+pub const CARD_BYTES_MAX: usize = 200;
+
+/// Longest body of a control statement, in bytes. // guess: a receipt with 64 ranges
+pub const STATEMENT_BYTES_MAX: usize = 8_192;
+
+/// Most ranges of one log that a receipt or a summary may name. // guess: holes are few
+pub const RANGES_MAX: usize = 64;
+
+/// Most area tags in one certificate. // guess: a hub names its whole catchment by one prefix
+pub const CERT_AREAS_MAX: usize = 64;
+
+/// Longest chain of certificates below the programme's key (health centre, device; a district
+/// comes between later).
+pub const CHAIN_MAX: usize = 4;
+
+/// Most control statements one session may be told of. // guess: the nation's devices, several
+/// times over, are below 2^19
+pub const SUMMARY_STATEMENTS_MAX: usize = 524_288;
+
+/// Most logs one session may be told of. // 58,000 health workers and their hubs, rounded up
+pub const SUMMARY_LOGS_MAX: usize = 131_072;
+
+/// Entries of a summary that one frame carries, so that no frame nears its limit.
+pub const SUMMARY_ENTRIES_PER_FRAME: usize = 4_096;
+
+/// Bytes after which a batch is full. // measured (storage reference): 64 kB on the network
+pub const BATCH_BYTES_TARGET: usize = 65_536;
+
+/// Most envelopes in one batch: bounds the verification that one frame can ask for.
+pub const BATCH_ENVELOPES_MAX: usize = 1_024;
+
+/// Most statements in one batch.
+pub const BATCH_STATEMENTS_MAX: usize = 1_024;
+
+/// Batches that may be under way unacknowledged. Two keep the link busy while one is stored.
+pub const BATCHES_IN_FLIGHT_MAX: usize = 2;
+
+/// Sessions one node holds at once. // a monthly meeting of 100-130 phones
+pub const SESSIONS_MAX: usize = 160;
+
+/// Milliseconds in which a peer must show a valid hello, or the pipe is closed. // guess: 2G-like
+/// links of 600 ms with loss, and a slow phone
+pub const HELLO_MS_MAX: u64 = 20_000;
+
+/// Milliseconds without a single byte from the peer while something is due, after which the pipe
+/// is closed. // guess: longer than a slow commit on a worn SD card
+pub const SILENCE_MS_MAX: u64 = 60_000;
+
+/// Milliseconds after which pending changes are sealed even if they do not fill an envelope and
+/// nobody was met. // guess
+pub const PENDING_MS_MAX: u64 = 600_000;
+
+/// Milliseconds that a hub waits after an ingest before it signs receipts, so that one receipt
+/// covers what arrives together. // guess: below what a person notices
+pub const RECEIPT_DELAY_MS: u64 = 250;
+
+/// Rows that one load returns at most.
+pub const LOAD_ROWS_MAX: usize = 4_096;
+
+/// Bytes that one load returns at most, unless its first row alone is larger.
+pub const LOAD_BYTES_MAX: usize = 1_048_576;
+
+/// Longest text that a form field takes, in characters, unless the form says less.
+pub const TEXT_CHARS_MAX: usize = 2_000;
+
+/// Inputs the shell may queue before it stops reading from pipes.
+pub const INPUTS_QUEUED_MAX: usize = 1_024;

@@ -1,0 +1,253 @@
+//! Storage as values. The core never touches a file: it says what to write and what to read, the
+//! shell does it and reports back.
+//!
+//! There are two stores, one per half of the node, each a set of ordered tables from bytes to
+//! bytes. A [`Batch`] concerns one store and is applied whole or not at all.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{LOAD_BYTES_MAX, LOAD_ROWS_MAX};
+
+/// Which of the two files a table is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum StoreKind {
+    /// Sealed envelopes and the control lane. Opens unattended.
+    Carrier,
+    /// Keys, opened records, the index.
+    Reader,
+}
+
+macro_rules! tables {
+    ($($(#[$meta:meta])* $table:ident = $name:literal in $store:ident;)*) => {
+        /// One ordered space of keys and values. Keys and values are described in
+        /// `docs/wire.md`, section "Stores".
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Table { $($(#[$meta])* $table,)* }
+
+        impl Table {
+            /// Every table, in a fixed order.
+            pub const ALL: &[Self] = &[$(Self::$table),*];
+
+            /// Its name in the file.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$table => $name,)* }
+            }
+
+            /// The store it belongs to.
+            #[must_use]
+            pub const fn store(self) -> StoreKind {
+                match self { $(Self::$table => StoreKind::$store,)* }
+            }
+        }
+    };
+}
+
+tables! {
+    /// Single values: identity, store id, counters.
+    CarrierMeta = "meta" in Carrier;
+    /// Statement id -> statement.
+    Statements = "statements" in Carrier;
+    /// Log id, seq (big endian) -> stored envelope.
+    Envelopes = "envelopes" in Carrier;
+    /// Ingest number (big endian) -> log id, seq.
+    Ingest = "ingest" in Carrier;
+    /// Log id -> ranges held.
+    Frontiers = "frontiers" in Carrier;
+    /// Log id, first change counter (big endian) -> sealed payload that has no seq yet.
+    Outbox = "outbox" in Carrier;
+    /// Log id, device key -> ranges that the device acknowledged as durable.
+    Taken = "taken" in Carrier;
+    /// Log id, seq, header hash -> envelope of another branch of a forked log.
+    Forked = "forked" in Carrier;
+    /// Single values: cursor, own logs and their change counters.
+    ReaderMeta = "meta" in Reader;
+    /// Epoch id -> area key and what it opens.
+    Keys = "keys" in Reader;
+    /// Record id, log id, change counter -> filed change.
+    Changes = "changes" in Reader;
+    /// Record id -> summary for lists and search.
+    Summaries = "summaries" in Reader;
+    /// Record id, visit id -> card of an urgent visit.
+    Cards = "cards" in Reader;
+    /// Log id, change counter -> change that is durable here and not yet handed to the carrier.
+    Pending = "pending" in Reader;
+    /// What it waits for, ingest number -> why.
+    Waiting = "waiting" in Reader;
+    /// Record id -> what the facility was last given of it.
+    Delivered = "delivered" in Reader;
+}
+
+/// One write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    /// Sets `key` to `value`.
+    Put {
+        /// Where.
+        table: Table,
+        /// Key.
+        key: Vec<u8>,
+        /// Value.
+        value: Vec<u8>,
+    },
+    /// Removes `key`, if it is there.
+    Delete {
+        /// Where.
+        table: Table,
+        /// Key.
+        key: Vec<u8>,
+    },
+}
+
+impl Op {
+    /// The table it writes to.
+    #[must_use]
+    pub const fn table(&self) -> Table {
+        match self {
+            Self::Put { table, .. } | Self::Delete { table, .. } => *table,
+        }
+    }
+}
+
+/// Writes to one store that become durable together.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch(pub Vec<Op>);
+
+impl Batch {
+    /// Adds a put.
+    pub fn put(&mut self, table: Table, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.0.push(Op::Put { table, key: key.into(), value: value.into() });
+    }
+
+    /// Adds a delete.
+    pub fn delete(&mut self, table: Table, key: impl Into<Vec<u8>>) {
+        self.0.push(Op::Delete { table, key: key.into() });
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Keys from `from` (inclusive) to `to` (exclusive; `None`: to the end of the table), ascending,
+/// at most `rows_max` of them and at most [`LOAD_BYTES_MAX`] bytes, but always one if there is
+/// one. Fewer rows than exist mean: ask again behind the last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// Where.
+    pub table: Table,
+    /// First key.
+    pub from: Vec<u8>,
+    /// Key behind the last.
+    pub to: Option<Vec<u8>>,
+    /// Most rows wanted.
+    pub rows_max: usize,
+}
+
+impl Range {
+    /// A whole table.
+    #[must_use]
+    pub const fn all(table: Table) -> Self {
+        Self { table, from: Vec::new(), to: None, rows_max: LOAD_ROWS_MAX }
+    }
+
+    /// All keys that begin with `prefix`.
+    #[must_use]
+    pub fn prefix(table: Table, prefix: impl Into<Vec<u8>>) -> Self {
+        let from = prefix.into();
+        let to = after_prefix(&from);
+        Self { table, from, to, rows_max: LOAD_ROWS_MAX }
+    }
+
+    /// The rest of this range behind `key`.
+    #[must_use]
+    pub fn behind(&self, key: &[u8]) -> Self {
+        let mut from = key.to_vec();
+        from.push(0);
+        Self { from, ..self.clone() }
+    }
+}
+
+/// The smallest key greater than every key that begins with `prefix`.
+fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut end = prefix.get(..=last)?.to_vec();
+    if let Some(byte) = end.last_mut() {
+        *byte += 1;
+    }
+    Some(end)
+}
+
+/// A key and its value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// Both stores in memory: what the simulator and the tests use, and the model that real stores
+/// are checked against.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemoryStore {
+    tables: BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>,
+}
+
+impl MemoryStore {
+    /// Applies all of `batch`.
+    pub fn apply(&mut self, batch: &Batch) {
+        for op in &batch.0 {
+            let rows = self.tables.entry(op.table()).or_default();
+            match op {
+                Op::Put { key, value, .. } => {
+                    rows.insert(key.clone(), value.clone());
+                }
+                Op::Delete { key, .. } => {
+                    rows.remove(key);
+                }
+            }
+        }
+    }
+
+    /// Reads `range`, in key order, under the limits that [`Range`] states.
+    #[must_use]
+    pub fn load(&self, range: &Range) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        let Some(table) = self.tables.get(&range.table) else { return rows };
+        for (key, value) in table.range(range.from.clone()..) {
+            let end = range.to.as_ref().is_some_and(|to| key >= to);
+            bytes += key.len() + value.len();
+            let full = rows.len() >= range.rows_max || bytes > LOAD_BYTES_MAX && !rows.is_empty();
+            if end || full {
+                break;
+            }
+            rows.push((key.clone(), value.clone()));
+        }
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_of_all_ones_has_no_end() {
+        assert_eq!(after_prefix(&[1, 255]), Some(vec![2]));
+        assert_eq!(after_prefix(&[255, 255]), None);
+    }
+
+    #[test]
+    fn loads_stop_at_the_row_limit_and_go_on_behind_it() {
+        let mut store = MemoryStore::default();
+        let mut batch = Batch::default();
+        for key in 0..5_u8 {
+            batch.put(Table::Ingest, [key], [key]);
+        }
+        store.apply(&batch);
+        let range = Range { rows_max: 3, ..Range::all(Table::Ingest) };
+        let first = store.load(&range);
+        assert_eq!(first.len(), 3);
+        assert_eq!(store.load(&range.behind(&first[2].0)).len(), 2);
+    }
+}
