@@ -38,6 +38,10 @@ pub const CARD_BYTES_MAX: usize = 200;
 /// Longest body of a control statement, in bytes. // guess: a receipt with 64 ranges
 pub const STATEMENT_BYTES_MAX: usize = 8_192;
 
+/// Most statements in force of one issuer. A flooding member fills its own share, no more.
+/// // guess: a hub's receipts for every log it ever sees
+pub const STATEMENTS_PER_ISSUER_MAX: usize = 131_072;
+
 /// Most ranges of one log that a receipt or a summary may name. // guess: holes are few
 pub const RANGES_MAX: usize = 64;
 
