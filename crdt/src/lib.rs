@@ -3,8 +3,12 @@
 pub mod codec;
 pub mod control;
 pub mod crypto;
+pub mod envelope;
+pub mod holdings;
 pub mod id;
 pub mod limits;
+pub mod pack;
+pub mod session;
 pub mod store;
 pub mod time;
 pub mod trust;

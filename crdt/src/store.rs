@@ -76,8 +76,12 @@ tables! {
     Pending = "pending" in Reader;
     /// What it waits for, ingest number -> why.
     Waiting = "waiting" in Reader;
-    /// Record id -> what the facility was last given of it.
+    /// Ingest number -> envelope whose records the facility has still to be given.
+    Deliver = "deliver" in Reader;
+    /// Record id -> hashes of the resources that the facility was last given of it.
     Delivered = "delivered" in Reader;
+    /// Log id -> ranges of envelopes that the facility accepted, or refused.
+    Answered = "answered" in Reader;
 }
 
 /// One write.

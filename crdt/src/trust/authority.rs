@@ -398,6 +398,7 @@ pub fn statement_ids(welcome: &Welcome) -> Vec<StatementId> {
 mod tests {
     use super::*;
     use crate::control::{Admitted, Lane, LaneError};
+    use crate::trust::Keyring;
 
     fn villages() -> Vec<String> {
         vec!["01".to_owned(), "02".to_owned()]
@@ -441,7 +442,6 @@ mod tests {
             let grant: Grant = codec::decode(statement.body()).unwrap();
             keyring.add(open_grant(&grant, &sealing).unwrap());
         }
-        use super::super::keyring::Keyring;
         let names: Vec<_> = keyring.areas().map(|(_, name)| name.to_string()).collect();
         assert_eq!(names, ["HC1/01"]);
         let other = centre.secret.area("02");

@@ -1,0 +1,264 @@
+//! What a node holds: the ids of statements, and for each log the spans of envelopes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec;
+use crate::id::{Hash, LogId, StatementId, hash_parts, truncated};
+
+/// Consecutive envelopes of a log, `from` to `to` inclusive, with the hash of the last header,
+/// which fixes all before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// First seq.
+    pub from: u64,
+    /// Last seq, inclusive.
+    pub to: u64,
+    /// Hash of the header of `to`.
+    pub end: Hash,
+}
+
+/// Spans of one log: ascending, apart, never adjacent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spans(Vec<Span>);
+
+impl Spans {
+    /// Reads received spans.
+    #[must_use]
+    pub fn from_received(spans: Vec<Span>) -> Option<Self> {
+        let apart = |pair: &[Span]| match pair {
+            [a, b] => a.to.checked_add(1).is_some_and(|next| next < b.from),
+            _ => true,
+        };
+        let ordered = spans.windows(2).all(apart) && spans.iter().all(|span| span.from <= span.to);
+        ordered.then_some(Self(spans))
+    }
+
+    /// The spans.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Span] {
+        &self.0
+    }
+
+    /// Whether `seq` is in one of them.
+    #[must_use]
+    pub fn contains(&self, seq: u64) -> bool {
+        self.0.iter().any(|span| (span.from..=span.to).contains(&seq))
+    }
+
+    /// The greatest seq.
+    #[must_use]
+    pub fn last(&self) -> Option<u64> {
+        self.0.last().map(|span| span.to)
+    }
+
+    /// How many envelopes.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.iter().map(|span| span.to - span.from + 1).sum()
+    }
+
+    /// Adds a span, joining it with what it touches.
+    pub fn insert(&mut self, new: Span) {
+        let mut merged = new;
+        let mut rest = Vec::with_capacity(self.0.len() + 1);
+        for span in self.0.drain(..) {
+            let apart = span.to.saturating_add(1) < merged.from
+                || merged.to.saturating_add(1) < span.from;
+            if apart {
+                rest.push(span);
+                continue;
+            }
+            merged.from = merged.from.min(span.from);
+            if span.to > merged.to {
+                (merged.to, merged.end) = (span.to, span.end);
+            }
+        }
+        rest.push(merged);
+        rest.sort_by_key(|span| span.from);
+        self.0 = rest;
+    }
+
+    /// What is here and not in `other`, as inclusive pairs. Where both end a span at one seq
+    /// with different hashes, that seq counts as missing: to send it is to prove the fork.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Vec<(u64, u64)> {
+        let mut missing = Vec::new();
+        for span in &self.0 {
+            let mut from = span.from;
+            for theirs in &other.0 {
+                if theirs.to < from || theirs.from > span.to {
+                    continue;
+                }
+                if theirs.from > from {
+                    missing.push((from, theirs.from - 1));
+                }
+                if theirs.to == span.to && theirs.end != span.end {
+                    missing.push((span.to, span.to));
+                }
+                from = theirs.to.saturating_add(1);
+            }
+            if from <= span.to {
+                missing.push((from, span.to));
+            }
+        }
+        missing
+    }
+}
+
+/// How a new header fits to what is held of its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It belongs there.
+    New,
+    /// Something is held at its seq already; whether the same, only the store can tell.
+    Held,
+    /// It does not link with the header held at this seq.
+    Unlinked(u64),
+}
+
+/// What is held of one log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The spans.
+    pub spans: Spans,
+    /// First seq of each span -> hash of the header before it, to check the link when the gap
+    /// closes.
+    before: BTreeMap<u64, Hash>,
+    /// Which of the envelopes are urgent.
+    pub urgent: BTreeSet<u64>,
+}
+
+impl Held {
+    /// Whether a header with this seq, link and hash would fit.
+    #[must_use]
+    pub fn fit(&self, seq: u64, previous: Hash, hash: Hash) -> Fit {
+        if self.spans.contains(seq) {
+            return Fit::Held;
+        }
+        for span in self.spans.as_slice() {
+            if span.to.checked_add(1) == Some(seq) && span.end != previous {
+                return Fit::Unlinked(span.to);
+            }
+            if seq.checked_add(1) == Some(span.from) && self.before.get(&span.from) != Some(&hash) {
+                return Fit::Unlinked(span.from);
+            }
+        }
+        Fit::New
+    }
+
+    /// Adds an envelope that fits.
+    pub fn insert(&mut self, seq: u64, previous: Hash, hash: Hash, urgent: bool) {
+        self.spans.insert(Span { from: seq, to: seq, end: hash });
+        self.before.insert(seq, previous);
+        let starts: BTreeSet<u64> = self.spans.as_slice().iter().map(|span| span.from).collect();
+        self.before.retain(|from, _| starts.contains(from));
+        if urgent {
+            self.urgent.insert(seq);
+        }
+    }
+}
+
+/// What a node holds, or claims to hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// Statements.
+    pub statements: BTreeSet<StatementId>,
+    /// Logs.
+    pub logs: BTreeMap<LogId, Held>,
+}
+
+/// What a peer holds as far as it said, and what both hold in the end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Statements.
+    pub statements: BTreeSet<StatementId>,
+    /// Logs.
+    pub logs: BTreeMap<LogId, Spans>,
+}
+
+impl From<&Holdings> for Claims {
+    fn from(holdings: &Holdings) -> Self {
+        Self {
+            statements: holdings.statements.clone(),
+            logs: holdings.logs.iter().map(|(log, held)| (*log, held.spans.clone())).collect(),
+        }
+    }
+}
+
+impl Claims {
+    /// A hash over everything claimed: equal sets, equal digests.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 16] {
+        let statements = codec::encode(&self.statements);
+        let logs: BTreeMap<&LogId, &Spans> =
+            self.logs.iter().filter(|(_, spans)| !spans.as_slice().is_empty()).collect();
+        truncated(hash_parts("huza 2026 digest of holdings", &[&statements, &codec::encode(&logs)]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(from: u64, to: u64) -> Span {
+        Span { from, to, end: hash(to) }
+    }
+
+    fn hash(seq: u64) -> Hash {
+        Hash([u8::try_from(seq).unwrap(); 32])
+    }
+
+    fn spans(pairs: &[(u64, u64)]) -> Spans {
+        let mut spans = Spans::default();
+        for (from, to) in pairs {
+            spans.insert(span(*from, *to));
+        }
+        spans
+    }
+
+    #[test]
+    fn spans_join_when_the_gap_closes() {
+        assert_eq!(spans(&[(0, 1), (3, 4), (2, 2)]).as_slice(), [span(0, 4)]);
+        assert_eq!(spans(&[(5, 9), (0, 1)]).count(), 7);
+    }
+
+    #[test]
+    fn what_is_missing_is_exactly_what_the_other_lacks() {
+        let mine = spans(&[(0, 9), (20, 25)]);
+        let theirs = spans(&[(2, 3), (8, 21)]);
+        assert_eq!(mine.without(&theirs), [(0, 1), (4, 7), (22, 25)]);
+        assert_eq!(mine.without(&mine), []);
+        assert_eq!(mine.without(&Spans::default()), [(0, 9), (20, 25)]);
+    }
+
+    #[test]
+    fn a_difference_behind_equal_numbers_is_seen() {
+        let mine = spans(&[(0, 5)]);
+        let mut theirs = mine.clone();
+        theirs.0[0].end = Hash([99; 32]);
+        assert_eq!(mine.without(&theirs), [(5, 5)]);
+    }
+
+    #[test]
+    fn a_filled_gap_whose_hash_disagrees_is_seen_from_both_sides() {
+        let mut held = Held::default();
+        held.insert(0, hash(100), hash(0), false);
+        held.insert(2, hash(1), hash(2), true);
+        assert_eq!(held.fit(1, hash(0), hash(1)), Fit::New);
+        assert_eq!(held.fit(1, hash(7), hash(1)), Fit::Unlinked(0));
+        assert_eq!(held.fit(1, hash(0), hash(7)), Fit::Unlinked(2));
+        assert_eq!(held.fit(2, hash(1), hash(2)), Fit::Held);
+        held.insert(1, hash(0), hash(1), false);
+        assert_eq!(held.spans.as_slice(), [span(0, 2)]);
+    }
+
+    #[test]
+    fn received_spans_must_be_ordered_and_apart() {
+        assert!(Spans::from_received(vec![span(0, 1), span(3, 4)]).is_some());
+        assert!(Spans::from_received(vec![span(0, 1), span(2, 4)]).is_none());
+        assert!(Spans::from_received(vec![span(3, 4), span(0, 1)]).is_none());
+        assert!(Spans::from_received(vec![span(2, 1)]).is_none());
+    }
+}

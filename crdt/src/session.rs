@@ -1,0 +1,9 @@
+//! A contact: what two nodes say to each other over any ordered pipe of bytes.
+//!
+//! [`frame`] is the language; [`Session`] is the state of one side. The session knows nothing of
+//! storage: the node feeds it frames and asks it what to send next.
+
+pub mod frame;
+mod state;
+
+pub use state::{Fault, Peer, Phase, Session, Stats};

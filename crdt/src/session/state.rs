@@ -1,0 +1,308 @@
+//! One side of a contact.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::frame::{Channel, Hello};
+use crate::codec::DecodeError;
+use crate::crypto::Signature;
+use crate::holdings::{Claims, Holdings, Span, Spans};
+use crate::id::{CertId, DeviceKey, LogId, StatementId};
+use crate::limits::{
+    BATCHES_IN_FLIGHT_MAX, HELLO_MS_MAX, SILENCE_MS_MAX, SUMMARY_LOGS_MAX, SUMMARY_STATEMENTS_MAX,
+};
+use crate::time::Millis;
+use crate::trust::Role;
+
+/// Why a pipe was closed by us.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Bytes that are not a frame, or exceed a limit.
+    #[error("it sent something malformed: {0}")]
+    Malformed(String),
+    /// Its hello does not open under our programme's member key.
+    #[error("it is not a member of our programme")]
+    NotAMember,
+    /// Its certificate chain is missing, foreign or broken.
+    #[error("its certificate is not valid here: {0}")]
+    BadCertificate(String),
+    /// It does not hold the key of the certificate it shows.
+    #[error("it does not hold the key of its certificate")]
+    BadProof,
+    /// It speaks another version.
+    #[error("it speaks protocol version {0}, we speak 1")]
+    Version(u8),
+    /// It said something out of turn.
+    #[error("it sent {0} out of turn")]
+    OutOfTurn(String),
+    /// A signature in a batch does not hold.
+    #[error("it sent a signature that does not hold")]
+    BadSignature,
+    /// It sent envelopes of a log without its opening.
+    #[error("it sent an envelope whose log is not known")]
+    UnknownLog,
+    /// It said nothing for too long.
+    #[error("it was silent for too long")]
+    Silent,
+    /// Another session with the same device is kept instead.
+    #[error("another session with the same device is kept")]
+    Duplicate,
+    /// We hold as many sessions as we can.
+    #[error("too many sessions")]
+    TooMany,
+    /// We are not enrolled, or shutting down.
+    #[error("we cannot serve now")]
+    Unavailable,
+}
+
+impl From<DecodeError> for Fault {
+    fn from(error: DecodeError) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+/// How far a session has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Our hello is sent; the peer's is not here or not proven yet.
+    Hello,
+    /// The peer is a proven member; what it holds is not known in full yet.
+    Summary,
+    /// Both know what the other lacks.
+    Transfer,
+}
+
+/// The proven peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its certificate.
+    pub certificate: CertId,
+    /// Its device key.
+    pub device: DeviceKey,
+    /// What it is for.
+    pub role: Role,
+}
+
+/// What a contact cost and carried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Bytes of our frames.
+    pub bytes_sent: u64,
+    /// Bytes of its frames.
+    pub bytes_received: u64,
+    /// Envelopes it acknowledged.
+    pub envelopes_sent: u64,
+    /// Envelopes of it that are durable here and were new.
+    pub envelopes_received: u64,
+    /// Statements it acknowledged.
+    pub statements_sent: u64,
+    /// Statements of it that are durable here and were new.
+    pub statements_received: u64,
+    /// Times we sent and then waited for an answer.
+    pub round_trips: u32,
+    /// Milliseconds from the opening of the pipe until both sides held the same.
+    pub millis: u64,
+}
+
+/// What one batch carried, remembered until it is acknowledged.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InFlight {
+    pub(crate) statements: u64,
+    pub(crate) spans: Vec<(LogId, Span)>,
+    pub(crate) envelopes: u64,
+}
+
+/// One side of a contact. See [`crate::node`] for what drives it.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) channel: Channel,
+    pub(crate) opened: Millis,
+    pub(crate) heard: Millis,
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) phase: Phase,
+    pub(crate) peer: Option<Peer>,
+    /// A hello whose certificate we do not know yet.
+    pub(crate) unproven: Option<(Hello, Signature)>,
+    /// The digest in our hello.
+    pub(crate) digest: [u8; 16],
+    /// What the peer holds, as far as it said or we sent it.
+    pub(crate) theirs: Claims,
+    /// What both will hold: our snapshot, and all that went either way.
+    pub(crate) union: Claims,
+    pub(crate) todo: Todo,
+    pub(crate) loading: bool,
+    pub(crate) next_batch: u32,
+    pub(crate) in_flight: BTreeMap<u32, InFlight>,
+    /// Batches of the peer that we have not acknowledged.
+    pub(crate) owed_acks: u32,
+    pub(crate) expected_batch: u32,
+    /// What the peer will send in all, and what of it has come.
+    pub(crate) expected: (u64, u64),
+    pub(crate) received: (u64, u64),
+    pub(crate) promised: (u64, u64),
+    pub(crate) end_sent: Option<[u8; 16]>,
+    pub(crate) end_received: Option<[u8; 16]>,
+    pub(crate) complete: bool,
+    pub(crate) stats: Stats,
+    /// Whether we spoke last, to count round trips.
+    spoke_last: bool,
+}
+
+/// What is still to be sent, in the order of its sending.
+#[derive(Debug, Default)]
+pub(crate) struct Todo {
+    /// What everything else needs: revocations, certificates, openings.
+    pub(crate) first: VecDeque<StatementId>,
+    pub(crate) urgent: VecDeque<(LogId, u64, u64)>,
+    pub(crate) statements: VecDeque<StatementId>,
+    pub(crate) routine: VecDeque<(LogId, u64, u64)>,
+}
+
+impl Todo {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_empty()
+            && self.urgent.is_empty()
+            && self.statements.is_empty()
+            && self.routine.is_empty()
+    }
+}
+
+impl Session {
+    pub(crate) fn new(channel: Channel, now: Millis, holdings: &Holdings) -> Self {
+        let union = Claims::from(holdings);
+        Self {
+            channel,
+            opened: now,
+            heard: now,
+            buffer: Vec::new(),
+            phase: Phase::Hello,
+            peer: None,
+            unproven: None,
+            digest: union.digest(),
+            theirs: Claims::default(),
+            union,
+            todo: Todo::default(),
+            loading: false,
+            next_batch: 0,
+            in_flight: BTreeMap::new(),
+            owed_acks: 0,
+            expected_batch: 0,
+            expected: (0, 0),
+            received: (0, 0),
+            promised: (0, 0),
+            end_sent: None,
+            end_received: None,
+            complete: false,
+            stats: Stats::default(),
+            spoke_last: false,
+        }
+    }
+
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.stats.bytes_sent += bytes as u64;
+        self.spoke_last = true;
+    }
+
+    pub(crate) fn hear(&mut self, bytes: usize, now: Millis) {
+        self.stats.bytes_received += bytes as u64;
+        self.heard = now;
+        if self.spoke_last {
+            self.stats.round_trips += 1;
+            self.spoke_last = false;
+        }
+    }
+
+    /// When this session must have gone on, or be closed.
+    pub(crate) fn deadline(&self) -> Option<Millis> {
+        match self.phase {
+            Phase::Hello => Some(self.opened.plus(HELLO_MS_MAX)),
+            Phase::Summary | Phase::Transfer if !self.complete => {
+                Some(self.heard.plus(SILENCE_MS_MAX))
+            }
+            Phase::Summary | Phase::Transfer => None,
+        }
+    }
+
+    /// Adds a part of the peer's summary.
+    pub(crate) fn hear_summary(
+        &mut self,
+        statements: Vec<StatementId>,
+        logs: Vec<(LogId, Vec<Span>)>,
+    ) -> Result<(), Fault> {
+        self.theirs.statements.extend(statements);
+        for (log, spans) in logs {
+            let spans = Spans::from_received(spans)
+                .ok_or_else(|| Fault::Malformed("spans out of order".to_owned()))?;
+            self.theirs.logs.insert(log, spans);
+        }
+        if self.theirs.statements.len() > SUMMARY_STATEMENTS_MAX
+            || self.theirs.logs.len() > SUMMARY_LOGS_MAX
+        {
+            return Err(Fault::Malformed("its summary exceeds the limit".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Plans what the peer lacks of `holdings`, once its summary is complete.
+    pub(crate) fn plan(&mut self, holdings: &Holdings) {
+        for (log, held) in &holdings.logs {
+            let theirs = self.theirs.logs.get(log).cloned().unwrap_or_default();
+            for (from, to) in held.spans.without(&theirs) {
+                self.plan_run(*log, from, to, &held.urgent);
+            }
+        }
+    }
+
+    /// Plans one run, the urgent envelopes in it apart from the others.
+    pub(crate) fn plan_run(&mut self, log: LogId, from: u64, to: u64, urgent: &BTreeSet<u64>) {
+        let mut next = from;
+        for seq in urgent.range(from..=to).copied() {
+            if next < seq {
+                self.todo.routine.push_back((log, next, seq - 1));
+            }
+            self.todo.urgent.push_back((log, seq, seq));
+            next = seq.saturating_add(1);
+        }
+        if next <= to {
+            self.todo.routine.push_back((log, next, to));
+        }
+        self.promised.1 += to - from + 1;
+    }
+
+    /// Whether another batch may leave now.
+    pub(crate) fn may_send(&self) -> bool {
+        self.phase == Phase::Transfer
+            && !self.loading
+            && self.in_flight.len() < BATCHES_IN_FLIGHT_MAX
+            && !self.todo.is_empty()
+    }
+
+    /// Whether all we have to say has been said and acknowledged, and all we heard is durable.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.phase == Phase::Transfer
+            && !self.loading
+            && self.todo.is_empty()
+            && self.in_flight.is_empty()
+            && self.owed_acks == 0
+    }
+
+    /// The proven peer.
+    #[must_use]
+    pub const fn peer(&self) -> Option<&Peer> {
+        self.peer.as_ref()
+    }
+
+    /// What it cost and carried so far.
+    #[must_use]
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+}
