@@ -334,6 +334,12 @@ pub struct ForkProof {
 }
 
 impl ForkProof {
+    /// The log it is about.
+    #[must_use]
+    pub const fn log(&self) -> LogId {
+        self.one.0.log
+    }
+
     /// Whether it proves what it says, given the key of the log's author.
     #[must_use]
     pub fn holds(&self, author: DeviceKey) -> bool {

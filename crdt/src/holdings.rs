@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec;
 use crate::id::{Hash, LogId, StatementId, hash_parts, truncated};
+use crate::limits::RANGES_MAX;
 
 /// Consecutive envelopes of a log, `from` to `to` inclusive, with the hash of the last header,
 /// which fixes all before it.
@@ -39,6 +40,13 @@ impl Spans {
     #[must_use]
     pub fn as_slice(&self) -> &[Span] {
         &self.0
+    }
+
+    /// The newest of them, as many as a summary may name; what is left out counts as not held,
+    /// and is at worst sent again.
+    #[must_use]
+    pub fn newest(&self) -> &[Span] {
+        self.0.get(self.0.len().saturating_sub(RANGES_MAX)..).unwrap_or_default()
     }
 
     /// Whether `seq` is in one of them.

@@ -7,6 +7,8 @@ pub mod envelope;
 pub mod holdings;
 pub mod id;
 pub mod limits;
+pub mod record;
+pub mod node;
 pub mod pack;
 pub mod session;
 pub mod store;

@@ -6,4 +6,5 @@
 pub mod frame;
 mod state;
 
+pub(crate) use state::InFlight;
 pub use state::{Fault, Peer, Phase, Session, Stats};

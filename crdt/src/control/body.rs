@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, DecodeError};
 use crate::crypto::SealingPublic;
+use crate::envelope::ForkProof;
 use crate::id::{AreaTag, CertId, DeviceKey, EpochId, Hash, Incarnation, LogId, StoreId};
 use crate::limits::RANGES_MAX;
 
@@ -126,7 +127,7 @@ pub enum Body {
     /// [`kind::PUBLISHED_KEY`].
     PublishedKey(PublishedKey),
     /// [`kind::FORK_PROOF`]: two signed headers, see [`crate::envelope::ForkProof`].
-    ForkProof(Vec<u8>),
+    ForkProof(Box<ForkProof>),
     /// Any other kind: carried, not read.
     Unread,
 }
@@ -143,7 +144,7 @@ impl Body {
             kind::GRANT => Self::Grant(codec::decode(bytes)?),
             kind::RECEIPT => Self::Receipt(receipt(bytes)?),
             kind::PUBLISHED_KEY => Self::PublishedKey(codec::decode(bytes)?),
-            kind::FORK_PROOF => Self::ForkProof(bytes.to_vec()),
+            kind::FORK_PROOF => Self::ForkProof(Box::new(codec::decode(bytes)?)),
             _ => Self::Unread,
         })
     }

@@ -4,7 +4,7 @@
 //! [`Lane::candidates`] says which signatures must hold, [`Lane::admit`] applies the rules that
 //! need no cryptography. `admit` must only be given statements whose signatures hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::body::{Body, Opening, Receipt, ReceiptKind, kind};
 use super::statement::{Scope, Statement};
@@ -76,6 +76,7 @@ pub struct Lane {
     published: BTreeMap<(crate::id::AreaTag, EpochId), crate::crypto::SealingPublic>,
     numbers: BTreeMap<(Issuer, u64), StatementId>,
     counts: BTreeMap<Issuer, usize>,
+    forked: BTreeSet<LogId>,
 }
 
 impl Lane {
@@ -93,6 +94,7 @@ impl Lane {
             published: BTreeMap::new(),
             numbers: BTreeMap::new(),
             counts: BTreeMap::new(),
+            forked: BTreeSet::new(),
         }
     }
 
@@ -128,6 +130,12 @@ impl Lane {
     #[must_use]
     pub fn opening(&self, log: &LogId) -> Option<&Opening> {
         self.openings.get(log)
+    }
+
+    /// Whether a log's author is proven to have signed two histories.
+    #[must_use]
+    pub fn is_forked(&self, log: &LogId) -> bool {
+        self.forked.contains(log)
     }
 
     /// Every opening.
@@ -303,7 +311,10 @@ impl Lane {
             Body::PublishedKey(key) => {
                 self.published.insert((key.area, key.epoch), key.public);
             }
-            Body::ForkProof(_) | Body::Unread => {}
+            Body::ForkProof(proof) => {
+                self.forked.insert(proof.log());
+            }
+            Body::Unread => {}
         }
     }
 
@@ -335,7 +346,11 @@ impl Lane {
                     ReceiptKind::Accepted | ReceiptKind::Refused => role == Some(Role::Gateway),
                 }
             }
-            Body::ForkProof(_) | Body::Unread => true,
+            Body::ForkProof(proof) => {
+                let opening = self.openings.get(&proof.log()).ok_or(LaneError::UnknownLog)?;
+                proof.holds(opening.device)
+            }
+            Body::Unread => true,
         };
         if entitled { Ok(()) } else { Err(LaneError::NotEntitled) }
     }

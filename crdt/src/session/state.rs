@@ -129,8 +129,8 @@ pub struct Session {
     pub(crate) digest: [u8; 16],
     /// What the peer holds, as far as it said or we sent it.
     pub(crate) theirs: Claims,
-    /// What both will hold: our snapshot, and all that went either way.
-    pub(crate) union: Claims,
+    /// What we held when we said hello; the peer holds the same if its digest is the same.
+    pub(crate) at_hello: Claims,
     pub(crate) todo: Todo,
     pub(crate) loading: bool,
     pub(crate) next_batch: u32,
@@ -142,6 +142,8 @@ pub struct Session {
     pub(crate) expected: (u64, u64),
     pub(crate) received: (u64, u64),
     pub(crate) promised: (u64, u64),
+    /// Whether our chain was asked for and told.
+    pub(crate) told_chain: bool,
     pub(crate) end_sent: Option<[u8; 16]>,
     pub(crate) end_received: Option<[u8; 16]>,
     pub(crate) complete: bool,
@@ -171,7 +173,6 @@ impl Todo {
 
 impl Session {
     pub(crate) fn new(channel: Channel, now: Millis, holdings: &Holdings) -> Self {
-        let union = Claims::from(holdings);
         Self {
             channel,
             opened: now,
@@ -180,9 +181,9 @@ impl Session {
             phase: Phase::Hello,
             peer: None,
             unproven: None,
-            digest: union.digest(),
+            digest: [0; 16],
             theirs: Claims::default(),
-            union,
+            at_hello: Claims::from(holdings),
             todo: Todo::default(),
             loading: false,
             next_batch: 0,
@@ -192,6 +193,7 @@ impl Session {
             expected: (0, 0),
             received: (0, 0),
             promised: (0, 0),
+            told_chain: false,
             end_sent: None,
             end_received: None,
             complete: false,

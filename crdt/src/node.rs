@@ -1,0 +1,201 @@
+//! One node: carrier, reader and sessions behind one door.
+//!
+//! ```text
+//! loop {
+//!     node.handle(now, input);                 // one mutation
+//!     while let Some(output) = node.poll() {}  // then drain, before the next
+//!     // wait for an input, at most until node.deadline()
+//! }
+//! ```
+//!
+//! Same inputs, same outputs, bit for bit. Inside, each half does one thing that writes at a
+//! time, so that no two of its writes can cross: the carrier its [`state::Task`]s, the reader its
+//! commands, sealing, filing and delivering. Sessions run side by side and only ask the carrier.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `api` | the door: inputs, outputs, commands, replies |
+//! | `state` | what is remembered, and how it is stored |
+//! | `effects` | requests to the shell, and what happens with the answer |
+//! | `boot` | start-up, joining |
+//! | `contact`, `transfer` | sessions: proving, comparing; sending |
+//! | `ingest` | accepting what a peer sent |
+//! | `own` | own logs: opening, sealing, numbering, new incarnations |
+//! | `receipts` | signing receipts |
+//! | `write`, `ask` | commands that write, commands that read |
+//! | `filing` | opening envelopes and filing their changes |
+//! | `gateway` | feeding the facility |
+//!
+//! What it deliberately does not do: read a clock, draw entropy, open files, spawn threads.
+
+mod api;
+mod ask;
+mod boot;
+mod contact;
+mod effects;
+mod filing;
+mod gateway;
+mod ingest;
+mod own;
+mod receipts;
+mod state;
+mod transfer;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use api::{
+    AreaRef, Command, CommandError, CommandId, Config, Event, FoundRecord, Input, Job, Now, Output,
+    PipeId, Product, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus, Status, Token,
+};
+
+use crate::control::Statement;
+use crate::crypto::{Entropy, SealingKey};
+use crate::id::LogId;
+use crate::session::Session;
+use crate::store::StoreKind;
+use crate::time::Millis;
+
+/// A node. See the module's documentation for how to drive it.
+pub struct Node {
+    now: Now,
+    entropy: Entropy,
+    life: [u8; 16],
+    ready: bool,
+    /// Why nothing is done any more.
+    stopped: Option<String>,
+    /// What came before the stores were read.
+    backlog: Vec<(Now, Input)>,
+    open_commands: BTreeSet<CommandId>,
+    fx: effects::Effects,
+    carrier: state::Carrier,
+    reader: Option<state::Reader>,
+    sessions: BTreeMap<PipeId, Session>,
+    /// Of a node without a reader: the key to which its welcome is sealed.
+    carrier_sealing: Option<SealingKey>,
+    /// While starting: marks of the last boot in carrier and reader.
+    boots: (state::Boot, state::Boot),
+    boot_statements: Vec<Statement>,
+    boot_outbox: Vec<(LogId, u64, state::OutboxRow)>,
+}
+
+impl core::fmt::Debug for Node {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Node")
+            .field("ready", &self.ready)
+            .field("stopped", &self.stopped)
+            .field("sessions", &self.sessions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// A node over the stores that the shell has opened. It asks for their content at once.
+    #[must_use]
+    pub fn new(config: Config, now: Now) -> Self {
+        let mut node = Self {
+            now,
+            entropy: Entropy::new(config.entropy),
+            life: config.life,
+            ready: false,
+            stopped: None,
+            backlog: Vec::new(),
+            open_commands: BTreeSet::new(),
+            fx: effects::Effects::default(),
+            carrier: state::Carrier::default(),
+            reader: config.reader.then(state::Reader::default),
+            sessions: BTreeMap::new(),
+            carrier_sealing: None,
+            boots: (state::Boot::default(), state::Boot::default()),
+            boot_statements: Vec::new(),
+            boot_outbox: Vec::new(),
+        };
+        node.boot();
+        node
+    }
+
+    /// When to call [`Node::handle`] with [`Input::Tick`] at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Millis> {
+        if !self.ready || self.stopped.is_some() {
+            return None;
+        }
+        let sessions = self.sessions.values().filter_map(Session::deadline);
+        sessions.chain(self.carrier.receipts_at).chain(self.pending_deadline()).min()
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.now = now;
+        match input {
+            Input::Loaded { token, rows } => self.answered_rows(token, rows),
+            Input::Persisted { token } => self.answered_persisted(token),
+            Input::Done { token, product } => self.answered_done(token, product),
+            Input::Delivered { token, refused } => self.answered_delivered(token, refused),
+            Input::StoreFailed { store, why } => self.stop(store, why),
+            input if self.ready || self.stopped.is_some() => self.dispatch(input),
+            input => self.backlog.push((now, input)),
+        }
+        self.advance();
+    }
+
+    /// The next thing the node wants, if any.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.fx.outputs.pop_front()
+    }
+
+    fn dispatch(&mut self, input: Input) {
+        match input {
+            Input::PipeOpened { pipe, dialer, binding } => self.pipe_opened(pipe, dialer, binding),
+            Input::Received { pipe, bytes } => self.received(pipe, &bytes),
+            Input::PipeClosed { pipe } => self.pipe_closed(pipe),
+            Input::Command { id, command } => self.command(id, *command),
+            Input::News { token, bytes } => self.news(token, &bytes),
+            Input::Tick
+            | Input::Loaded { .. }
+            | Input::Persisted { .. }
+            | Input::Done { .. }
+            | Input::Delivered { .. }
+            | Input::StoreFailed { .. } => {}
+        }
+    }
+
+    /// Starts whatever can be started now.
+    fn advance(&mut self) {
+        if !self.ready || self.stopped.is_some() {
+            return;
+        }
+        self.expire_sessions();
+        self.run_carrier();
+        self.run_reader();
+        for pipe in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.pump(pipe);
+            self.maybe_end(pipe);
+        }
+        // Ending a session may have asked for receipts.
+        self.run_carrier();
+    }
+
+    /// A store failed: nothing that follows could be made durable, so nothing is promised.
+    fn stop(&mut self, store: StoreKind, why: String) {
+        self.abandon();
+        for pipe in core::mem::take(&mut self.sessions).into_keys() {
+            self.fx.outputs.push_back(Output::Close { pipe });
+        }
+        self.stopped = Some(why.clone());
+        for id in self.open_commands.clone() {
+            let hint = "mend what the message names and restart huza on this home";
+            self.refuse(id, "store_failed", &why, hint);
+        }
+        self.event(Event::Stopped { store, why });
+    }
+
+    fn event(&mut self, event: Event) {
+        self.fx.outputs.push_back(Output::Event(event));
+    }
+
+    fn reply(&mut self, id: CommandId, reply: Reply) {
+        self.open_commands.remove(&id);
+        self.fx.outputs.push_back(Output::Reply { id, reply: Box::new(reply) });
+    }
+}

@@ -1,0 +1,321 @@
+//! Commands that read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::Node;
+use super::api::{
+    Command, CommandId, FoundRecord, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus,
+    Status,
+};
+use super::state::{ChangeRow, log_key};
+use super::write::stored_changes;
+use crate::codec;
+use crate::control::{Receipt, ReceiptKind, Statement};
+use crate::crypto::Signed;
+use crate::envelope::Stored;
+use crate::id::{CertId, Hash, LogId, Origin, RecordId, StatementId};
+use crate::record::{Card, Document, RecordView, SetAside, project};
+use crate::store::{Range, Row, Table};
+use crate::trust::Issuer;
+
+/// Records that one [`Command::Export`] answers. // guess: a few MB at most
+const EXPORTED_AT_ONCE: usize = 64;
+
+/// What `person show` prints.
+#[derive(Serialize)]
+struct Whole {
+    #[serde(flatten)]
+    view: RecordView,
+    /// Cards of urgent visits, which may be here before their visit.
+    cards: Vec<CardView>,
+    /// Changes that could not be applied, with the reason.
+    set_aside: Vec<String>,
+    /// Changes that wait for others they lean on.
+    waiting: usize,
+}
+
+#[derive(Serialize)]
+struct CardView {
+    visit: String,
+    form: String,
+    name: String,
+    occurred: String,
+    dangers: Vec<String>,
+}
+
+impl Node {
+    pub(super) fn ask(&mut self, id: CommandId, command: Command) {
+        if self.reader.is_none() {
+            let hint = "ask a device that reads this area";
+            return self.refuse(id, "no_reader", "this device only carries", hint);
+        }
+        match command {
+            Command::Find { query, limit } => self.find(id, &query, limit),
+            Command::Show { record } => self.show(id, record),
+            Command::Export { after } => self.export(id, after),
+            _ => {}
+        }
+    }
+
+    fn find(&mut self, id: CommandId, query: &str, limit: usize) {
+        let Some(reader) = &self.reader else { return };
+        let matching = reader.summaries.values().filter(|row| row.summary.matches(query));
+        let records = matching
+            .take(limit)
+            .map(|row| FoundRecord {
+                record: row.summary.record,
+                name: row.summary.name(),
+                sex: row.summary.sex.clone().unwrap_or_default(),
+                birth_date: row.summary.birth_date.clone().unwrap_or_default(),
+                area: reader.keyring.name(row.area).map(ToString::to_string).unwrap_or_default(),
+                visits: row.summary.visits as usize,
+                conflict: row.summary.has_conflict,
+                urgent: row.summary.urgent,
+            })
+            .collect();
+        self.reply(id, Reply::Found { records });
+    }
+
+    fn show(&mut self, id: CommandId, record: RecordId) {
+        let ranges = vec![
+            Range::prefix(Table::Changes, record.0),
+            Range::prefix(Table::Cards, record.0),
+        ];
+        self.gather(ranges, move |node, rows| {
+            let (changes, cards) = rows.split_at(1);
+            let stored = stored_changes(changes);
+            let Some(changes) = stored.get(&record) else {
+                let message = format!("no record {record} on this device");
+                return node.refuse(id, "unknown_record", &message, "`huza person find` finds its id");
+            };
+            let document = document(record, changes);
+            let whole = Whole {
+                view: document.view(),
+                cards: cards.iter().flatten().filter_map(card_view).collect(),
+                set_aside: document.set_aside().iter().map(describe).collect(),
+                waiting: document.waiting(),
+            };
+            let record = serde_json::to_string(&whole).unwrap_or_default();
+            node.reply(id, Reply::Shown { record });
+        });
+    }
+
+    fn export(&mut self, id: CommandId, after: Option<RecordId>) {
+        let Some(reader) = &self.reader else { return };
+        let behind = after.map_or(RecordId([0; 16]), |after| after);
+        let rest = reader.summaries.range(behind..).filter(|(record, _)| Some(**record) != after);
+        let records: Vec<RecordId> =
+            rest.map(|(record, _)| *record).take(EXPORTED_AT_ONCE).collect();
+        let next = records.last().copied().filter(|_| records.len() == EXPORTED_AT_ONCE);
+        let prefix = |record: &RecordId| Range::prefix(Table::Changes, record.0);
+        self.gather(records.iter().map(prefix).collect(), move |node, rows| {
+            let stored = stored_changes(&rows);
+            let all = stored.iter().flat_map(|(record, changes)| {
+                project(&document(*record, changes).view())
+            });
+            let resources =
+                all.map(|one| Resource { key: one.key, text: one.text }).collect();
+            node.reply(id, Reply::Exported { resources, next });
+        });
+    }
+
+    pub(super) fn peers(&mut self, id: CommandId) {
+        let sessions = self
+            .sessions
+            .iter()
+            .map(|(pipe, session)| SessionStatus {
+                pipe: *pipe,
+                peer: session.peer,
+                complete: session.complete,
+                stats: session.stats,
+                receiving: (session.expected.1, session.received.1),
+                sending: (session.promised.1, session.stats.envelopes_sent),
+            })
+            .collect();
+        self.reply(id, Reply::Peers { sessions });
+    }
+
+    pub(super) fn status(&mut self, id: CommandId, records: bool) {
+        if !records || self.reader.is_none() {
+            let status = self.brief(Vec::new());
+            return self.reply(id, Reply::Status(Box::new(status)));
+        }
+        let ends = self.receipt_ends();
+        let exact = |(log, seq): &(LogId, u64)| Range {
+            rows_max: 1,
+            ..Range::prefix(Table::Envelopes, log_key(*log, *seq))
+        };
+        let mut ranges: Vec<Range> = vec![Range::all(Table::Changes)];
+        ranges.extend(ends.iter().map(exact));
+        self.gather(ranges, move |node, rows| {
+            let (changes, envelopes) = rows.split_at(1);
+            let hashes = ends.iter().zip(envelopes).filter_map(|(place, rows)| {
+                let (_, value) = rows.first()?;
+                let stored: Stored = codec::decode(value).ok()?;
+                let header = stored.wire.header(place.0, place.1, stored.previous);
+                Some((*place, header.hash()))
+            });
+            let hashes: BTreeMap<(LogId, u64), Hash> = hashes.collect();
+            let records = node.record_statuses(changes, &hashes);
+            let status = node.brief(records);
+            node.reply(id, Reply::Status(Box::new(status)));
+        });
+    }
+
+    /// The envelopes at which receipts end.
+    fn receipt_ends(&self) -> BTreeSet<(LogId, u64)> {
+        let receipts = self.carrier.lane.iter().flat_map(|lane| lane.receipts());
+        receipts
+            .flat_map(|(_, _, receipt)| {
+                receipt.ranges.iter().map(|range| (receipt.log, range.to))
+            })
+            .collect()
+    }
+
+    fn brief(&self, records: Vec<RecordStatus>) -> Status {
+        let carrier = &self.carrier;
+        let membership = carrier.membership.as_ref();
+        let reader = self.reader.as_ref();
+        let areas = reader.into_iter().flat_map(|reader| reader.keyring.areas());
+        Status {
+            device: carrier.identity.as_ref().map(|identity| identity.key().public()),
+            label: carrier.identity.as_ref().map_or_else(String::new, |one| one.label.clone()),
+            programme: carrier.lane.as_ref().map(crate::control::Lane::programme),
+            programme_name: membership.map_or_else(String::new, |known| known.programme.clone()),
+            certificate: membership.map(|known| known.certificate),
+            role: self.role(),
+            store: carrier.identity.as_ref().map(|identity| identity.store),
+            areas: areas.map(|(area, name)| (name.to_string(), area)).collect(),
+            envelopes: carrier.holdings.logs.values().map(|held| held.spans.count()).sum(),
+            logs: carrier.holdings.logs.len(),
+            statements: carrier.holdings.statements.len(),
+            records_count: reader.map_or(0, |reader| reader.summaries.len()),
+            pending: reader.map_or(0, |reader| reader.pending.len()),
+            waiting: reader.map_or(0, |reader| reader.waiting),
+            records,
+        }
+    }
+
+    fn record_statuses(
+        &self,
+        changes: &[Vec<Row>],
+        hashes: &BTreeMap<(LogId, u64), Hash>,
+    ) -> Vec<RecordStatus> {
+        let receipts = self.verified_receipts(hashes);
+        let stored = stored_changes(changes);
+        let all = stored.iter().map(|(record, changes)| self.record_status(*record, changes, &receipts));
+        all.collect()
+    }
+
+    /// Every receipt in force, its signature, chain and end hashes checked again.
+    fn verified_receipts(
+        &self,
+        hashes: &BTreeMap<(LogId, u64), Hash>,
+    ) -> Vec<(Receipt, ReceiptStatus)> {
+        let Some(lane) = &self.carrier.lane else { return Vec::new() };
+        let status = |(issuer, id, receipt): (Issuer, &StatementId, &Receipt)| {
+            let Issuer::Certified(certificate) = issuer else { return None };
+            let statement = lane.statement(id)?;
+            let ends = receipt.ranges.iter().all(|range| {
+                hashes.get(&(receipt.log, range.to)).is_none_or(|hash| *hash == range.end)
+            });
+            let status = ReceiptStatus {
+                kind: receipt.kind,
+                issuer: certificate,
+                role: lane.certificate(&certificate)?.role,
+                statement: *id,
+                verified: ends && self.verify_again(statement, certificate),
+            };
+            Some((receipt.clone(), status))
+        };
+        lane.receipts().filter_map(status).collect()
+    }
+
+    /// Checks a statement's signature, and those of its issuer's chain, from the root down.
+    fn verify_again(&self, statement: &Statement, issuer: CertId) -> bool {
+        let (Some(known), Some(membership)) = (&self.carrier.lane, &self.carrier.membership) else {
+            return false;
+        };
+        let mut lane = crate::control::Lane::new(membership.root);
+        for link in known.chain(issuer) {
+            let signed = lane.candidates().add(link);
+            let valid = signed.is_ok_and(|all| all.iter().all(Signed::verify));
+            if !valid || lane.admit(link.clone()).is_err() {
+                return false;
+            }
+        }
+        let key = lane.key_of(statement.issuer());
+        key.is_some_and(|key| statement.signed(key).verify())
+    }
+
+    fn record_status(
+        &self,
+        record: RecordId,
+        changes: &[(Origin, ChangeRow)],
+        receipts: &[(Receipt, ReceiptStatus)],
+    ) -> RecordStatus {
+        let places: BTreeSet<(LogId, u64)> =
+            changes.iter().filter_map(|(_, change)| change.place).collect();
+        let pending = changes.iter().filter(|(_, change)| change.place.is_none()).count();
+        let covers = |receipt: &Receipt, (log, seq): &(LogId, u64)| {
+            let within = |range: &crate::control::ReceiptRange| {
+                (range.from..=range.to).contains(seq)
+            };
+            receipt.log == *log && receipt.ranges.iter().any(within)
+        };
+        let about: Vec<&(Receipt, ReceiptStatus)> = receipts
+            .iter()
+            .filter(|(receipt, _)| places.iter().any(|place| covers(receipt, place)))
+            .collect();
+        let all = |kind: ReceiptKind| {
+            let covered = |place: &(LogId, u64)| {
+                about.iter().any(|(receipt, status)| {
+                    status.verified && receipt.kind == kind && covers(receipt, place)
+                })
+            };
+            pending == 0 && !places.is_empty() && places.iter().all(covered)
+        };
+        let refused = about.iter().any(|(receipt, _)| receipt.kind == ReceiptKind::Refused);
+        let devices: BTreeSet<_> = self.carrier.taken.keys().map(|(_, device)| *device).collect();
+        let took_all = |device: &&crate::id::DeviceKey| {
+            !places.is_empty()
+                && places.iter().all(|(log, seq)| {
+                    let spans = self.carrier.taken.get(&(*log, **device));
+                    spans.is_some_and(|spans| spans.contains(*seq))
+                })
+        };
+        let row = self.reader.as_ref().and_then(|reader| reader.summaries.get(&record));
+        RecordStatus {
+            record,
+            name: row.map_or_else(String::new, |row| row.summary.name()),
+            changes: changes.len(),
+            pending,
+            taken: devices.iter().filter(took_all).count(),
+            stored: all(ReceiptKind::Stored),
+            accepted: all(ReceiptKind::Accepted),
+            refused,
+            receipts: about.into_iter().map(|(_, status)| status.clone()).collect(),
+        }
+    }
+}
+
+fn document(record: RecordId, changes: &[(Origin, ChangeRow)]) -> Document {
+    Document::from_changes(record, changes.iter().map(|(origin, row)| (*origin, &row.raw)))
+}
+
+fn describe(aside: &SetAside) -> String {
+    format!("{aside:?}")
+}
+
+fn card_view((_, value): &Row) -> Option<CardView> {
+    let card = Card::decode(value).ok()?;
+    Some(CardView {
+        visit: card.visit.to_string(),
+        form: card.form,
+        name: card.name,
+        occurred: card.occurred.to_string(),
+        dangers: card.dangers,
+    })
+}

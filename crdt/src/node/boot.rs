@@ -1,0 +1,350 @@
+//! Start-up: reading both stores, noticing a copy, and first joining.
+
+use super::Node;
+use super::api::{Command, CommandError, CommandId, Event, Reply};
+use super::state::{Boot, Identity, OutboxRow, OwnLog, OwnRow, Task, key, read_log_key};
+use crate::codec;
+use crate::control::{Grant, Lane, Statement, kind};
+use crate::crypto::{SealingKey, SymmetricKey};
+use crate::holdings::Held;
+use crate::id::{AreaTag, DeviceKey, Incarnation, LogId, RecordId, StoreId};
+use crate::store::{Batch, Range, Row, StoreKind, Table};
+use crate::trust::authority::{JoinRequest, Welcome, open_grant};
+use crate::trust::{Keyring, Role};
+
+/// The tables read at start, carrier first.
+const CARRIER_TABLES: [Table; 5] =
+    [Table::CarrierMeta, Table::Statements, Table::Frontiers, Table::Outbox, Table::Taken];
+const READER_TABLES: [Table; 6] = [
+    Table::ReaderMeta,
+    Table::Summaries,
+    Table::Pending,
+    Table::Waiting,
+    Table::Deliver,
+    Table::Answered,
+];
+
+impl Node {
+    pub(super) fn boot(&mut self) {
+        let readers = READER_TABLES.iter().filter(|_| self.reader.is_some());
+        let ranges = CARRIER_TABLES.iter().chain(readers).map(|table| Range::all(*table));
+        self.gather(ranges.collect(), |node, tables| {
+            for (table, rows) in CARRIER_TABLES.iter().chain(&READER_TABLES).zip(tables) {
+                for row in rows {
+                    node.boot_row(*table, row);
+                }
+            }
+            node.boot_lane();
+            node.boot_check();
+        });
+    }
+
+    /// Takes one stored row into memory. A row that cannot be read is left where it is: a later
+    /// version may know it.
+    fn boot_row(&mut self, table: Table, (row_key, value): Row) -> Option<()> {
+        let carrier = &mut self.carrier;
+        match table {
+            Table::CarrierMeta => self.boot_carrier_meta(&row_key, &value)?,
+            Table::Statements => self.boot_statements.push(Statement::from_bytes(&value).ok()?),
+            Table::Frontiers => {
+                let held: Held = codec::decode(&value).ok()?;
+                carrier.holdings.logs.insert(LogId::from_slice(&row_key)?, held);
+            }
+            Table::Outbox => {
+                let (log, index) = read_log_key(&row_key)?;
+                let row: OutboxRow = codec::decode(&value).ok()?;
+                self.boot_outbox.push((log, index, row));
+            }
+            Table::Taken => {
+                let (log, device) = row_key.split_at_checked(LogId::LEN)?;
+                let place = (LogId::from_slice(log)?, DeviceKey::from_slice(device)?);
+                carrier.taken.insert(place, codec::decode(&value).ok()?);
+            }
+            Table::ReaderMeta => self.boot_reader_meta(&row_key, &value)?,
+            Table::Summaries | Table::Pending | Table::Waiting | Table::Deliver
+            | Table::Answered => {
+                let reader = self.reader.as_mut()?;
+                match table {
+                    Table::Summaries => {
+                        let record = RecordId::from_slice(&row_key)?;
+                        reader.summaries.insert(record, codec::decode(&value).ok()?);
+                    }
+                    Table::Pending => {
+                        reader.pending.insert(read_log_key(&row_key)?, codec::decode(&value).ok()?);
+                        reader.pending_since = Some(self.now.millis);
+                    }
+                    Table::Waiting => reader.waiting += 1,
+                    Table::Deliver => reader.to_deliver += 1,
+                    _ => {
+                        let log = LogId::from_slice(&row_key)?;
+                        reader.answered.insert(log, codec::decode(&value).ok()?);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn boot_carrier_meta(&mut self, row_key: &[u8], value: &[u8]) -> Option<()> {
+        if let Some(area) = row_key.strip_prefix(key::OWN) {
+            let row: OwnRow = codec::decode(value).ok()?;
+            let own = OwnLog { row, outbox: std::collections::BTreeMap::new() };
+            self.carrier.own.insert(AreaTag::from_slice(area)?, own);
+            return Some(());
+        }
+        match row_key {
+            key::IDENTITY => self.carrier.identity = Some(codec::decode(value).ok()?),
+            key::MEMBERSHIP => self.carrier.membership = Some(codec::decode(value).ok()?),
+            key::NEXT_INGEST => self.carrier.next_ingest = codec::decode(value).ok()?,
+            key::SEALING => self.carrier_sealing = Some(codec::decode(value).ok()?),
+            key::BOOT => self.boots.0 = codec::decode(value).ok()?,
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn boot_reader_meta(&mut self, row_key: &[u8], value: &[u8]) -> Option<()> {
+        if row_key.starts_with(key::OPENING) {
+            self.boot_statements.push(Statement::from_bytes(value).ok()?);
+            return Some(());
+        }
+        let reader = self.reader.as_mut()?;
+        match row_key {
+            key::SEALING => reader.sealing = Some(codec::decode(value).ok()?),
+            key::CURSOR => reader.cursor = codec::decode(value).ok()?,
+            key::BOOT => self.boots.1 = codec::decode(value).ok()?,
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// Admits the stored statements, whose signatures were checked before they were stored, each
+    /// after those it depends on.
+    fn boot_lane(&mut self) {
+        let Some(membership) = &self.carrier.membership else { return };
+        let mut lane = Lane::new(membership.root);
+        let mut left = core::mem::take(&mut self.boot_statements);
+        left.sort_by_key(|statement| match statement.kind() {
+            kind::CERTIFICATE => 0,
+            kind::OPENING => 1,
+            _ => 2,
+        });
+        loop {
+            let before = left.len();
+            left.retain(|statement| lane.admit(statement.clone()).is_err());
+            if left.len() == before || left.is_empty() {
+                break;
+            }
+        }
+        self.carrier.holdings.statements = lane.statements().map(|(id, _)| *id).collect();
+        self.carrier.lane = Some(lane);
+        for (log, index, row) in core::mem::take(&mut self.boot_outbox) {
+            if let Some(own) = self.carrier.own.values_mut().find(|own| own.row.log == log) {
+                own.outbox.insert(index, row);
+            }
+        }
+        self.open_grants();
+    }
+
+    /// Notices a copied or restored store, marks both stores with this boot, and opens for work.
+    fn boot_check(&mut self) {
+        let (in_carrier, in_reader) = self.boots;
+        let life = self.life;
+        let copied = self.carrier.identity.as_ref().is_some_and(|known| known.life != life);
+        let paired = self.reader.is_none()
+            || in_carrier == in_reader
+            || in_carrier.this == in_reader.before;
+        let boot = Boot { this: self.entropy.draw(), before: in_reader.this };
+        let boot = if self.reader.is_none() { Boot { before: in_carrier.this, ..boot } } else { boot };
+        if self.carrier.membership.is_some() && (copied || !paired) {
+            self.carrier.tasks.push_back(Task::Roll);
+        }
+        let mark = move || {
+            let mut batch = Batch::default();
+            batch.put(Table::CarrierMeta, key::BOOT, codec::encode(&boot));
+            batch
+        };
+        if self.reader.is_none() {
+            self.persist(StoreKind::Carrier, mark(), Self::booted);
+            return;
+        }
+        let mut batch = Batch::default();
+        batch.put(Table::ReaderMeta, key::BOOT, codec::encode(&boot));
+        self.persist(StoreKind::Reader, batch, move |node| {
+            node.persist(StoreKind::Carrier, mark(), Self::booted);
+        });
+    }
+
+    fn booted(&mut self) {
+        self.ready = true;
+        self.event(Event::Ready);
+        self.touch_receipts();
+        for (now, input) in core::mem::take(&mut self.backlog) {
+            self.now = now;
+            self.dispatch(input);
+        }
+    }
+
+    /// Opens every grant to this device that the lane holds.
+    pub(super) fn open_grants(&mut self) {
+        let (Some(lane), Some(membership)) = (&self.carrier.lane, &self.carrier.membership) else {
+            return;
+        };
+        let Some(reader) = &mut self.reader else { return };
+        let Some(sealing) = &reader.sealing else { return };
+        let mut keyring = Keyring::new(&membership.member);
+        for statement in lane.grants_to(membership.certificate) {
+            let grant: Result<Grant, _> = codec::decode(statement.body());
+            if let Ok(content) = grant.map_err(drop).and_then(|g| open_grant(&g, sealing).map_err(drop))
+            {
+                keyring.add(content);
+            }
+        }
+        reader.keyring = keyring;
+    }
+
+    pub(super) fn init(&mut self, id: CommandId, label: &str) {
+        if self.carrier.identity.is_some() {
+            let hint = "use this home as it is, or choose another directory for a new device";
+            return self.refuse(id, "exists", "this home has its keys already", hint);
+        }
+        let identity = Identity {
+            seed: SymmetricKey::from_bytes(self.entropy.draw()),
+            label: label.to_owned(),
+            store: StoreId(self.entropy.draw()),
+            incarnation: Incarnation(self.entropy.draw()),
+            life: self.life,
+        };
+        let sealing = SealingKey::from_seed(self.entropy.draw());
+        let mut carrier = Batch::default();
+        carrier.put(Table::CarrierMeta, key::IDENTITY, codec::encode(&identity));
+        let finish = move |node: &mut Self| {
+            node.persist(StoreKind::Carrier, carrier, move |node| {
+                node.carrier.identity = Some(identity);
+                node.request(id);
+            });
+        };
+        let mut secret = Batch::default();
+        if let Some(reader) = &mut self.reader {
+            secret.put(Table::ReaderMeta, key::SEALING, codec::encode(&sealing));
+            reader.sealing = Some(sealing);
+            self.persist(StoreKind::Reader, secret, finish);
+        } else {
+            secret.put(Table::CarrierMeta, key::SEALING, codec::encode(&sealing));
+            self.carrier_sealing = Some(sealing);
+            self.persist(StoreKind::Carrier, secret, finish);
+        }
+    }
+
+    /// The key to which this device's grants are sealed.
+    fn sealing(&self) -> Option<&SealingKey> {
+        self.reader.as_ref().and_then(|reader| reader.sealing.as_ref()).or(self.carrier_sealing.as_ref())
+    }
+
+    pub(super) fn request(&mut self, id: CommandId) {
+        let (Some(identity), Some(sealing)) = (&self.carrier.identity, self.sealing()) else {
+            let hint = "make them with `huza init`";
+            return self.refuse(id, "no_identity", "this home has no keys", hint);
+        };
+        let request = JoinRequest::new(&identity.key(), sealing.public(), &identity.label);
+        self.reply(id, Reply::Request { request });
+    }
+
+    pub(super) fn join(&mut self, id: CommandId, welcome: Welcome) {
+        let hint = "ask the authority for an answer to this device's own request";
+        let Some(sealing) = self.sealing() else {
+            return self.refuse(id, "no_identity", "this home has no keys", "make them with `huza init`");
+        };
+        let membership = match welcome.open(sealing) {
+            Ok(membership) => membership,
+            Err(error) => return self.refuse(id, "bad_welcome", &error.to_string(), hint),
+        };
+        if self.carrier.membership.as_ref().is_some_and(|known| known.root != membership.root) {
+            let message = "this device belongs to another programme already";
+            return self.refuse(id, "other_programme", message, "use a new home for this programme");
+        }
+        let mut lane = self.carrier.lane.clone().unwrap_or_else(|| Lane::new(membership.root));
+        for statement in &welcome.statements {
+            let signed = lane.candidates().add(statement);
+            let valid = signed.is_ok_and(|all| all.iter().all(crate::crypto::Signed::verify));
+            if !valid || lane.admit(statement.clone()).is_err() {
+                return self.refuse(id, "bad_welcome", "a statement in the answer is not valid", hint);
+            }
+        }
+        let certificate = lane.certificate(&membership.certificate);
+        let device = self.carrier.identity.as_ref().map(|identity| identity.key().public());
+        let Some(certificate) = certificate.filter(|found| Some(found.device) == device) else {
+            return self.refuse(id, "bad_welcome", "the answer certifies another device", hint);
+        };
+        let role = certificate.role;
+        let mut batch = Batch::default();
+        batch.put(Table::CarrierMeta, key::MEMBERSHIP, codec::encode(&membership));
+        for statement in &welcome.statements {
+            batch.put(Table::Statements, statement.id().0, statement.to_bytes());
+        }
+        self.persist(StoreKind::Carrier, batch, move |node| {
+            node.carrier.holdings.statements = lane.statements().map(|(id, _)| *id).collect();
+            node.carrier.lane = Some(lane);
+            let programme = membership.programme.clone();
+            node.carrier.membership = Some(membership);
+            node.open_grants();
+            node.refile_waiting();
+            let areas = node.area_names();
+            node.reply(id, Reply::Joined { programme, role, areas });
+        });
+    }
+
+    fn area_names(&self) -> Vec<String> {
+        let areas = self.reader.iter().flat_map(|reader| reader.keyring.areas());
+        areas.map(|(_, name)| name.to_string()).collect()
+    }
+
+    /// What this device is for.
+    pub(super) fn role(&self) -> Option<Role> {
+        self.carrier.certificate().map(|certificate| certificate.role)
+    }
+
+    /// Says that a command could not be done.
+    pub(super) fn refuse(&mut self, id: CommandId, code: &str, message: &str, hint: &str) {
+        let error = CommandError {
+            code: code.to_owned(),
+            message: message.to_owned(),
+            hint: hint.to_owned(),
+        };
+        self.reply(id, Reply::Error(error));
+    }
+
+    /// Runs a command: those that write run one after the other.
+    pub(super) fn command(&mut self, id: CommandId, command: Command) {
+        self.open_commands.insert(id);
+        if let Some(why) = self.stopped.clone() {
+            let hint = "mend what the message names and restart huza on this home";
+            return self.refuse(id, "store_failed", &why, hint);
+        }
+        match command {
+            Command::Init { label } => self.init(id, &label),
+            Command::Request => self.request(id),
+            Command::Join { welcome } => self.join(id, welcome),
+            Command::Peers => self.peers(id),
+            Command::Status { records } => self.status(id, records),
+            Command::Find { .. } | Command::Show { .. } | Command::Export { .. } => {
+                self.ask(id, command);
+            }
+            Command::AddPerson { .. }
+            | Command::AddVisit { .. }
+            | Command::Import { .. }
+            | Command::Seal => match &mut self.reader {
+                _ if self.carrier.membership.is_none() => {
+                    let hint = "send its request to the authority and `huza join` the answer";
+                    self.refuse(id, "not_joined", "this device has not joined a programme", hint);
+                }
+                Some(reader) => reader.commands.push_back((id, command)),
+                None => {
+                    let hint = "record on a device that reads";
+                    self.refuse(id, "no_reader", "this device only carries", hint);
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! Sessions: opening, proving, comparing, ending.
+
+use super::Node;
+use super::api::{Event, Output, PipeId, Token};
+use super::state::Task;
+use crate::control::{Statement, kind};
+use crate::crypto::{Signature, Signed};
+use crate::holdings::{Claims, Spans};
+use crate::id::LogId;
+use crate::limits::{SESSIONS_MAX, SUMMARY_ENTRIES_PER_FRAME};
+use crate::session::frame::{Bytes, Channel, Frame, Hello, VERSION, take_frame};
+use crate::session::{Fault, Peer, Phase, Session};
+
+/// Milliseconds within which two sessions with one device count as a dial from both sides at
+/// once: then both ends keep the same one. // guess: slower than any handshake we bear
+const SIMULTANEOUS_MS: u64 = 5_000;
+
+impl Node {
+    pub(super) fn pipe_opened(&mut self, pipe: PipeId, dialer: bool, binding: [u8; 32]) {
+        let channel = Channel { binding, dialer };
+        let digest = self.digest();
+        let hello = self.carrier.membership.as_ref().zip(self.carrier.identity.as_ref());
+        let Some((membership, identity)) = hello.filter(|_| self.sessions.len() < SESSIONS_MAX)
+        else {
+            self.fx.outputs.push_back(Output::Close { pipe });
+            return;
+        };
+        let mut session = Session::new(channel, self.now.millis, &self.carrier.holdings);
+        session.digest = digest;
+        let hello = Hello {
+            version: VERSION,
+            certificate: membership.certificate,
+            digest,
+        };
+        let entropy = self.entropy.draw();
+        let sealed = channel.seal_hello(&hello, &identity.key(), &membership.member, entropy);
+        self.sessions.insert(pipe, session);
+        self.say(pipe, &Frame::Hello(sealed));
+    }
+
+    pub(super) fn pipe_closed(&mut self, pipe: PipeId) {
+        self.end_session(pipe, None);
+    }
+
+    /// Sends a frame.
+    pub(super) fn say(&mut self, pipe: PipeId, frame: &Frame) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        let bytes = frame.to_pipe();
+        session.sent(bytes.len());
+        self.fx.outputs.push_back(Output::Send { pipe, bytes });
+    }
+
+    pub(super) fn received(&mut self, pipe: PipeId, bytes: &[u8]) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        session.hear(bytes.len(), self.now.millis);
+        session.buffer.extend_from_slice(bytes);
+        while let Some(session) = self.sessions.get_mut(&pipe) {
+            let frame = match take_frame(&mut session.buffer) {
+                Ok(Some(bytes)) => Frame::from_bytes(&bytes),
+                Ok(None) => return,
+                Err(error) => Err(error),
+            };
+            let heard = frame.map_err(Fault::from).and_then(|frame| self.hear(pipe, frame));
+            if let Err(fault) = heard {
+                self.fault(pipe, fault);
+            }
+        }
+    }
+
+    /// Closes a session because of what its peer did.
+    pub(super) fn fault(&mut self, pipe: PipeId, fault: Fault) {
+        if self.sessions.contains_key(&pipe) {
+            self.end_session(pipe, Some(fault));
+            self.fx.outputs.push_back(Output::Close { pipe });
+        }
+    }
+
+    fn end_session(&mut self, pipe: PipeId, fault: Option<Fault>) {
+        let Some(mut session) = self.sessions.remove(&pipe) else { return };
+        if session.stats.millis == 0 {
+            session.stats.millis = self.now.millis.since(session.opened);
+        }
+        let (peer, stats, complete) = (session.peer, session.stats, session.complete);
+        self.event(Event::ContactEnded { pipe, peer, stats, complete, fault });
+    }
+
+    pub(super) fn expire_sessions(&mut self) {
+        let now = self.now.millis;
+        let late = |session: &Session| session.deadline().is_some_and(|due| due <= now);
+        let expired: Vec<PipeId> =
+            self.sessions.iter().filter(|(_, one)| late(one)).map(|(pipe, _)| *pipe).collect();
+        for pipe in expired {
+            self.fault(pipe, Fault::Silent);
+        }
+    }
+
+    fn hear(&mut self, pipe: PipeId, frame: Frame) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
+        let phase = session.phase;
+        let name = frame.name();
+        match (phase, frame) {
+            (Phase::Hello, Frame::Hello(sealed)) => self.hear_hello(pipe, &sealed),
+            (_, Frame::WantChain) => self.tell_chain(pipe),
+            (Phase::Hello, Frame::Chain(sealed)) => self.hear_chain(pipe, &sealed),
+            (Phase::Summary, Frame::Summary { statements, logs, last }) => {
+                session.hear_summary(statements, logs)?;
+                if last {
+                    self.begin_transfer(pipe);
+                }
+                Ok(())
+            }
+            (Phase::Transfer, Frame::Totals { statements, envelopes }) => {
+                session.expected = (statements, envelopes);
+                session.complete = false;
+                Ok(())
+            }
+            (Phase::Transfer, Frame::Batch { number, statements, runs }) => {
+                self.hear_batch(pipe, number, &statements, runs)
+            }
+            (Phase::Transfer, Frame::Ack { number }) => self.hear_ack(pipe, number),
+            (Phase::Transfer, Frame::End { digest }) => {
+                session.end_received = Some(digest);
+                Ok(())
+            }
+            _ => Err(Fault::OutOfTurn(name.to_owned())),
+        }
+    }
+
+    fn hear_hello(&mut self, pipe: PipeId, sealed: &Bytes) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
+        if session.unproven.is_some() {
+            return Err(Fault::OutOfTurn("hello".to_owned()));
+        }
+        let membership = self.carrier.membership.as_ref().ok_or(Fault::Unavailable)?;
+        let from = session.channel.reversed();
+        let (hello, signature) =
+            from.open_hello(sealed, &membership.member).ok_or(Fault::NotAMember)?;
+        if hello.version != VERSION {
+            return Err(Fault::Version(hello.version));
+        }
+        session.unproven = Some((hello.clone(), signature));
+        let lane = self.carrier.lane.as_ref().ok_or(Fault::Unavailable)?;
+        match lane.certificate(&hello.certificate) {
+            Some(certificate) => {
+                let peer = Peer {
+                    certificate: hello.certificate,
+                    device: certificate.device,
+                    role: certificate.role,
+                };
+                self.prove(pipe, peer, &hello, signature)
+            }
+            None => {
+                self.say(pipe, &Frame::WantChain);
+                Ok(())
+            }
+        }
+    }
+
+    fn tell_chain(&mut self, pipe: PipeId) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
+        if core::mem::replace(&mut session.told_chain, true) {
+            return Err(Fault::OutOfTurn("want-chain".to_owned()));
+        }
+        let channel = session.channel;
+        let entropy = self.entropy.draw();
+        let membership = self.carrier.membership.as_ref().ok_or(Fault::Unavailable)?;
+        let lane = self.carrier.lane.as_ref().ok_or(Fault::Unavailable)?;
+        let chain: Vec<Vec<u8>> =
+            lane.chain(membership.certificate).into_iter().map(Statement::to_bytes).collect();
+        let sealed = channel.seal_chain(&chain, &membership.member, entropy);
+        self.say(pipe, &Frame::Chain(sealed));
+        Ok(())
+    }
+
+    fn hear_chain(&mut self, pipe: PipeId, sealed: &Bytes) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get(&pipe) else { return Ok(()) };
+        let Some((hello, signature)) = session.unproven.clone() else {
+            return Err(Fault::OutOfTurn("chain".to_owned()));
+        };
+        let membership = self.carrier.membership.as_ref().ok_or(Fault::Unavailable)?;
+        let from = session.channel.reversed();
+        let chain = from.open_chain(sealed, &membership.member).ok_or(Fault::NotAMember)?;
+        let bad = |why: &dyn core::fmt::Display| Fault::BadCertificate(why.to_string());
+        let mut lane = self.carrier.lane.clone().ok_or(Fault::Unavailable)?;
+        let mut statements = Vec::new();
+        for bytes in chain {
+            let statement = Statement::from_bytes(&bytes.0).map_err(|error| bad(&error))?;
+            let signed = lane.candidates().add(&statement).map_err(|error| bad(&error))?;
+            if statement.kind() != kind::CERTIFICATE || !signed.iter().all(Signed::verify) {
+                return Err(bad(&"a signature in its chain does not hold"));
+            }
+            lane.admit(statement.clone()).map_err(|error| bad(&error))?;
+            statements.push(statement);
+        }
+        let certificate = lane
+            .certificate(&hello.certificate)
+            .ok_or_else(|| bad(&"its chain does not lead to its certificate"))?;
+        let peer = Peer {
+            certificate: hello.certificate,
+            device: certificate.device,
+            role: certificate.role,
+        };
+        self.prove(pipe, peer, &hello, signature)?;
+        self.carrier.tasks.push_back(Task::Admit { statements });
+        Ok(())
+    }
+
+    /// The peer's certificate is valid: does it hold the key?
+    fn prove(
+        &mut self,
+        pipe: PipeId,
+        peer: Peer,
+        hello: &Hello,
+        signature: Signature,
+    ) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
+        let proof = session.channel.reversed().proof(hello, peer.device, signature);
+        if !proof.verify() {
+            return Err(Fault::BadProof);
+        }
+        session.unproven = None;
+        session.peer = Some(peer);
+        session.phase = Phase::Summary;
+        let equal = session.digest == hello.digest;
+        self.keep_one_session(pipe, &peer)?;
+        self.event(Event::Met { pipe, peer });
+        if equal {
+            if let Some(session) = self.sessions.get_mut(&pipe) {
+                session.theirs = core::mem::take(&mut session.at_hello);
+            }
+            self.begin_transfer(pipe);
+        } else {
+            self.tell_summary(pipe);
+        }
+        Ok(())
+    }
+
+    /// One session per device: the newest, or, if both sides dialled at once, the one with the
+    /// lower binding, so that both ends keep the same.
+    fn keep_one_session(&mut self, pipe: PipeId, peer: &Peer) -> Result<(), Fault> {
+        let Some(new) = self.sessions.get(&pipe) else { return Ok(()) };
+        let (opened, binding) = (new.opened, new.channel.binding);
+        let same = |session: &Session| session.peer.is_some_and(|one| one.device == peer.device);
+        let others: Vec<PipeId> = self
+            .sessions
+            .iter()
+            .filter(|(other, session)| **other != pipe && same(session))
+            .map(|(other, _)| *other)
+            .collect();
+        for other in others {
+            let Some(old) = self.sessions.get(&other) else { continue };
+            let at_once = opened.since(old.opened) < SIMULTANEOUS_MS;
+            if at_once && old.channel.binding < binding {
+                return Err(Fault::Duplicate);
+            }
+            self.fault(other, Fault::Duplicate);
+        }
+        Ok(())
+    }
+
+    /// Tells the peer everything held, in frames of bounded size.
+    fn tell_summary(&mut self, pipe: PipeId) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        session.at_hello = Claims::default();
+        let claims = Claims::from(&self.carrier.holdings);
+        let mut statements = claims.statements.into_iter().peekable();
+        let mut logs = claims.logs.into_iter().peekable();
+        loop {
+            let some: Vec<_> = statements.by_ref().take(SUMMARY_ENTRIES_PER_FRAME / 2).collect();
+            let more = logs.by_ref().take(SUMMARY_ENTRIES_PER_FRAME / 2);
+            let named = more.map(|(log, spans)| (log, spans.newest().to_vec())).collect();
+            let last = statements.peek().is_none() && logs.peek().is_none();
+            self.say(pipe, &Frame::Summary { statements: some, logs: named, last });
+            if last {
+                break;
+            }
+        }
+    }
+
+    /// Whether a peer holds more of a log of this incarnation than we do: then we are a copy.
+    pub(super) fn notice_own_past(&mut self, theirs: &Claims) {
+        let beyond = self.carrier.own.values().any(|own| {
+            let known = self.carrier.holdings.logs.get(&own.row.log);
+            let mine = known.map(|held| held.spans.clone()).unwrap_or_default();
+            let none = Spans::default();
+            let claimed = theirs.logs.get(&own.row.log).unwrap_or(&none);
+            claimed.as_slice().iter().any(|span| mine.last().is_none_or(|last| span.to > last))
+        });
+        if beyond {
+            self.carrier.tasks.push_back(Task::Roll);
+        }
+    }
+
+    /// Digest of all that is held, forked logs left out: each side holds what it holds of those.
+    /// Whatever is new is offered in every open session, so two nodes that both have nothing more
+    /// to say, and nothing unacknowledged, hold the same exactly if their digests are equal.
+    fn digest(&mut self) -> [u8; 16] {
+        if let Some(digest) = self.carrier.digest {
+            return digest;
+        }
+        let mut claims = Claims::from(&self.carrier.holdings);
+        if let Some(lane) = &self.carrier.lane {
+            claims.logs.retain(|log, _| !lane.is_forked(log));
+        }
+        let digest = claims.digest();
+        self.carrier.digest = Some(digest);
+        digest
+    }
+
+    /// Says that all is said, and notices when both sides hold the same.
+    pub(super) fn maybe_end(&mut self, pipe: PipeId) {
+        let Some(session) = self.sessions.get(&pipe) else { return };
+        if !session.is_quiet() || session.complete || !self.is_quiet() {
+            return;
+        }
+        let digest = self.digest();
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        if session.end_sent != Some(digest) {
+            session.end_sent = Some(digest);
+            self.say(pipe, &Frame::End { digest });
+        }
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        if session.end_received == session.end_sent
+            && let Some(peer) = session.peer
+        {
+            session.complete = true;
+            session.stats.millis = self.now.millis.since(session.opened);
+            let stats = session.stats;
+            self.event(Event::ContactComplete { pipe, peer, stats });
+        }
+    }
+
+    /// Whether this device itself has nothing left that should travel in an open contact.
+    fn is_quiet(&mut self) -> bool {
+        if self.carrier.receipts_at.is_some() && !self.carrier.busy {
+            // Sign what there is to sign now, rather than after the contact.
+            self.carrier.receipts_at = None;
+            self.carrier.tasks.push_back(Task::Receipts);
+        }
+        let carrier = &self.carrier;
+        !carrier.busy
+            && carrier.tasks.is_empty()
+            && carrier.own.values().all(|own| own.outbox.is_empty())
+            && self.unsealed().is_none()
+    }
+
+    /// A hint by gossip: it is forwarded if a member sealed it. It says that a log has grown;
+    /// sessions carry the growth itself.
+    pub(super) fn news(&mut self, token: Token, bytes: &[u8]) {
+        let member = self.carrier.membership.as_ref().map(|membership| &membership.member);
+        let valid = member.is_some_and(|member| member.open(NEWS, bytes).is_ok_and(|plain| {
+            crate::codec::decode::<(LogId, u64)>(&plain).is_ok()
+        }));
+        self.fx.outputs.push_back(Output::NewsValid { token, valid });
+    }
+
+    /// Spreads the hint that a log of this device has grown to `seq`.
+    pub(super) fn tell_news(&mut self, log: LogId, seq: u64) {
+        let entropy = self.entropy.draw();
+        let Some(membership) = &self.carrier.membership else { return };
+        let bytes = membership.member.seal(NEWS, &crate::codec::encode(&(log, seq)), entropy);
+        self.fx.outputs.push_back(Output::Publish { bytes });
+    }
+}
+
+/// Context under which news is sealed with the member key.
+const NEWS: &[u8] = b"huza news 1";

@@ -1,0 +1,176 @@
+//! What the node has asked of its shell and waits for.
+//!
+//! Every request carries a token; what to do with the answer is kept here under that token. A
+//! chain of requests reads as one function with the next step inside the one before.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::api::{Job, Output, Product, Resource, Token};
+use super::Node;
+use crate::store::{Batch, Range, Row, StoreKind};
+
+type Then<T> = Box<dyn FnOnce(&mut Node, T) + Send>;
+
+/// What waits under a token.
+enum Waiting {
+    /// A page of range `index` of a gather.
+    Page { gather: u64, index: usize },
+    Persisted(Then<()>),
+    Done(Then<Product>),
+    Delivered(Then<BTreeMap<String, u16>>),
+}
+
+/// Several ranges being read to their ends.
+struct Gather {
+    ranges: Vec<Range>,
+    rows: Vec<Vec<Row>>,
+    open: usize,
+    /// Whether each range is read to its end, or one page of it is enough.
+    whole: bool,
+    then: Then<Vec<Vec<Row>>>,
+}
+
+/// Requests under way and outputs not yet taken.
+#[derive(Default)]
+pub(super) struct Effects {
+    pub(super) outputs: VecDeque<Output>,
+    next: u64,
+    waiting: BTreeMap<Token, Waiting>,
+    gathers: BTreeMap<u64, Gather>,
+}
+
+impl Effects {
+    fn token(&mut self, waiting: Waiting) -> Token {
+        let token = Token(self.next);
+        self.next += 1;
+        self.waiting.insert(token, waiting);
+        token
+    }
+}
+
+impl Node {
+    /// Reads all `ranges` to their ends, then goes on with their rows, in the same order.
+    pub(super) fn gather(
+        &mut self,
+        ranges: Vec<Range>,
+        then: impl FnOnce(&mut Self, Vec<Vec<Row>>) + Send + 'static,
+    ) {
+        self.read(ranges, true, then);
+    }
+
+    /// Reads one page of each of `ranges`, then goes on with their rows, in the same order.
+    pub(super) fn pages(
+        &mut self,
+        ranges: Vec<Range>,
+        then: impl FnOnce(&mut Self, Vec<Vec<Row>>) + Send + 'static,
+    ) {
+        self.read(ranges, false, then);
+    }
+
+    fn read(
+        &mut self,
+        ranges: Vec<Range>,
+        whole: bool,
+        then: impl FnOnce(&mut Self, Vec<Vec<Row>>) + Send + 'static,
+    ) {
+        if ranges.is_empty() {
+            then(self, Vec::new());
+            return;
+        }
+        let gather = self.fx.next;
+        self.fx.next += 1;
+        for (index, range) in ranges.iter().enumerate() {
+            let token = self.fx.token(Waiting::Page { gather, index });
+            self.fx.outputs.push_back(Output::Load { token, range: range.clone() });
+        }
+        let (rows, open) = (vec![Vec::new(); ranges.len()], ranges.len());
+        self.fx.gathers.insert(gather, Gather { ranges, rows, open, whole, then: Box::new(then) });
+    }
+
+    /// Writes `batch`, then goes on.
+    pub(super) fn persist(
+        &mut self,
+        store: StoreKind,
+        batch: Batch,
+        then: impl FnOnce(&mut Self) + Send + 'static,
+    ) {
+        let then: Then<()> = Box::new(move |node, ()| then(node));
+        let token = self.fx.token(Waiting::Persisted(then));
+        self.fx.outputs.push_back(Output::Persist { token, store, batch });
+    }
+
+    /// Runs `run` elsewhere, then goes on with what it gave.
+    pub(super) fn work<T: Send + 'static>(
+        &mut self,
+        name: &'static str,
+        run: impl FnOnce() -> T + Send + 'static,
+        then: impl FnOnce(&mut Self, T) + Send + 'static,
+    ) {
+        let then: Then<Product> = Box::new(move |node, product| {
+            // A product of another type would be the shell mixing up two answers.
+            if let Ok(value) = product.0.downcast::<T>() {
+                then(node, *value);
+            }
+        });
+        let token = self.fx.token(Waiting::Done(then));
+        self.fx.outputs.push_back(Output::Work { token, job: Job::new(name, run) });
+    }
+
+    /// Gives resources to the facility, then goes on with those it refused.
+    pub(super) fn deliver(
+        &mut self,
+        resources: Vec<Resource>,
+        then: impl FnOnce(&mut Self, BTreeMap<String, u16>) + Send + 'static,
+    ) {
+        let token = self.fx.token(Waiting::Delivered(Box::new(then)));
+        self.fx.outputs.push_back(Output::Deliver { token, resources });
+    }
+
+    pub(super) fn answered_rows(&mut self, token: Token, rows: Vec<Row>) {
+        let Some(Waiting::Page { gather: id, index }) = self.fx.waiting.remove(&token) else {
+            return;
+        };
+        let Some(gather) = self.fx.gathers.get_mut(&id) else { return };
+        let Some(range) = gather.ranges.get(index) else { return };
+        let last = rows.last().filter(|_| gather.whole && range.rows_max > 1);
+        let more = last.map(|(key, _)| range.behind(key));
+        if let Some(all) = gather.rows.get_mut(index) {
+            all.extend(rows);
+        }
+        if let Some(range) = more {
+            let token = self.fx.token(Waiting::Page { gather: id, index });
+            self.fx.outputs.push_back(Output::Load { token, range });
+            return;
+        }
+        gather.open -= 1;
+        if gather.open == 0
+            && let Some(done) = self.fx.gathers.remove(&id)
+        {
+            (done.then)(self, done.rows);
+        }
+    }
+
+    pub(super) fn answered_persisted(&mut self, token: Token) {
+        if let Some(Waiting::Persisted(then)) = self.fx.waiting.remove(&token) {
+            then(self, ());
+        }
+    }
+
+    pub(super) fn answered_done(&mut self, token: Token, product: Product) {
+        if let Some(Waiting::Done(then)) = self.fx.waiting.remove(&token) {
+            then(self, product);
+        }
+    }
+
+    pub(super) fn answered_delivered(&mut self, token: Token, refused: BTreeMap<String, u16>) {
+        if let Some(Waiting::Delivered(then)) = self.fx.waiting.remove(&token) {
+            then(self, refused);
+        }
+    }
+
+    /// Forgets everything under way: a store failed.
+    pub(super) fn abandon(&mut self) {
+        self.fx.waiting.clear();
+        self.fx.gathers.clear();
+    }
+}

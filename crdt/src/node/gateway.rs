@@ -1,0 +1,146 @@
+//! A gateway gives the facility what its reader has filed, and remembers the answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Node;
+use super::api::{Event, Resource};
+use super::state::{Answered, DeliverRow};
+use super::write::stored_changes;
+use crate::codec;
+use crate::holdings::Span;
+use crate::id::{LogId, RecordId, hash_parts};
+use crate::record::{Document, project};
+use crate::store::{Batch, Range, Row, StoreKind, Table};
+
+/// Envelopes whose records are delivered together. // guess: bounds memory and a facility's wait
+const DELIVERED_AT_ONCE: usize = 256;
+
+/// Record -> key of a resource -> hash of its text: what the facility has.
+type Told = BTreeMap<RecordId, BTreeMap<String, [u8; 16]>>;
+
+/// What is to be delivered, and why.
+struct Delivery {
+    due: Vec<(Vec<u8>, DeliverRow)>,
+    /// What the facility will have been told of each record.
+    told: Told,
+    /// Resource -> record.
+    owners: BTreeMap<String, RecordId>,
+}
+
+impl Node {
+    pub(super) fn must_deliver(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| reader.to_deliver > 0)
+    }
+
+    /// Delivers the records of the next envelopes.
+    pub(super) fn deliver_next(&mut self) {
+        let Some(reader) = &mut self.reader else { return };
+        reader.busy = true;
+        let range = Range { rows_max: DELIVERED_AT_ONCE, ..Range::all(Table::Deliver) };
+        self.pages(vec![range], |node, rows| {
+            let due: Vec<(Vec<u8>, DeliverRow)> = rows
+                .into_iter()
+                .flatten()
+                .filter_map(|(row_key, value)| Some((row_key, codec::decode(&value).ok()?)))
+                .collect();
+            let records: BTreeSet<RecordId> =
+                due.iter().flat_map(|(_, row)| row.records.iter().copied()).collect();
+            let changes = records.iter().map(|record| Range::prefix(Table::Changes, record.0));
+            let told = records.iter().map(|record| Range::prefix(Table::Delivered, record.0));
+            let ranges = changes.chain(told).collect();
+            node.gather(ranges, move |node, rows| {
+                node.work(
+                    "project",
+                    move || prepare(due, &records, &rows),
+                    |node, (delivery, resources)| node.hand_over(delivery, resources),
+                );
+            });
+        });
+    }
+
+    fn hand_over(&mut self, delivery: Delivery, resources: Vec<Resource>) {
+        let count = resources.len();
+        if count == 0 {
+            return self.delivered(delivery, 0, &BTreeMap::new());
+        }
+        self.deliver(resources, move |node, refused| node.delivered(delivery, count, &refused));
+    }
+
+    /// The facility has answered: remember it, then sign for it.
+    fn delivered(&mut self, delivery: Delivery, count: usize, refused: &BTreeMap<String, u16>) {
+        let Some(reader) = &mut self.reader else { return };
+        let mut codes: BTreeMap<RecordId, u16> = BTreeMap::new();
+        for (resource, code) in refused {
+            if let Some(record) = delivery.owners.get(resource) {
+                codes.insert(*record, *code);
+            }
+        }
+        let mut batch = Batch::default();
+        let mut answered: BTreeMap<LogId, Answered> = BTreeMap::new();
+        for (row_key, row) in &delivery.due {
+            let of_log = answered.entry(row.log).or_insert_with(|| {
+                reader.answered.get(&row.log).cloned().unwrap_or_default()
+            });
+            let span = Span { from: row.seq, to: row.seq, end: row.hash };
+            match row.records.iter().find_map(|record| codes.get(record)) {
+                None => of_log.accepted.insert(span),
+                Some(code) => of_log.refused.entry(*code).or_default().insert(span),
+            }
+            batch.delete(Table::Deliver, row_key.clone());
+        }
+        for (log, of_log) in &answered {
+            batch.put(Table::Answered, log.0, codec::encode(of_log));
+        }
+        for (record, resources) in &delivery.told {
+            batch.put(Table::Delivered, record.0, codec::encode(resources));
+        }
+        let (done, refused) = (delivery.due.len(), refused.len());
+        self.persist(StoreKind::Reader, batch, move |node| {
+            if let Some(reader) = &mut node.reader {
+                reader.to_deliver = reader.to_deliver.saturating_sub(done);
+                reader.answered.append(&mut answered);
+            }
+            if count > 0 {
+                node.event(Event::Delivered { resources: count, refused });
+            }
+            node.touch_receipts();
+            node.reader_idle();
+        });
+    }
+}
+
+/// Projects the records, and leaves out what the facility has already.
+fn prepare(
+    due: Vec<(Vec<u8>, DeliverRow)>,
+    records: &BTreeSet<RecordId>,
+    rows: &[Vec<Row>],
+) -> (Delivery, Vec<Resource>) {
+    let (changes, before) = rows.split_at(records.len().min(rows.len()));
+    let stored = stored_changes(changes);
+    let mut told: Told = BTreeMap::new();
+    for (row_key, value) in before.iter().flatten() {
+        if let (Some(record), Ok(resources)) = (RecordId::from_slice(row_key), codec::decode(value))
+        {
+            told.insert(record, resources);
+        }
+    }
+    let mut owners = BTreeMap::new();
+    let mut resources = Vec::new();
+    for record in records {
+        let changes = stored.get(record).into_iter().flatten();
+        let changes = changes.map(|(origin, row)| (*origin, &row.raw));
+        let view = Document::from_changes(*record, changes).view();
+        let known = told.entry(*record).or_default();
+        for projected in project(&view) {
+            let hash = crate::id::truncated(hash_parts(
+                "huza 2026 delivered resource",
+                &[projected.text.as_bytes()],
+            ));
+            if known.insert(projected.key.clone(), hash) != Some(hash) {
+                owners.insert(projected.key.clone(), *record);
+                resources.push(Resource { key: projected.key, text: projected.text });
+            }
+        }
+    }
+    (Delivery { due, told, owners }, resources)
+}

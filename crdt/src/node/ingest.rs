@@ -1,0 +1,370 @@
+//! The carrier's writes, one after the other; above all, what peers sent.
+
+use std::collections::BTreeMap;
+
+use super::Node;
+use super::api::{Event, PipeId};
+use super::state::{IngestRow, Task, key, log_key};
+use crate::codec;
+use crate::control::{Admitted, Body, Statement, kind};
+use crate::crypto::{Signature, Signed, verify_all};
+use crate::envelope::{ForkProof, Header, Stored, Urgency, Wire};
+use crate::holdings::{Fit, Held, Span};
+use crate::id::{DeviceKey, Hash, LogId, StatementId};
+use crate::session::Fault;
+use crate::session::frame::{Frame, Run};
+use crate::store::{Batch, Range, StoreKind, Table};
+use crate::trust::Role;
+
+/// An envelope in its place, its signature checked.
+struct Checked {
+    header: Header,
+    wire: Wire,
+    valid: bool,
+}
+
+/// What a write will have changed in memory once it is durable.
+#[derive(Default)]
+pub(super) struct Change {
+    pub(super) batch: Batch,
+    pub(super) logs: BTreeMap<LogId, Held>,
+    pub(super) added: Vec<StatementId>,
+    pub(super) removed: Vec<StatementId>,
+    pub(super) envelopes: Vec<(LogId, u64)>,
+    pub(super) next_ingest: u64,
+    pub(super) granted: bool,
+}
+
+impl Node {
+    /// Starts the carrier's next write, if it is idle.
+    pub(super) fn run_carrier(&mut self) {
+        while !self.carrier.busy {
+            if let Some(task) = self.carrier.tasks.pop_front() {
+                self.carrier.busy = true;
+                self.run_task(task);
+            } else if self.must_number() {
+                self.carrier.tasks.push_back(Task::Number);
+            } else if self.carrier.receipts_at.is_some_and(|at| at <= self.now.millis) {
+                self.carrier.receipts_at = None;
+                self.carrier.tasks.push_back(Task::Receipts);
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn run_task(&mut self, task: Task) {
+        match task {
+            Task::Ingest { pipe, number, statements, runs } => {
+                self.verify_batch(pipe, number, statements, runs);
+            }
+            Task::Admit { statements } => self.admit_all(statements),
+            Task::Open { area } => self.open_log(area),
+            Task::Outbox { area, row } => self.put_outbox(area, *row),
+            Task::Number => self.number(),
+            Task::Receipts => self.sign_receipts(),
+            Task::Issue { scope, kind, body } => {
+                let mut change = self.change();
+                self.issue(&mut change, scope, kind, body);
+                self.commit(change, |_| {});
+            }
+            Task::Roll => self.roll(),
+        }
+    }
+
+    /// A write of the carrier, empty so far.
+    pub(super) fn change(&self) -> Change {
+        Change { next_ingest: self.carrier.next_ingest, ..Change::default() }
+    }
+
+    /// Makes a change durable, then true, then told to open sessions.
+    pub(super) fn commit(
+        &mut self,
+        mut change: Change,
+        then: impl FnOnce(&mut Self) + Send + 'static,
+    ) {
+        for place in core::mem::take(&mut self.carrier.taken_changed) {
+            if let Some(spans) = self.carrier.taken.get(&place) {
+                let row_key = [place.0.0.as_slice(), &place.1.0].concat();
+                change.batch.put(Table::Taken, row_key, codec::encode(spans));
+            }
+        }
+        if change.batch.is_empty() {
+            self.carrier.busy = false;
+            then(self);
+            return;
+        }
+        for (log, held) in &change.logs {
+            change.batch.put(Table::Frontiers, log.0, codec::encode(held));
+        }
+        if change.next_ingest != self.carrier.next_ingest {
+            let next = codec::encode(&change.next_ingest);
+            change.batch.put(Table::CarrierMeta, key::NEXT_INGEST, next);
+        }
+        let batch = core::mem::take(&mut change.batch);
+        self.persist(StoreKind::Carrier, batch, move |node| {
+            let carrier = &mut node.carrier;
+            carrier.busy = false;
+            carrier.digest = None;
+            carrier.next_ingest = change.next_ingest;
+            carrier.holdings.logs.append(&mut change.logs);
+            for id in &change.removed {
+                carrier.holdings.statements.remove(id);
+            }
+            carrier.holdings.statements.extend(&change.added);
+            if change.granted {
+                node.open_grants();
+                node.refile_waiting();
+            }
+            if !change.envelopes.is_empty() {
+                node.touch_receipts();
+            }
+            node.spread(&change.added, &change.envelopes);
+            then(node);
+        });
+    }
+
+    /// Checks all signatures of a batch, elsewhere.
+    fn verify_batch(
+        &mut self,
+        pipe: PipeId,
+        number: u32,
+        statements: Vec<Statement>,
+        runs: Vec<Run>,
+    ) {
+        let Some(lane) = &self.carrier.lane else {
+            self.carrier.busy = false;
+            return;
+        };
+        let mut candidates = lane.candidates();
+        let mut signed: Vec<Signed> = Vec::new();
+        let mut refused = Vec::new();
+        let mut usable = Vec::new();
+        for statement in statements {
+            match candidates.add(&statement) {
+                Ok(more) => {
+                    signed.extend(more);
+                    usable.push(statement);
+                }
+                Err(error) => refused.push(error.to_string()),
+            }
+        }
+        let authors: Option<Vec<DeviceKey>> =
+            runs.iter().map(|run| candidates.author(&run.log)).collect();
+        for why in refused {
+            self.event(Event::Refused { pipe, why });
+        }
+        let Some(authors) = authors else {
+            self.carrier.busy = false;
+            self.fault(pipe, Fault::UnknownLog);
+            return;
+        };
+        let entropy = self.entropy.draw();
+        self.work(
+            "verify",
+            move || check(&signed, runs, &authors, entropy),
+            move |node, (statements_valid, envelopes)| {
+                if statements_valid && envelopes.iter().all(|one| one.valid) {
+                    node.accept_batch(pipe, number, usable, envelopes);
+                } else {
+                    node.carrier.busy = false;
+                    node.fault(pipe, Fault::BadSignature);
+                }
+            },
+        );
+    }
+
+    /// All signatures hold: apply the rules, write, acknowledge.
+    fn accept_batch(
+        &mut self,
+        pipe: PipeId,
+        number: u32,
+        statements: Vec<Statement>,
+        envelopes: Vec<Checked>,
+    ) {
+        let mut change = self.change();
+        for statement in statements {
+            self.admit(&mut change, Some(pipe), statement);
+        }
+        let (heard_statements, heard_envelopes) = (change.added.len(), envelopes.len());
+        let mut forks = Vec::new();
+        let mut heard = Vec::new();
+        for one in envelopes {
+            let Header { log, seq, .. } = one.header;
+            heard.push((log, Span { from: seq, to: seq, end: one.header.hash() }));
+            if let Some(fork) = self.place(&mut change, one) {
+                forks.push(fork);
+            }
+        }
+        let new_envelopes = change.envelopes.len();
+        if let Some(session) = self.sessions.get_mut(&pipe) {
+            session.theirs.statements.extend(&change.added);
+            for (log, span) in heard {
+                session.theirs.logs.entry(log).or_default().insert(span);
+            }
+        }
+        self.commit(change, move |node| {
+            if let Some(session) = node.sessions.get_mut(&pipe) {
+                session.owed_acks = session.owed_acks.saturating_sub(1);
+                session.received.1 += heard_envelopes as u64;
+                session.received.0 += heard_statements as u64;
+                session.stats.envelopes_received += new_envelopes as u64;
+                session.stats.statements_received += heard_statements as u64;
+                node.say(pipe, &Frame::Ack { number });
+            }
+            for (seq, theirs) in forks {
+                node.prove_fork(seq, theirs);
+            }
+        });
+    }
+
+    /// Puts one envelope in its place. If it contradicts one that is held, the result is the seq
+    /// of that one.
+    fn place(
+        &mut self,
+        change: &mut Change,
+        one: Checked,
+    ) -> Option<(u64, (Header, Signature))> {
+        let Checked { header, wire, .. } = one;
+        let (log, seq, hash) = (header.log, header.seq, header.hash());
+        let held = change.logs.get(&log).or_else(|| self.carrier.holdings.logs.get(&log));
+        let held = held.cloned().unwrap_or_default();
+        let stored = Stored { previous: header.previous, wire };
+        let against = match held.fit(seq, header.previous, hash) {
+            Fit::New => {
+                self.add_envelope(change, held, &header, &stored, None);
+                return None;
+            }
+            Fit::Held => {
+                let ends = held.spans.as_slice().iter();
+                let differs = ends.clone().any(|span| span.to == seq && span.end != hash);
+                differs.then_some(seq)
+            }
+            Fit::Unlinked(at) => Some(at),
+        }?;
+        let row_key = [log_key(log, seq).as_slice(), &hash.0].concat();
+        change.batch.put(Table::Forked, row_key, codec::encode(&stored));
+        self.event(Event::Forked { log, seq });
+        Some((against, (header, stored.wire.signature)))
+    }
+
+    /// Adds an envelope that fits to `held` and to the change.
+    pub(super) fn add_envelope(
+        &mut self,
+        change: &mut Change,
+        mut held: Held,
+        header: &Header,
+        stored: &Stored,
+        own: Option<(LogId, u64, u64)>,
+    ) {
+        let (log, seq, hash) = (header.log, header.seq, header.hash());
+        held.insert(seq, header.previous, hash, header.urgency == Urgency::Urgent);
+        change.logs.insert(log, held);
+        change.batch.put(Table::Envelopes, log_key(log, seq), codec::encode(stored));
+        let row = IngestRow { log, seq, hash, own };
+        let ingest = change.next_ingest.to_be_bytes();
+        change.batch.put(Table::Ingest, ingest, codec::encode(&row));
+        change.next_ingest += 1;
+        change.envelopes.push((log, seq));
+    }
+
+    /// Applies the lane's rules to a statement whose signatures hold.
+    pub(super) fn admit(
+        &mut self,
+        change: &mut Change,
+        from: Option<PipeId>,
+        statement: Statement,
+    ) {
+        let Some(lane) = &mut self.carrier.lane else { return };
+        let (id, bytes) = (statement.id(), statement.to_bytes());
+        match lane.admit(statement) {
+            Ok(Admitted::New { body, replaced, twin: _ }) => {
+                change.batch.put(Table::Statements, id.0, bytes);
+                change.added.push(id);
+                if let Some(old) = replaced {
+                    change.batch.delete(Table::Statements, old.0);
+                    change.added.retain(|added| *added != old);
+                    change.removed.push(old);
+                }
+                let me = self.carrier.membership.as_ref().map(|known| known.certificate);
+                change.granted |= matches!(body, Body::Grant(grant) if Some(grant.to) == me);
+            }
+            Ok(Admitted::Known | Admitted::Outdated) => {}
+            Err(error) => {
+                if let Some(pipe) = from {
+                    self.event(Event::Refused { pipe, why: error.to_string() });
+                }
+            }
+        }
+    }
+
+    fn admit_all(&mut self, statements: Vec<Statement>) {
+        let mut change = self.change();
+        for statement in statements {
+            self.admit(&mut change, None, statement);
+        }
+        self.commit(change, |_| {});
+    }
+
+    /// Looks up our envelope that a received one contradicts, and tells everybody.
+    fn prove_fork(&mut self, ours: u64, theirs: (Header, Signature)) {
+        let log = theirs.0.log;
+        if self.carrier.lane.as_ref().is_none_or(|lane| lane.is_forked(&log)) {
+            return;
+        }
+        let exact = Range { rows_max: 1, ..Range::prefix(Table::Envelopes, log_key(log, ours)) };
+        self.pages(vec![exact], move |node, rows| {
+            let row = rows.into_iter().flatten().next();
+            let Some(stored) = row.and_then(|(_, value)| codec::decode::<Stored>(&value).ok())
+            else {
+                return;
+            };
+            let header = stored.wire.header(log, ours, stored.previous);
+            let mine = (header, stored.wire.signature);
+            let earlier_first = mine.0.seq <= theirs.0.seq;
+            let (one, other) = if earlier_first { (mine, theirs) } else { (theirs, mine) };
+            let body = codec::encode(&ForkProof { one, other });
+            let opening = node.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
+            let Some(area) = opening.map(|opening| opening.area) else { return };
+            let scope = crate::control::Scope::Catchment(area.catchment());
+            let task = Task::Issue { scope, kind: kind::FORK_PROOF, body };
+            node.carrier.tasks.push_back(task);
+            node.carrier.digest = None;
+        });
+    }
+
+    /// Envelopes came: a hub will say so, a little later, for all that come together.
+    pub(super) fn touch_receipts(&mut self) {
+        let signs = matches!(self.role(), Some(Role::Hub | Role::Gateway));
+        if signs && self.carrier.receipts_at.is_none() {
+            let at = self.now.millis.plus(crate::limits::RECEIPT_DELAY_MS);
+            self.carrier.receipts_at = Some(at);
+        }
+    }
+}
+
+/// Restores the headers of `runs` and checks every signature.
+fn check(
+    signed: &[Signed],
+    runs: Vec<Run>,
+    authors: &[DeviceKey],
+    entropy: [u8; 32],
+) -> (bool, Vec<Checked>) {
+    let mut all = signed.to_vec();
+    let mut envelopes = Vec::new();
+    for (run, author) in runs.into_iter().zip(authors) {
+        let mut previous: Hash = run.previous;
+        for (seq, wire) in (run.first..).zip(run.envelopes) {
+            let header = wire.header(run.log, seq, previous);
+            previous = header.hash();
+            all.push(header.signed(*author, wire.signature));
+            envelopes.push(Checked { header, wire, valid: false });
+        }
+    }
+    let mut valid = verify_all(&all, entropy).into_iter();
+    let statements_valid = valid.by_ref().take(signed.len()).all(|valid| valid);
+    for (one, valid) in envelopes.iter_mut().zip(valid) {
+        one.valid = valid;
+    }
+    (statements_valid, envelopes)
+}

@@ -1,0 +1,255 @@
+//! Logs of this device: opening, keeping what is sealed, numbering, new incarnations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Node;
+use super::api::Event;
+use super::ingest::Change;
+use super::state::{
+    ChangeRow, OutboxRow, OwnLog, OwnRow, PendingRow, Task, key, log_key, read_change_key,
+};
+use crate::codec;
+use crate::control::{Opening, Scope, Statement, kind};
+use crate::envelope::Urgency;
+use crate::id::{AreaTag, Hash, Incarnation, LogId, RecordId};
+use crate::session::Phase;
+use crate::store::{Batch, Range, StoreKind, Table};
+
+/// Payloads without a seq that are kept until a contact; more are numbered without one.
+/// // guess: a few days of one worker
+const OUTBOX_MAX: usize = 64;
+
+impl Node {
+    /// Signs a statement of this device and adds it to a change.
+    pub(super) fn issue(
+        &mut self,
+        change: &mut Change,
+        scope: Scope,
+        kind: u8,
+        body: Vec<u8>,
+    ) -> Option<Statement> {
+        let (issuer, _) = self.carrier.issuer()?;
+        let key = self.carrier.identity.as_ref()?.key();
+        let place = self.carrier.lane.as_ref()?.next_number(issuer);
+        let statement = Statement::sign(&key, issuer, place, scope, (kind, body));
+        self.admit(change, None, statement.clone());
+        Some(statement)
+    }
+
+    /// Begins this incarnation's log in an area.
+    pub(super) fn open_log(&mut self, area: AreaTag) {
+        if self.carrier.own.contains_key(&area) {
+            self.carrier.busy = false;
+            return;
+        }
+        let (Some(identity), Some((_, certificate))) =
+            (&self.carrier.identity, self.carrier.issuer())
+        else {
+            self.carrier.busy = false;
+            return;
+        };
+        let device = identity.key().public();
+        let opening = Opening { device, certificate, area, incarnation: identity.incarnation };
+        let scope = Scope::Catchment(area.catchment());
+        let mut change = self.change();
+        let body = codec::encode(&opening);
+        let Some(statement) = self.issue(&mut change, scope, kind::OPENING, body) else {
+            self.carrier.busy = false;
+            return;
+        };
+        let log = statement.log();
+        let row = OwnRow { log, numbered: 0, again: Vec::new() };
+        change.batch.put(Table::CarrierMeta, own_key(area), codec::encode(&row));
+        let own = OwnLog { row, outbox: BTreeMap::new() };
+        self.commit(change, move |node| {
+            // The reader keeps the opening too: if the carrier is lost or restored alone, what
+            // was written in this log can still be shown to be this device's.
+            let mut batch = Batch::default();
+            let row_key = [key::OPENING, &log.0].concat();
+            batch.put(Table::ReaderMeta, row_key, statement.to_bytes());
+            node.persist(StoreKind::Reader, batch, move |node| {
+                node.carrier.own.insert(area, own);
+            });
+        });
+    }
+
+    pub(super) fn put_outbox(&mut self, area: AreaTag, row: OutboxRow) {
+        let Some(own) = self.carrier.own.get(&area) else {
+            // A new incarnation began meanwhile: the changes are still pending.
+            self.carrier.busy = false;
+            self.reader_idle();
+            return;
+        };
+        let index = own.outbox.last_key_value().map_or(0, |(last, _)| last + 1);
+        let mut change = self.change();
+        change.batch.put(Table::Outbox, log_key(own.row.log, index), codec::encode(&row));
+        self.commit(change, move |node| {
+            if let Some(own) = node.carrier.own.get_mut(&area) {
+                own.outbox.insert(index, row);
+            }
+            node.reader_idle();
+        });
+    }
+
+    /// Whether the outbox must get its seqs now: something is urgent, somebody is there, a user
+    /// wants it, or it grows.
+    pub(super) fn must_number(&self) -> bool {
+        let met = self.sessions.values().any(|session| session.phase == Phase::Transfer);
+        self.carrier.own.values().any(|own| {
+            let urgent = |row: &OutboxRow| row.sealed.urgency == Urgency::Urgent;
+            !own.outbox.is_empty()
+                && (met
+                    || self.carrier.number_all
+                    || own.outbox.len() > OUTBOX_MAX
+                    || own.outbox.values().any(urgent))
+        })
+    }
+
+    /// Gives every payload of the outbox its seq.
+    pub(super) fn number(&mut self) {
+        let Some(key) = self.carrier.identity.as_ref().map(super::state::Identity::key) else {
+            self.carrier.busy = false;
+            return;
+        };
+        let mut change = self.change();
+        let mut rows = Vec::new();
+        let mut grown = Vec::new();
+        for (area, own) in self.carrier.own.clone() {
+            if own.outbox.is_empty() {
+                continue;
+            }
+            let log = own.row.log;
+            let mut row = own.row;
+            let mut held = self.carrier.holdings.logs.get(&log).cloned().unwrap_or_default();
+            for (index, sealed) in own.outbox {
+                let last = held.spans.as_slice().last().copied();
+                let seq = last.map_or(0, |span| span.to + 1);
+                let previous = last.map_or(Hash([0; 32]), |span| span.end);
+                let changes = sealed.sealed.changes;
+                let own = (sealed.origin.unwrap_or(log), sealed.first, changes);
+                match sealed.origin {
+                    None => row.numbered = row.numbered.max(sealed.first + changes),
+                    Some(_) => row.again.push(own),
+                }
+                let stored = sealed.sealed.number(&key, log, seq, previous);
+                let header = stored.wire.header(log, seq, previous);
+                self.add_envelope(&mut change, held, &header, &stored, Some(own));
+                held = change.logs.get(&log).cloned().unwrap_or_default();
+                change.batch.delete(Table::Outbox, log_key(log, index));
+                grown.push((log, seq));
+            }
+            change.batch.put(Table::CarrierMeta, own_key(area), codec::encode(&row));
+            rows.push((area, row));
+        }
+        self.commit(change, move |node| {
+            for (area, row) in rows {
+                if let Some(own) = node.carrier.own.get_mut(&area) {
+                    own.row = row;
+                    own.outbox.clear();
+                }
+            }
+            let newest: BTreeMap<LogId, u64> = grown.into_iter().collect();
+            for (log, seq) in newest {
+                node.tell_news(log, seq);
+            }
+        });
+    }
+
+    /// Begins a new incarnation: from now on this device writes new logs. What the old ones had
+    /// no seq for stays pending in the reader and is published again in the new ones.
+    pub(super) fn roll(&mut self) {
+        let incarnation = Incarnation(self.entropy.draw());
+        let Some(mut identity) = self.carrier.identity.clone() else {
+            self.carrier.busy = false;
+            return;
+        };
+        identity.incarnation = incarnation;
+        identity.store = crate::id::StoreId(self.entropy.draw());
+        identity.life = self.life;
+        let mut change = self.change();
+        change.batch.put(Table::CarrierMeta, key::IDENTITY, codec::encode(&identity));
+        for (area, own) in &self.carrier.own {
+            change.batch.delete(Table::CarrierMeta, own_key(*area));
+            for index in own.outbox.keys() {
+                change.batch.delete(Table::Outbox, log_key(own.row.log, *index));
+            }
+        }
+        // Openings that only the reader still had are written to the carrier again.
+        if let Some(lane) = &self.carrier.lane {
+            for (_, statement) in lane.statements().filter(|(_, one)| one.kind() == kind::OPENING) {
+                change.batch.put(Table::Statements, statement.id().0, statement.to_bytes());
+                change.added.push(statement.id());
+            }
+        }
+        self.commit(change, move |node| {
+            node.carrier.identity = Some(identity);
+            node.carrier.own.clear();
+            node.event(Event::Rolled { incarnation });
+            node.recover();
+        });
+    }
+
+    /// After a roll: files everything the carrier holds again, and puts back to pending every
+    /// change of this device that no envelope here carries.
+    fn recover(&mut self) {
+        let Some(reader) = &mut self.reader else { return };
+        reader.cursor = 0;
+        self.carrier.busy = true;
+        self.gather(vec![Range::all(Table::Changes)], |node, rows| {
+            let mut batch = Batch::default();
+            batch.put(Table::ReaderMeta, key::CURSOR, codec::encode(&0_u64));
+            let mut pending = Vec::new();
+            for (row_key, value) in rows.into_iter().flatten() {
+                let Some((record, log, counter)) = read_change_key(&row_key) else { continue };
+                let Ok(change) = codec::decode::<ChangeRow>(&value) else { continue };
+                if let Some(row) = node.lost(record, log, &change) {
+                    batch.put(Table::Pending, log_key(log, counter), codec::encode(&row));
+                    pending.push(((log, counter), row));
+                }
+            }
+            node.persist(StoreKind::Reader, batch, move |node| {
+                node.carrier.busy = false;
+                if let Some(reader) = &mut node.reader {
+                    for (place, row) in pending {
+                        reader.pending.entry(place).or_insert(row);
+                    }
+                    reader.pending_since = Some(node.now.millis);
+                }
+            });
+        });
+    }
+
+    /// A change of this device that no envelope held here carries, as a pending row.
+    fn lost(&self, record: RecordId, log: LogId, change: &ChangeRow) -> Option<PendingRow> {
+        let lane = self.carrier.lane.as_ref()?;
+        let opening = lane.opening(&log)?;
+        let mine = self.carrier.identity.as_ref()?.key().public();
+        let reader = self.reader.as_ref()?;
+        let held = change.place.is_some_and(|(log, seq)| {
+            self.carrier.holdings.logs.get(&log).is_some_and(|held| held.spans.contains(seq))
+        });
+        if opening.device != mine || held {
+            return None;
+        }
+        let area = reader.summaries.get(&record).map_or(opening.area, |row| row.area);
+        let bytes = u32::try_from(change.raw.len()).unwrap_or(u32::MAX);
+        Some(PendingRow { record, area, bytes, urgent: false, card: Vec::new() })
+    }
+
+    /// Areas in which this device is about to write and has no log yet.
+    pub(super) fn open_logs(&mut self, areas: &BTreeSet<AreaTag>) -> bool {
+        let missing: Vec<AreaTag> = areas
+            .iter()
+            .filter(|area| !self.carrier.own.contains_key(area))
+            .copied()
+            .collect();
+        for area in &missing {
+            self.carrier.tasks.push_back(Task::Open { area: *area });
+        }
+        missing.is_empty()
+    }
+}
+
+fn own_key(area: AreaTag) -> Vec<u8> {
+    [key::OWN, &area.0].concat()
+}

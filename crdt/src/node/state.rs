@@ -1,0 +1,270 @@
+//! What a node remembers in memory, and how it is stored.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::api::{Command, CommandId, PipeId};
+use crate::codec;
+use crate::control::{Lane, Scope, Statement};
+use crate::crypto::{SealingKey, SigningKey, SymmetricKey};
+use crate::envelope::Unnumbered;
+use crate::holdings::{Holdings, Spans};
+use crate::id::{AreaTag, CertId, DeviceKey, Hash, Incarnation, LogId, RecordId, StoreId};
+use crate::record::Summary;
+use crate::session::frame::Run;
+use crate::time::Millis;
+use crate::trust::authority::Membership;
+use crate::trust::{Issuer, Keyring};
+
+/// Keys of single values in the two meta tables.
+pub(super) mod key {
+    pub(crate) const IDENTITY: &[u8] = b"identity";
+    pub(crate) const MEMBERSHIP: &[u8] = b"membership";
+    pub(crate) const NEXT_INGEST: &[u8] = b"next-ingest";
+    pub(crate) const SEALING: &[u8] = b"sealing";
+    pub(crate) const CURSOR: &[u8] = b"cursor";
+    pub(crate) const BOOT: &[u8] = b"boot";
+    /// Followed by the area tag.
+    pub(crate) const OWN: &[u8] = b"own/";
+    /// Followed by the log id: the opening statement of a log of this device.
+    pub(crate) const OPENING: &[u8] = b"opening/";
+}
+
+/// Who this device is.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Identity {
+    pub(super) seed: SymmetricKey,
+    pub(super) label: String,
+    pub(super) store: StoreId,
+    pub(super) incarnation: Incarnation,
+    /// The token of [`super::Config::life`] under which this incarnation lives.
+    pub(super) life: [u8; 16],
+}
+
+impl Identity {
+    pub(super) fn key(&self) -> SigningKey {
+        SigningKey::from_seed(*self.seed.expose())
+    }
+}
+
+/// Which openings of the two stores belong together: the present boot and the one before. The
+/// reader is written first, so the carrier may be one behind, never more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Boot {
+    pub(super) this: [u8; 16],
+    pub(super) before: [u8; 16],
+}
+
+/// A log that this incarnation writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct OwnRow {
+    pub(super) log: LogId,
+    /// Changes of this log that have a seq.
+    pub(super) numbered: u64,
+    /// Of earlier logs of this device: counters published again in this log.
+    pub(super) again: Vec<(LogId, u64, u64)>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct OwnLog {
+    pub(super) row: OwnRow,
+    /// Outbox index -> sealed payload without a seq.
+    pub(super) outbox: BTreeMap<u64, OutboxRow>,
+}
+
+/// A sealed payload that waits for its seq, as stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct OutboxRow {
+    /// See [`crate::envelope::Payload`].
+    pub(super) origin: Option<LogId>,
+    pub(super) first: u64,
+    pub(super) sealed: Unnumbered,
+}
+
+impl OwnLog {
+    /// The first change of this log that is in no payload yet.
+    pub(super) fn sealed_to(&self) -> u64 {
+        let own = self.outbox.values().filter(|row| row.origin.is_none());
+        own.map(|row| row.first + row.sealed.changes).fold(self.row.numbered, u64::max)
+    }
+
+    /// Whether change `counter` of an earlier log is in a payload of this one.
+    pub(super) fn has_again(&self, origin: LogId, counter: u64) -> bool {
+        let numbered = self.row.again.iter().any(|(log, first, changes)| {
+            *log == origin && (*first..first + changes).contains(&counter)
+        });
+        numbered
+            || self.outbox.values().any(|row| {
+                row.origin == Some(origin)
+                    && (row.first..row.first + row.sealed.changes).contains(&counter)
+            })
+    }
+}
+
+/// What an ingest number stands for.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct IngestRow {
+    pub(super) log: LogId,
+    pub(super) seq: u64,
+    pub(super) hash: Hash,
+    /// If this device wrote it: the log whose changes they are, the first, how many.
+    pub(super) own: Option<(LogId, u64, u64)>,
+}
+
+/// A change of a record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ChangeRow {
+    /// The envelope that carries it; none while it is on this device only.
+    pub(super) place: Option<(LogId, u64)>,
+    #[serde(with = "codec::bytes")]
+    pub(super) raw: Vec<u8>,
+}
+
+/// A change that no envelope carries yet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct PendingRow {
+    pub(super) record: RecordId,
+    pub(super) area: AreaTag,
+    pub(super) bytes: u32,
+    pub(super) urgent: bool,
+    #[serde(with = "codec::bytes")]
+    pub(super) card: Vec<u8>,
+}
+
+/// A record in lists.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct SummaryRow {
+    pub(super) area: AreaTag,
+    pub(super) summary: Summary,
+}
+
+/// An envelope whose records the facility has still to be given.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct DeliverRow {
+    pub(super) log: LogId,
+    pub(super) seq: u64,
+    pub(super) hash: Hash,
+    pub(super) records: Vec<RecordId>,
+}
+
+/// What the facility answered about a log.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Answered {
+    pub(super) accepted: Spans,
+    /// Code -> spans.
+    pub(super) refused: BTreeMap<u16, Spans>,
+}
+
+/// Key of a change in the store.
+pub(super) fn change_key(record: RecordId, log: LogId, counter: u64) -> Vec<u8> {
+    [record.0.as_slice(), &log.0, &counter.to_be_bytes()].concat()
+}
+
+/// Record, log and counter of a change's key.
+pub(super) fn read_change_key(key: &[u8]) -> Option<(RecordId, LogId, u64)> {
+    let (record, rest) = key.split_at_checked(RecordId::LEN)?;
+    let (log, counter) = read_log_key(rest)?;
+    Some((RecordId::from_slice(record)?, log, counter))
+}
+
+/// Key of log and number.
+pub(super) fn log_key(log: LogId, number: u64) -> Vec<u8> {
+    [log.0.as_slice(), &number.to_be_bytes()].concat()
+}
+
+/// Log and number of a key.
+pub(super) fn read_log_key(key: &[u8]) -> Option<(LogId, u64)> {
+    let (log, number) = key.split_at_checked(LogId::LEN)?;
+    Some((LogId::from_slice(log)?, u64::from_be_bytes(number.try_into().ok()?)))
+}
+
+/// Something the carrier has to write; one after the other.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// What a peer sent.
+    Ingest { pipe: PipeId, number: u32, statements: Vec<Statement>, runs: Vec<Run> },
+    /// Statements that are needed but came another way: a chain, a welcome.
+    Admit { statements: Vec<Statement> },
+    /// Begin a log in an area.
+    Open { area: AreaTag },
+    /// Keep a sealed payload until it gets a seq.
+    Outbox { area: AreaTag, row: Box<OutboxRow> },
+    /// Give seqs to the outbox.
+    Number,
+    /// Sign receipts for what changed.
+    Receipts,
+    /// Sign a statement of this device.
+    Issue { scope: Scope, kind: u8, body: Vec<u8> },
+    /// Begin a new incarnation.
+    Roll,
+}
+
+/// The half that carries.
+#[derive(Default)]
+pub(super) struct Carrier {
+    pub(super) identity: Option<Identity>,
+    pub(super) membership: Option<Membership>,
+    pub(super) lane: Option<Lane>,
+    pub(super) holdings: Holdings,
+    /// Digest of the holdings, until they change.
+    pub(super) digest: Option<[u8; 16]>,
+    pub(super) next_ingest: u64,
+    pub(super) own: BTreeMap<AreaTag, OwnLog>,
+    pub(super) taken: BTreeMap<(LogId, DeviceKey), Spans>,
+    /// Of `taken`, what is not stored yet.
+    pub(super) taken_changed: BTreeSet<(LogId, DeviceKey)>,
+    pub(super) tasks: VecDeque<Task>,
+    pub(super) busy: bool,
+    pub(super) receipts_at: Option<Millis>,
+    /// Wanted by a user: number the outbox without waiting for a contact.
+    pub(super) number_all: bool,
+}
+
+impl Carrier {
+    /// Envelopes that this incarnation has written.
+    pub(super) fn written(&self) -> u64 {
+        let logs = self.own.values().filter_map(|own| self.holdings.logs.get(&own.row.log));
+        logs.map(|held| held.spans.count()).sum()
+    }
+
+    /// This device as an issuer of statements.
+    pub(super) fn issuer(&self) -> Option<(Issuer, CertId)> {
+        let id = self.membership.as_ref()?.certificate;
+        Some((Issuer::Certified(id), id))
+    }
+
+    /// This device's own certificate.
+    pub(super) fn certificate(&self) -> Option<&crate::trust::Certificate> {
+        self.lane.as_ref()?.certificate(&self.membership.as_ref()?.certificate)
+    }
+
+    /// The area of a log that this incarnation writes.
+    pub(super) fn own_area(&self, log: LogId) -> Option<AreaTag> {
+        self.own.iter().find(|(_, own)| own.row.log == log).map(|(area, _)| *area)
+    }
+}
+
+/// The half that reads.
+#[derive(Default)]
+pub(super) struct Reader {
+    pub(super) sealing: Option<SealingKey>,
+    pub(super) keyring: Keyring,
+    /// First ingest number that is not filed.
+    pub(super) cursor: u64,
+    pub(super) summaries: BTreeMap<RecordId, SummaryRow>,
+    pub(super) pending: BTreeMap<(LogId, u64), PendingRow>,
+    pub(super) pending_since: Option<Millis>,
+    pub(super) waiting: usize,
+    /// Envelopes that waited for a key which has come: ingest numbers.
+    pub(super) refile: BTreeSet<u64>,
+    pub(super) to_deliver: usize,
+    pub(super) answered: BTreeMap<LogId, Answered>,
+    pub(super) commands: VecDeque<(CommandId, Command)>,
+    pub(super) busy: bool,
+    /// What is to be written as soon as its logs are open.
+    pub(super) planned: Option<super::write::Plan>,
+    /// Wanted by users: seal and number without waiting for a contact; with the number of
+    /// envelopes that this device had written before.
+    pub(super) seal_all: Vec<(CommandId, u64)>,
+}

@@ -1,0 +1,301 @@
+//! Sessions: planning and sending what the peer lacks, hearing what it took.
+
+use std::collections::BTreeMap;
+
+use super::Node;
+use super::api::PipeId;
+use super::state::log_key;
+use crate::codec;
+use crate::control::{Statement, kind};
+use crate::envelope::Stored;
+use crate::holdings::Span;
+use crate::id::{LogId, StatementId};
+use crate::limits::{
+    BATCH_BYTES_TARGET, BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, BATCHES_IN_FLIGHT_MAX,
+};
+use crate::session::frame::{Bytes, Frame, Run};
+use crate::session::{Fault, InFlight, Phase};
+use crate::store::{Range, Row, Table};
+
+/// Runs looked up for one batch. // guess: at a meeting each log has a little news
+const RUNS_PER_BATCH: usize = 64;
+
+/// Envelopes of one run that are looked up at once. // guess: BATCH_BYTES_TARGET of small ones
+const ROWS_PER_RUN: u64 = 128;
+
+impl Node {
+    /// Both summaries are known (or equal): plan, tell totals, go.
+    pub(super) fn begin_transfer(&mut self, pipe: PipeId) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        session.phase = Phase::Transfer;
+        let theirs = session.theirs.clone();
+        session.plan(&self.carrier.holdings);
+        let missing: Vec<StatementId> =
+            self.carrier.holdings.statements.difference(&theirs.statements).copied().collect();
+        self.plan_statements(pipe, missing);
+        self.notice_own_past(&theirs);
+        self.tell_totals(pipe);
+    }
+
+    /// Queues statements, those that others depend on in front.
+    fn plan_statements(&mut self, pipe: PipeId, mut ids: Vec<StatementId>) {
+        let Some(lane) = &self.carrier.lane else { return };
+        lane.sort_for_sending(&mut ids);
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        session.promised.0 += ids.len() as u64;
+        for id in ids {
+            let needed = lane.statement(&id).is_some_and(|statement| {
+                matches!(statement.kind(), kind::REVOCATION | kind::CERTIFICATE | kind::OPENING)
+            });
+            let queue =
+                if needed { &mut session.todo.first } else { &mut session.todo.statements };
+            queue.push_back(id);
+        }
+    }
+
+    fn tell_totals(&mut self, pipe: PipeId) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        if session.promised == (0, 0) {
+            return;
+        }
+        session.complete = false;
+        let (statements, envelopes) = session.promised;
+        self.say(pipe, &Frame::Totals { statements, envelopes });
+    }
+
+    /// Something new is durable here: it joins every open transfer whose peer lacks it.
+    pub(super) fn spread(&mut self, statements: &[StatementId], envelopes: &[(LogId, u64)]) {
+        let forked = |log: &LogId| self.carrier.lane.as_ref().is_some_and(|lane| lane.is_forked(log));
+        let mut grown = BTreeMap::new();
+        for (log, seq) in envelopes.iter().filter(|(log, _)| !forked(log)) {
+            let Some(held) = self.carrier.holdings.logs.get(log) else { continue };
+            grown.entry(*log).or_insert_with(|| (held.clone(), Vec::new())).1.push(*seq);
+        }
+        for pipe in self.sessions.keys().copied().collect::<Vec<_>>() {
+            let Some(session) = self.sessions.get_mut(&pipe) else { continue };
+            if session.phase != Phase::Transfer {
+                continue;
+            }
+            let theirs = session.theirs.clone();
+            let before = session.promised;
+            for (log, (held, seqs)) in &grown {
+                let known = theirs.logs.get(log);
+                for seq in seqs.iter().filter(|seq| !known.is_some_and(|k| k.contains(**seq))) {
+                    session.plan_run(*log, *seq, *seq, &held.urgent);
+                }
+            }
+            session.complete = false;
+            let news: Vec<StatementId> =
+                statements.iter().filter(|id| !theirs.statements.contains(id)).copied().collect();
+            self.plan_statements(pipe, news);
+            if self.sessions.get(&pipe).is_some_and(|session| session.promised != before) {
+                self.tell_totals(pipe);
+            }
+        }
+    }
+
+    /// Sends the next batch, if one may leave.
+    pub(super) fn pump(&mut self, pipe: PipeId) {
+        while let Some(session) = self.sessions.get_mut(&pipe)
+            && session.may_send()
+        {
+            let todo = &mut session.todo;
+            let statements = if !todo.first.is_empty() {
+                Some(&mut todo.first)
+            } else if todo.urgent.is_empty() && !todo.statements.is_empty() {
+                Some(&mut todo.statements)
+            } else {
+                None
+            };
+            let Some(queue) = statements else { break };
+            let count = queue.len().min(BATCH_STATEMENTS_MAX);
+            let ids: Vec<StatementId> = queue.drain(..count).collect();
+            self.send_statements(pipe, ids);
+        }
+        if self.sessions.get(&pipe).is_some_and(crate::session::Session::may_send) {
+            self.load_runs(pipe);
+        }
+    }
+
+    /// Sends as many of `ids` as one batch holds, and puts the rest back.
+    fn send_statements(&mut self, pipe: PipeId, ids: Vec<StatementId>) {
+        let (Some(lane), Some(session)) = (&self.carrier.lane, self.sessions.get_mut(&pipe)) else {
+            return;
+        };
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        let mut rest = Vec::new();
+        for id in ids {
+            if bytes > BATCH_BYTES_TARGET {
+                rest.push(id);
+                continue;
+            }
+            session.theirs.statements.insert(id);
+            // One that a later receipt has replaced is not here any more; the peer gets that one.
+            if let Some(statement) = lane.statement(&id) {
+                let statement = statement.to_bytes();
+                bytes += statement.len();
+                batch.push(Bytes(statement));
+            }
+        }
+        let queue = if session.todo.first.is_empty() && session.todo.urgent.is_empty() {
+            &mut session.todo.statements
+        } else {
+            &mut session.todo.first
+        };
+        for id in rest.into_iter().rev() {
+            queue.push_front(id);
+        }
+        if !batch.is_empty() {
+            self.send_batch(pipe, batch, Vec::new());
+        }
+    }
+
+    /// Looks up the next envelopes to send.
+    fn load_runs(&mut self, pipe: PipeId) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        let urgent = !session.todo.urgent.is_empty();
+        let queue = if urgent { &mut session.todo.urgent } else { &mut session.todo.routine };
+        let mut runs = Vec::new();
+        let mut rows = 0;
+        while let Some((log, from, to)) = queue.pop_front() {
+            let end = to.min(from.saturating_add(ROWS_PER_RUN - 1));
+            if end < to {
+                queue.push_front((log, end + 1, to));
+            }
+            rows += end - from + 1;
+            runs.push((log, from, end));
+            if runs.len() >= RUNS_PER_BATCH || rows >= ROWS_PER_RUN {
+                break;
+            }
+        }
+        let range = |(log, from, to): &(LogId, u64, u64)| Range {
+            table: Table::Envelopes,
+            from: log_key(*log, *from),
+            to: Some([log_key(*log, *to).as_slice(), &[0]].concat()),
+            rows_max: usize::try_from(to - from + 1).unwrap_or(usize::MAX),
+        };
+        session.loading = true;
+        let ranges = runs.iter().map(range).collect();
+        self.pages(ranges, move |node, rows| node.loaded_runs(pipe, urgent, runs, rows));
+    }
+
+    fn loaded_runs(
+        &mut self,
+        pipe: PipeId,
+        urgent: bool,
+        wanted: Vec<(LogId, u64, u64)>,
+        rows: Vec<Vec<Row>>,
+    ) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        session.loading = false;
+        let mut runs = Vec::new();
+        let mut later = Vec::new();
+        let (mut bytes, mut count) = (0, 0);
+        for ((log, from, to), rows) in wanted.into_iter().zip(rows) {
+            let mut next = from;
+            let mut run: Option<Run> = None;
+            for (_, value) in rows {
+                let full = bytes > 0 && bytes + value.len() > BATCH_BYTES_TARGET;
+                let Ok(stored) = codec::decode::<Stored>(&value) else { break };
+                if full || count >= BATCH_ENVELOPES_MAX {
+                    break;
+                }
+                bytes += value.len();
+                count += 1;
+                let run = run.get_or_insert_with(|| Run {
+                    log,
+                    first: from,
+                    previous: stored.previous,
+                    envelopes: Vec::new(),
+                });
+                run.envelopes.push(stored.wire);
+                next += 1;
+            }
+            if next <= to {
+                later.push((log, next, to));
+            }
+            runs.extend(run);
+        }
+        let queue =
+            if urgent { &mut session.todo.urgent } else { &mut session.todo.routine };
+        if runs.is_empty() {
+            // Nothing there: what was held is held no more. It is not asked for again.
+            return;
+        }
+        for run in later.into_iter().rev() {
+            queue.push_front(run);
+        }
+        self.send_batch(pipe, Vec::new(), runs);
+    }
+
+    fn send_batch(&mut self, pipe: PipeId, statements: Vec<Bytes>, runs: Vec<Run>) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        let number = session.next_batch;
+        session.next_batch += 1;
+        let mut in_flight = InFlight { statements: statements.len() as u64, ..InFlight::default() };
+        for run in &runs {
+            let to = run.first + run.envelopes.len() as u64 - 1;
+            in_flight.envelopes += run.envelopes.len() as u64;
+            let span = Span { from: run.first, to, end: end_hash(run) };
+            in_flight.spans.push((run.log, span));
+            session.theirs.logs.entry(run.log).or_default().insert(span);
+        }
+        session.in_flight.insert(number, in_flight);
+        self.say(pipe, &Frame::Batch { number, statements, runs });
+    }
+
+    pub(super) fn hear_ack(&mut self, pipe: PipeId, number: u32) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
+        let done = session
+            .in_flight
+            .remove(&number)
+            .ok_or_else(|| Fault::OutOfTurn("ack".to_owned()))?;
+        session.stats.envelopes_sent += done.envelopes;
+        session.stats.statements_sent += done.statements;
+        let Some(peer) = session.peer else { return Ok(()) };
+        for (log, span) in done.spans {
+            self.carrier.taken.entry((log, peer.device)).or_default().insert(span);
+            self.carrier.taken_changed.insert((log, peer.device));
+        }
+        Ok(())
+    }
+
+    pub(super) fn hear_batch(
+        &mut self,
+        pipe: PipeId,
+        number: u32,
+        statements: &[Bytes],
+        runs: Vec<Run>,
+    ) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
+        let most = u32::try_from(BATCHES_IN_FLIGHT_MAX).unwrap_or(u32::MAX);
+        if number != session.expected_batch || session.owed_acks >= most {
+            return Err(Fault::OutOfTurn("batch".to_owned()));
+        }
+        session.expected_batch += 1;
+        session.owed_acks += 1;
+        session.complete = false;
+        let statements = statements
+            .iter()
+            .map(|bytes| Statement::from_bytes(&bytes.0))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Fault::Malformed(error.to_string()))?;
+        let overflow = |run: &Run| run.first.checked_add(run.envelopes.len() as u64).is_none();
+        if runs.iter().any(overflow) {
+            return Err(Fault::Malformed("seq beyond its range".to_owned()));
+        }
+        let task = super::state::Task::Ingest { pipe, number, statements, runs };
+        self.carrier.tasks.push_back(task);
+        Ok(())
+    }
+}
+
+/// Hash of the last header of a run.
+fn end_hash(run: &Run) -> crate::id::Hash {
+    let mut previous = run.previous;
+    for (seq, wire) in (run.first..).zip(&run.envelopes) {
+        previous = wire.header(run.log, seq, previous).hash();
+    }
+    previous
+}

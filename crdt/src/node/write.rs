@@ -1,0 +1,435 @@
+//! Commands that write: a person, a visit, an import. Each is durable before it is answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Node;
+use super::api::{AreaRef, Command, CommandId, Reply};
+use super::state::{ChangeRow, PendingRow, SummaryRow, change_key, log_key, read_change_key};
+use crate::codec;
+use crate::id::{AreaTag, LogId, Origin, RecordId, VisitId};
+use crate::limits::{ENVELOPE_BYTES_TARGET, PENDING_MS_MAX};
+use crate::record::{
+    Checked, Document, Edit, Form, Import, ImportRun, Place, batches, card, check, forms,
+    read_bundle,
+};
+use crate::store::{Batch, Range, Row, StoreKind, Table};
+use crate::time::{Millis, Stamp};
+use crate::trust::directory_area;
+
+/// What a command will write.
+pub(super) struct Plan {
+    id: CommandId,
+    worker: String,
+    drafts: Vec<Draft>,
+    /// Of an import: distinct resources read, and what was left out.
+    import: Option<(Vec<String>, Vec<String>)>,
+}
+
+/// What it will write in one record.
+struct Draft {
+    area: AreaTag,
+    /// None: a record that begins now.
+    record: Option<RecordId>,
+    content: Content,
+}
+
+enum Content {
+    Edits(Vec<Edit>),
+    Visit { form: &'static Form, checked: Checked, occurred: Stamp, name: Option<String> },
+}
+
+/// A change that was made.
+struct Made {
+    area: AreaTag,
+    record: RecordId,
+    origin: Origin,
+    raw: Vec<u8>,
+    card: Vec<u8>,
+}
+
+/// All that a plan made.
+#[derive(Default)]
+struct Outcome {
+    made: Vec<Made>,
+    summaries: Vec<SummaryRow>,
+    visit: Option<VisitId>,
+    record: Option<RecordId>,
+    unchanged: usize,
+}
+
+impl Node {
+    /// Starts the reader's next work, if it is idle.
+    pub(super) fn run_reader(&mut self) {
+        let Some(reader) = &mut self.reader else { return };
+        if reader.busy || self.carrier.lane.is_none() {
+            return;
+        }
+        if let Some(plan) = reader.planned.take() {
+            reader.busy = true;
+            self.execute(plan);
+        } else if let Some((id, command)) = reader.commands.pop_front() {
+            reader.busy = true;
+            self.start(id, command);
+        } else if let Some(next) = self.must_seal() {
+            self.seal(next);
+        } else if self.must_file() {
+            self.file();
+        } else if self.must_deliver() {
+            self.deliver_next();
+        } else {
+            self.answer_seals();
+        }
+    }
+
+    /// The reader has finished what it was doing.
+    pub(super) fn reader_idle(&mut self) {
+        if let Some(reader) = &mut self.reader {
+            reader.busy = false;
+        }
+    }
+
+    /// When pending changes are sealed at the latest.
+    pub(super) fn pending_deadline(&self) -> Option<Millis> {
+        let reader = self.reader.as_ref().filter(|_| self.unsealed().is_some())?;
+        Some(reader.pending_since?.plus(PENDING_MS_MAX))
+    }
+
+    fn start(&mut self, id: CommandId, command: Command) {
+        match command {
+            Command::AddPerson { area, fields, worker } => {
+                let edits = fields
+                    .into_iter()
+                    .map(|(field, value)| Edit::Person { field, value })
+                    .collect();
+                if let Some(area) = self.resolve(id, &area) {
+                    let content = Content::Edits(edits);
+                    let drafts = vec![Draft { area, record: None, content }];
+                    self.execute(Plan { id, worker, drafts, import: None });
+                }
+            }
+            Command::AddVisit { record, form, occurred, answers, worker } => {
+                if let Some(draft) = self.plan_visit(id, record, &form, occurred, &answers) {
+                    self.execute(Plan { id, worker, drafts: vec![draft], import: None });
+                }
+            }
+            Command::Import { area, text, source, worker } => {
+                if let Some(area) = self.resolve(id, &area) {
+                    self.work(
+                        "read bundle",
+                        move || read_bundle(&text, source.as_deref()).map_err(|e| e.to_string()),
+                        move |node, read| node.plan_import(id, area, worker, read),
+                    );
+                }
+            }
+            Command::Seal => {
+                let written = self.carrier.written();
+                self.carrier.number_all = true;
+                if let Some(reader) = &mut self.reader {
+                    reader.seal_all.push((id, written));
+                }
+                self.reader_idle();
+            }
+            _ => self.reader_idle(),
+        }
+    }
+
+    /// Answers a command that cannot be done, and goes on.
+    fn decline(&mut self, id: CommandId, code: &str, message: &str, hint: &str) {
+        self.refuse(id, code, message, hint);
+        self.reader_idle();
+    }
+
+    /// The area a user means.
+    fn resolve(&mut self, id: CommandId, wanted: &AreaRef) -> Option<AreaTag> {
+        let reader = self.reader.as_ref()?;
+        let mut areas = reader.keyring.areas();
+        let (found, message, hint) = match wanted {
+            AreaRef::Own => {
+                let only = areas.next().filter(|_| areas.next().is_none());
+                let message = "this device writes in several villages, or in none";
+                (only.map(|(area, _)| area), message.to_owned(), "name one with --area")
+            }
+            AreaRef::Name(name) => {
+                let message = format!("this device is not a member of area {name}");
+                (reader.keyring.find(name), message, "`huza status` lists its areas")
+            }
+            AreaRef::Tag(area) => {
+                let lane = self.carrier.lane.as_ref()?;
+                let known =
+                    reader.keyring.writing_key(*area).is_some() || lane.published_key(*area).is_some();
+                let message = format!("no key of area {area} is known here");
+                (known.then_some(*area), message, "meet a device of that catchment first")
+            }
+        };
+        drop(areas);
+        if found.is_none() {
+            self.decline(id, "unknown_area", &message, hint);
+        }
+        found
+    }
+
+    fn plan_visit(
+        &mut self,
+        id: CommandId,
+        record: RecordId,
+        form: &str,
+        occurred: Stamp,
+        answers: &BTreeMap<String, String>,
+    ) -> Option<Draft> {
+        let Some(row) = self.reader.as_ref().and_then(|reader| reader.summaries.get(&record)) else {
+            let message = format!("no record {record} on this device");
+            self.decline(id, "unknown_record", &message, "`huza person find` finds its id");
+            return None;
+        };
+        let (area, name) = (row.area, row.summary.names.first().cloned());
+        let latest = forms().iter().filter(|known| known.id == form).max_by_key(|f| f.version);
+        let Some(form) = latest else {
+            let message = format!("there is no form {form:?}");
+            self.decline(id, "unknown_form", &message, "`huza forms` lists them");
+            return None;
+        };
+        match check(form, answers) {
+            Ok(checked) => {
+                let content = Content::Visit { form, checked, occurred, name };
+                Some(Draft { area, record: Some(record), content })
+            }
+            Err(errors) => {
+                let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                let hint = format!("`huza forms show {}` explains its fields", form.id);
+                self.decline(id, "invalid_answers", &all.join("; "), &hint);
+                None
+            }
+        }
+    }
+
+    fn plan_import(
+        &mut self,
+        id: CommandId,
+        area: AreaTag,
+        worker: String,
+        read: Result<Import, String>,
+    ) {
+        let import = match read {
+            Ok(import) => import,
+            Err(why) => {
+                let hint = "check that the file is a FHIR R4 bundle; nothing of it was imported";
+                return self.decline(id, "bad_bundle", &why, hint);
+            }
+        };
+        let Some(reader) = &self.reader else { return };
+        let known = |record| reader.summaries.get(&record).map(|row| row.summary.clone());
+        let import = ImportRun::new().settle(import, known);
+        let problems = import.problems.iter().map(describe).collect();
+        let keys: BTreeSet<String> = import.incoming.iter().map(|one| one.key.clone()).collect();
+        let by_record = crate::record::edits_by_record(import);
+        let drafts = by_record
+            .into_iter()
+            .map(|((place, record), edits)| {
+                let known = reader.summaries.get(&record).map(|row| row.area);
+                let area = match place {
+                    Place::Directory => directory_area(),
+                    Place::Person | Place::Unowned => known.unwrap_or(area),
+                };
+                Draft { area, record: Some(record), content: Content::Edits(edits) }
+            })
+            .collect();
+        let import = Some((keys.into_iter().collect(), problems));
+        self.execute(Plan { id, worker, drafts, import });
+    }
+
+    /// Writes a plan, once every log it needs is open.
+    fn execute(&mut self, plan: Plan) {
+        let areas: BTreeSet<AreaTag> = plan.drafts.iter().map(|draft| draft.area).collect();
+        if !self.open_logs(&areas) {
+            if let Some(reader) = &mut self.reader {
+                reader.planned = Some(plan);
+                reader.busy = false;
+            }
+            return;
+        }
+        let logs: BTreeMap<AreaTag, (LogId, u64)> = areas
+            .iter()
+            .filter_map(|area| {
+                let own = self.carrier.own.get(area)?;
+                Some((*area, (own.row.log, self.next_counter(own.row.log))))
+            })
+            .collect();
+        let prefix = |record: RecordId| Range::prefix(Table::Changes, record.0);
+        let ranges = plan.drafts.iter().filter_map(|draft| draft.record).map(prefix).collect();
+        let at = self.now.stamp;
+        self.gather(ranges, move |node, rows| {
+            let id = plan.id;
+            let make = move || {
+                let outcome = make(&plan, logs, &rows, at);
+                (plan, outcome)
+            };
+            node.work("write", make, move |node, (plan, outcome)| match outcome {
+                Ok(outcome) => node.keep(plan, outcome),
+                Err(why) => node.decline(id, "invalid", &why, "correct it and try again"),
+            });
+        });
+    }
+
+    /// The first counter of a log that no change has.
+    fn next_counter(&self, log: LogId) -> u64 {
+        let own = self.carrier.own.values().find(|own| own.row.log == log);
+        let sealed = own.map_or(0, super::state::OwnLog::sealed_to);
+        let pending = self.reader.as_ref().and_then(|reader| {
+            let all = (log, 0)..=(log, u64::MAX);
+            reader.pending.range(all).next_back().map(|((_, counter), _)| counter + 1)
+        });
+        sealed.max(pending.unwrap_or(0))
+    }
+
+    /// Makes an outcome durable, then answers.
+    fn keep(&mut self, plan: Plan, outcome: Outcome) {
+        let mut batch = Batch::default();
+        let mut pending = Vec::new();
+        for made in outcome.made {
+            let Origin { log, counter } = made.origin;
+            let row = PendingRow {
+                record: made.record,
+                area: made.area,
+                bytes: u32::try_from(made.raw.len()).unwrap_or(u32::MAX),
+                urgent: !made.card.is_empty(),
+                card: made.card,
+            };
+            batch.put(Table::Pending, log_key(log, counter), codec::encode(&row));
+            let change = ChangeRow { place: None, raw: made.raw };
+            let row_key = change_key(made.record, log, counter);
+            batch.put(Table::Changes, row_key, codec::encode(&change));
+            pending.push(((log, counter), row));
+        }
+        for row in &outcome.summaries {
+            batch.put(Table::Summaries, row.summary.record.0, codec::encode(row));
+        }
+        for (_, row) in &pending {
+            if let Ok(card) = crate::record::Card::decode(&row.card) {
+                let row_key = [row.record.0, card.visit.0].concat();
+                batch.put(Table::Cards, row_key, row.card.clone());
+            }
+        }
+        let reply = reply_to(&plan, &outcome.summaries, (outcome.record, outcome.visit, outcome.unchanged));
+        let (id, summaries) = (plan.id, outcome.summaries);
+        self.persist(StoreKind::Reader, batch, move |node| {
+            let now = node.now.millis;
+            if let Some(reader) = &mut node.reader {
+                if !pending.is_empty() {
+                    reader.pending_since.get_or_insert(now);
+                }
+                reader.pending.extend(pending);
+                for row in summaries {
+                    reader.summaries.insert(row.summary.record, row);
+                }
+            }
+            node.reply(id, reply);
+            node.reader_idle();
+        });
+    }
+}
+
+/// An import's problem with its cause.
+fn describe(problem: &crate::record::ImportProblem) -> String {
+    problem.to_string()
+}
+
+fn reply_to(
+    plan: &Plan,
+    summaries: &[SummaryRow],
+    (record, visit, unchanged): (Option<RecordId>, Option<VisitId>, usize),
+) -> Reply {
+    if let Some((keys, problems)) = &plan.import {
+        return Reply::Imported {
+            resources: keys.len(),
+            keys: keys.clone(),
+            records: summaries.len(),
+            unchanged,
+            problems: problems.clone(),
+        };
+    }
+    let checked = plan.drafts.iter().find_map(|draft| match &draft.content {
+        Content::Visit { checked, .. } => Some(checked),
+        Content::Edits(_) => None,
+    });
+    Reply::Written {
+        record: record.unwrap_or(RecordId([0; 16])),
+        visit,
+        dangers: checked.map_or_else(Vec::new, |checked| {
+            checked.dangers.iter().map(|danger| danger.sign.clone()).collect()
+        }),
+        warnings: checked.map_or_else(Vec::new, |checked| {
+            checked.warnings.iter().map(ToString::to_string).collect()
+        }),
+    }
+}
+
+/// The stored changes of records, grouped.
+pub(super) fn stored_changes(rows: &[Vec<Row>]) -> BTreeMap<RecordId, Vec<(Origin, ChangeRow)>> {
+    let mut all: BTreeMap<RecordId, Vec<(Origin, ChangeRow)>> = BTreeMap::new();
+    for (row_key, value) in rows.iter().flatten() {
+        let Some((record, log, counter)) = read_change_key(row_key) else { continue };
+        let Ok(row) = codec::decode::<ChangeRow>(value) else { continue };
+        all.entry(record).or_default().push((Origin { log, counter }, row));
+    }
+    all
+}
+
+/// Makes all changes of a plan.
+fn make(
+    plan: &Plan,
+    mut logs: BTreeMap<AreaTag, (LogId, u64)>,
+    rows: &[Vec<Row>],
+    at: Stamp,
+) -> Result<Outcome, String> {
+    let stored = stored_changes(rows);
+    let mut outcome = Outcome::default();
+    for draft in &plan.drafts {
+        let (log, counter) = logs.get_mut(&draft.area).ok_or("the area has no log")?;
+        let begin = Origin { log: *log, counter: *counter };
+        let record = draft.record.unwrap_or_else(|| begin.record());
+        let changes = stored.get(&record).into_iter().flatten();
+        let mut document =
+            Document::from_changes(record, changes.map(|(origin, row)| (*origin, &row.raw)));
+        let (all, visit_card) = draft.edits(record, begin);
+        let wanted = all.iter().map(Vec::len).sum::<usize>();
+        let mut changed = 0;
+        for edits in &all {
+            let origin = Origin { log: *log, counter: *counter };
+            let written = document.write(origin, at, &plan.worker, edits);
+            let Some(raw) = written.map_err(|error| error.to_string())? else { continue };
+            *counter += 1;
+            changed += edits.len();
+            let card = visit_card.clone().unwrap_or_default();
+            outcome.made.push(Made { area: draft.area, record, origin, raw, card });
+        }
+        outcome.unchanged += wanted - changed;
+        outcome.record = Some(record);
+        if matches!(draft.content, Content::Visit { .. }) {
+            outcome.visit = Some(begin.visit());
+        }
+        outcome.summaries.push(SummaryRow { area: draft.area, summary: document.summary() });
+    }
+    Ok(outcome)
+}
+
+impl Draft {
+    /// Its edits, in pieces that each fit an envelope, and the card if it is an urgent visit.
+    fn edits(&self, record: RecordId, begin: Origin) -> (Vec<Vec<Edit>>, Option<Vec<u8>>) {
+        match &self.content {
+            Content::Edits(edits) => (batches(edits.clone(), ENVELOPE_BYTES_TARGET), None),
+            Content::Visit { form, checked, occurred, name } => {
+                let visit = begin.visit();
+                let edit = Edit::Visit {
+                    visit,
+                    form: form.id.clone(),
+                    version: form.version,
+                    occurred: *occurred,
+                    worker: String::new(),
+                    answers: checked.answers.clone(),
+                };
+                let card = card(form, name.as_deref(), checked, (record, visit), *occurred);
+                (vec![vec![edit]], Some(card))
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Records: what one person (or household, notice, directory entry) is, how it is changed, merged,
+//! shown, checked, imported and projected.
+//!
+//! Enter at [`Document`]: one record is one Automerge document with four root maps ([`Root`]),
+//! made by one constant genesis change ([`genesis`]). Below the maps there is no nested object:
+//! keys are flat strings and values are strings, so that no replica can hide another's content by
+//! creating "the same" object twice.
+//!
+//! ```text
+//! person     name/given, name/family, sex, birth-date, village, identifier/<system>|<value>, ...
+//! visits     <visit uuid>/{form, version, occurred, worker, answer/<field>, void}
+//! resources  <Type>/<uuid>   one FHIR R4 resource as JSON text
+//! links      <record uuid>   kind of link
+//! ```
+//!
+//! Invariants, for every change of a document but genesis:
+//! - its actor is derived from its [`Origin`], its seq is 1, its message names the worker;
+//! - it only puts strings under keys of the four maps (no deletion, no nested object);
+//! - what it replaces is exactly what its dependencies show under that key;
+//! - its first operation number follows the largest one among its dependencies, so that nobody can
+//!   win a conflict, or exhaust the numbers, by counting high.
+//!
+//! A change that breaks one of them is set aside with the reason, and the rest go on.
+//!
+//! What this module does not do: store, sign, seal, decide who may write, or ask the time.
+//!
+//! [`Origin`]: crate::id::Origin
+
+mod card;
+mod chunk;
+mod document;
+mod edit;
+mod fhir;
+mod form;
+mod genesis;
+mod number;
+mod ops;
+mod packed;
+mod project;
+mod screen;
+mod summary;
+mod validate;
+mod view;
+
+pub use card::{Card, card};
+pub use chunk::ChunkError;
+pub use document::{Document, SetAside, WriteError};
+pub use edit::{Edit, EditError, Root, batches};
+pub use fhir::{
+    Import, ImportError, ImportProblem, ImportRun, Incoming, JsonError, Place, ProblemReason,
+    SUGGESTED_SAME_PERSON, disambiguate, edits_by_record, read_bundle, separate_record,
+};
+pub use form::{
+    Choice, Code, Comparison, Condition, DangerRule, Field, FieldType, Form, Label, Language,
+    Range, form, forms, labels_to_review,
+};
+pub use genesis::{genesis, genesis_hash};
+pub use packed::{PackError, pack, unpack};
+pub use project::{Projected, project};
+pub use screen::SetAsideReason;
+pub use summary::{Demographics, Summary};
+pub use validate::{Checked, Danger, FieldError, FieldProblem, FieldWarning, check};
+pub use view::{RecordView, Shown, Value, VisitView};
+
+use crate::limits::PAYLOAD_BYTES_MAX;
+
+/// Longest raw change, in bytes: what surely fits one payload, even incompressible, with room for
+/// the envelope's own fields.
+pub const CHANGE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - 16_384;
+
+/// Most operations (keys put) in one change. // guess: a bundle of a person's whole history
+pub const CHANGE_OPS_MAX: usize = 8_192;
+
+/// Most dependencies of one change, and most foreign actors it names. // one per key it edits
+pub const CHANGE_DEPS_MAX: usize = CHANGE_OPS_MAX;
+
+/// Longest key, in bytes. // guess: a visit's uuid and a long field, or a long identifier system
+pub const KEY_BYTES_MAX: usize = 512;
+
+/// Longest name of a worker, in bytes. // guess
+pub const WORKER_BYTES_MAX: usize = 128;

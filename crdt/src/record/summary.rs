@@ -1,0 +1,261 @@
+//! What lists and search need of a record.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Document;
+use super::fhir::json::{self, Json};
+use super::form;
+use super::validate;
+use super::view::{RecordView, VisitView};
+use crate::id::RecordId;
+use crate::time::Stamp;
+
+/// A record in a list. Names, sex, birth date and identifiers come from the person's fields, else
+/// from the Patient resource that an app brought in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The record.
+    pub record: RecordId,
+    /// Display names, the shown one first; conflicting ones follow.
+    pub names: Vec<String>,
+    /// `female`, `male`, `other` or `unknown`.
+    pub sex: Option<String>,
+    /// `YYYY`, `YYYY-MM` or `YYYY-MM-DD`.
+    pub birth_date: Option<String>,
+    /// Village, as the person's field says.
+    pub village: Option<String>,
+    /// `<system>|<value>`, sorted.
+    pub identifiers: Vec<String>,
+    /// Number of visits, those entered in error not counted.
+    pub visits: u32,
+    /// Number of FHIR resources.
+    pub resources: u32,
+    /// Whether any key has more than one value.
+    pub has_conflict: bool,
+    /// Whether the latest visit shows a danger sign, in any of its conflicting answers.
+    pub urgent: bool,
+    /// When the latest visit took place, as its worker says.
+    pub latest: Option<Stamp>,
+}
+
+impl Summary {
+    /// The name to show; the record's id where there is none.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.names.first().cloned().unwrap_or_else(|| self.record.to_string())
+    }
+
+    /// Whether every word of `query` occurs in the names, the identifiers, the village or the
+    /// birth date; case, accents and the order of words do not matter. An empty query matches.
+    #[must_use]
+    pub fn matches(&self, query: &str) -> bool {
+        let place = [&self.village, &self.birth_date].into_iter().flatten();
+        let hay: Vec<String> =
+            self.names.iter().chain(&self.identifiers).chain(place).map(|t| fold(t)).collect();
+        fold(query).split_whitespace().all(|word| hay.iter().any(|text| text.contains(word)))
+    }
+}
+
+/// What tells two people under one id apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Demographics {
+    /// `female`, `male`, `other` or `unknown`.
+    pub sex: Option<String>,
+    /// `YYYY`, `YYYY-MM` or `YYYY-MM-DD`.
+    pub birth_date: Option<String>,
+}
+
+impl Demographics {
+    /// Whether the two cannot be one person: both sexes known and different, or birth dates of
+    /// which neither is the beginning of the other.
+    #[must_use]
+    pub fn contradicts(&self, other: &Self) -> bool {
+        let known = |sex: &Option<String>| {
+            sex.as_deref().map(str::to_lowercase).filter(|sex| sex != "unknown" && !sex.is_empty())
+        };
+        let sexes = known(&self.sex).zip(known(&other.sex)).is_some_and(|(a, b)| a != b);
+        let births = self
+            .birth_date
+            .as_ref()
+            .zip(other.birth_date.as_ref())
+            .is_some_and(|(a, b)| !a.starts_with(b.as_str()) && !b.starts_with(a.as_str()));
+        sexes || births
+    }
+}
+
+impl From<&Summary> for Demographics {
+    fn from(summary: &Summary) -> Self {
+        Self { sex: summary.sex.clone(), birth_date: summary.birth_date.clone() }
+    }
+}
+
+/// What a Patient resource says of a person.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PatientText {
+    pub(crate) names: Vec<String>,
+    pub(crate) demographics: Demographics,
+    pub(crate) identifiers: Vec<String>,
+}
+
+impl PatientText {
+    pub(crate) fn read(patient: &Json<'_>) -> Self {
+        let text = |name| patient.get(name).and_then(Json::as_str).map(str::to_owned);
+        Self {
+            names: patient.items("name").filter_map(human_name).collect(),
+            demographics: Demographics { sex: text("gender"), birth_date: text("birthDate") },
+            identifiers: identifiers(patient)
+                .map(|(system, value)| format!("{system}|{value}"))
+                .collect(),
+        }
+    }
+}
+
+/// System and value of every identifier of a resource that has a value.
+pub(crate) fn identifiers<'a>(resource: &'a Json<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    resource.items("identifier").filter_map(|identifier| {
+        let system = identifier.get("system").and_then(Json::as_str).unwrap_or_default();
+        Some((system, identifier.get("value")?.as_str()?))
+    })
+}
+
+fn human_name(name: &Json<'_>) -> Option<String> {
+    if let Some(text) = name.get("text").and_then(Json::as_str) {
+        return Some(text.to_owned());
+    }
+    let family = name.get("family").and_then(Json::as_str);
+    let parts: Vec<_> = name.items("given").filter_map(Json::as_str).chain(family).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+impl Document {
+    /// Its entry in a list.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary::from(&self.view())
+    }
+}
+
+impl From<&RecordView> for Summary {
+    fn from(view: &RecordView) -> Self {
+        let patient = patient_text(view);
+        let mut names = person_names(view);
+        if names.is_empty() {
+            names = patient.names;
+        }
+        let mut identifiers: Vec<_> = view
+            .person
+            .keys()
+            .filter_map(|field| field.strip_prefix("identifier/").map(str::to_owned))
+            .collect();
+        if identifiers.is_empty() {
+            identifiers = patient.identifiers;
+        }
+        identifiers.sort();
+        identifiers.dedup();
+        let field = |name: &str| view.person(name).map(str::to_owned);
+        let valid: Vec<_> = view.visits.values().filter(|v| is_visit(v)).collect();
+        // The later of two visits at one moment is the one with the larger id.
+        let latest = valid.iter().max_by_key(|visit| visit.occurred());
+        Self {
+            record: view.record,
+            names,
+            sex: field("sex").or(patient.demographics.sex),
+            birth_date: field("birth-date").or(patient.demographics.birth_date),
+            village: field("village"),
+            identifiers,
+            visits: count(valid.len()),
+            resources: count(view.resources.len()),
+            has_conflict: !view.conflicts().is_empty(),
+            urgent: latest.is_some_and(|visit| is_urgent(visit)),
+            latest: latest.and_then(|visit| visit.occurred()),
+        }
+    }
+}
+
+fn is_visit(visit: &VisitView) -> bool {
+    !visit.is_void() && visit.fields.contains_key("form")
+}
+
+fn is_urgent(visit: &VisitView) -> bool {
+    let Some(form) = visit.form().and_then(|(id, version)| form::form(id, version)) else {
+        return false;
+    };
+    let shown: BTreeMap<_, _> = visit
+        .answers
+        .iter()
+        .map(|(field, shown)| (field.clone(), shown.text().to_owned()))
+        .collect();
+    let others = visit.answers.iter().flat_map(|(field, at)| {
+        at.conflict.iter().map(|value| {
+            let mut answers = shown.clone();
+            answers.insert(field.clone(), value.value.clone());
+            answers
+        })
+    });
+    let all = core::iter::once(shown.clone()).chain(others);
+    all.into_iter().any(|answers| !validate::dangers(form, &answers).is_empty())
+}
+
+/// Given and family name in their shown values, then with each conflicting part.
+fn person_names(view: &RecordView) -> Vec<String> {
+    let values = |field: &str| -> Vec<String> {
+        view.person
+            .get(field)
+            .map(|at| at.all().map(|value| value.value.clone()).collect())
+            .unwrap_or_default()
+    };
+    let mut names = values("name/text");
+    let (given, family) = (values("name/given"), values("name/family"));
+    let join = |given: Option<&String>, family: Option<&String>| -> Vec<String> {
+        let parts: Vec<_> = [given, family].into_iter().flatten().map(String::as_str).collect();
+        if parts.is_empty() { vec![] } else { vec![parts.join(" ")] }
+    };
+    names.extend(join(given.first(), family.first()));
+    names.extend(given.iter().skip(1).flat_map(|given| join(Some(given), family.first())));
+    names.extend(family.iter().skip(1).flat_map(|family| join(given.first(), Some(family))));
+    names
+}
+
+/// All Patient resources of a record taken together, in order of their keys.
+fn patient_text(view: &RecordView) -> PatientText {
+    let mut all = PatientText::default();
+    let patients = view.resources.iter().filter(|(key, _)| key.starts_with("Patient/"));
+    for value in patients.flat_map(|(_, shown)| shown.all()) {
+        let Ok(patient) = json::parse(&value.value) else { continue };
+        let one = PatientText::read(&patient);
+        all.names.extend(one.names);
+        all.identifiers.extend(one.identifiers);
+        all.demographics.sex = all.demographics.sex.or(one.demographics.sex);
+        all.demographics.birth_date = all.demographics.birth_date.or(one.demographics.birth_date);
+    }
+    all.names.dedup();
+    all
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// Lower case without accents. Covers Latin-1 and the letters of names in the region; combining
+/// marks are dropped.
+fn fold(text: &str) -> String {
+    text.chars()
+        .flat_map(char::to_lowercase)
+        .filter(|c| !('\u{300}'..='\u{36f}').contains(c))
+        .map(|c| match c {
+            '\u{e0}'..='\u{e5}' | '\u{101}' | '\u{103}' | '\u{105}' => 'a',
+            '\u{e7}' | '\u{107}' | '\u{10d}' => 'c',
+            '\u{e8}'..='\u{eb}' | '\u{113}' | '\u{117}' | '\u{119}' | '\u{11b}' => 'e',
+            '\u{ec}'..='\u{ef}' | '\u{12b}' => 'i',
+            '\u{f1}' | '\u{144}' => 'n',
+            '\u{f2}'..='\u{f6}' | '\u{f8}' | '\u{14d}' => 'o',
+            '\u{15b}' | '\u{161}' => 's',
+            '\u{f9}'..='\u{fc}' | '\u{16b}' => 'u',
+            '\u{fd}' | '\u{ff}' => 'y',
+            '\u{17a}' | '\u{17c}' | '\u{17e}' => 'z',
+            other => other,
+        })
+        .collect()
+}

@@ -1,0 +1,355 @@
+//! Checking the answers of a filled form.
+
+use core::cmp::Ordering;
+use core::fmt;
+use std::collections::BTreeMap;
+
+use super::form::{Comparison, Condition, Field, FieldType, Form, Label, Range};
+use super::number;
+use crate::limits::TEXT_CHARS_MAX;
+
+/// Answers that may be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Field -> answer in normal form; empty answers are left out.
+    pub answers: BTreeMap<String, String>,
+    /// What the user should look at again.
+    pub warnings: Vec<FieldWarning>,
+    /// Danger signs; any makes the visit urgent.
+    pub dangers: Vec<Danger>,
+}
+
+impl Checked {
+    /// Whether the visit goes at once, with a card.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        !self.dangers.is_empty()
+    }
+}
+
+/// A danger sign that is present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Danger {
+    /// Its code.
+    pub sign: String,
+    /// What the user reads.
+    pub label: Label,
+}
+
+/// An answer outside its usual range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {value}{} is unusual; {}{} to {}{} is usual",
+    Unit(.unit), .usual.min, Unit(.unit), .usual.max, Unit(.unit))]
+pub struct FieldWarning {
+    /// Id of the field.
+    pub field: String,
+    /// The answer.
+    pub value: String,
+    /// The usual range.
+    pub usual: Range,
+    /// Unit of both.
+    pub unit: Option<String>,
+}
+
+/// An answer that cannot be stored. Its text names field, value, rule and unit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct FieldError {
+    /// Id of the field.
+    pub field: String,
+    /// What is wrong with it.
+    #[source]
+    pub problem: FieldProblem,
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FieldProblem {
+    /// The form has no such field.
+    #[error("form {form} version {version} has no such field")]
+    Unknown {
+        /// Id of the form.
+        form: String,
+        /// Its version.
+        version: u32,
+    },
+    /// It must be answered.
+    #[error("an answer is required ({expected})")]
+    Missing {
+        /// Which kind of answer.
+        expected: &'static str,
+    },
+    /// Not of the field's type.
+    #[error("{value} is not {expected}")]
+    Type {
+        /// The answer.
+        value: String,
+        /// Which kind of answer.
+        expected: &'static str,
+    },
+    /// Below the hard range.
+    #[error("{value}{} is below the smallest allowed value {limit}{}", Unit(.unit), Unit(.unit))]
+    Below {
+        /// The answer.
+        value: String,
+        /// The smallest value.
+        limit: String,
+        /// Unit of both.
+        unit: Option<String>,
+    },
+    /// Above the hard range.
+    #[error("{value}{} is above the largest allowed value {limit}{}", Unit(.unit), Unit(.unit))]
+    Above {
+        /// The answer.
+        value: String,
+        /// The largest value.
+        limit: String,
+        /// Unit of both.
+        unit: Option<String>,
+    },
+    /// Not one of the choices.
+    #[error("{value} is not one of: {}", .allowed.join(", "))]
+    Choice {
+        /// The answer.
+        value: String,
+        /// Ids of the choices.
+        allowed: Vec<String>,
+    },
+    /// More than [`TEXT_CHARS_MAX`] characters.
+    #[error("text of {0} characters; {TEXT_CHARS_MAX} are allowed")]
+    TooLong(usize),
+}
+
+struct Unit<'a>(&'a Option<String>);
+
+impl fmt::Display for Unit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |unit| write!(f, " {unit}"))
+    }
+}
+
+/// Checks the answers of a form and brings them into normal form.
+///
+/// # Errors
+/// Every problem that was found, in the order of the form's fields, unknown fields last.
+pub fn check(form: &Form, answers: &BTreeMap<String, String>) -> Result<Checked, Vec<FieldError>> {
+    let mut checked = Checked { answers: BTreeMap::new(), warnings: vec![], dangers: vec![] };
+    let mut errors = Vec::new();
+    for field in &form.fields {
+        let given = answers.get(&field.id).map(|value| value.trim()).filter(|v| !v.is_empty());
+        let result = match given {
+            Some(value) => normal(field, value).map(Some),
+            None if field.required => Err(FieldProblem::Missing { expected: expected(field.kind) }),
+            None => Ok(None),
+        };
+        match result {
+            Ok(Some(value)) => {
+                checked.warnings.extend(warning(field, &value));
+                checked.answers.insert(field.id.clone(), value);
+            }
+            Ok(None) => {}
+            Err(problem) => errors.push(FieldError { field: field.id.clone(), problem }),
+        }
+    }
+    for unknown in answers.keys().filter(|id| form.field(id).is_none()) {
+        let problem = FieldProblem::Unknown { form: form.id.clone(), version: form.version };
+        errors.push(FieldError { field: unknown.clone(), problem });
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    checked.dangers = dangers(form, &checked.answers);
+    Ok(checked)
+}
+
+/// The danger signs that normalised answers show.
+pub(crate) fn dangers(form: &Form, answers: &BTreeMap<String, String>) -> Vec<Danger> {
+    let holds = |on: &Condition| {
+        let field = form.field(&on.field);
+        let answer = answers.get(&on.field);
+        field.zip(answer).is_some_and(|(field, answer)| {
+            compare(field.kind, answer, &on.value).is_some_and(|order| match on.op {
+                Comparison::Equal => order.is_eq(),
+                Comparison::Below => order.is_lt(),
+                Comparison::AtMost => order.is_le(),
+                Comparison::Above => order.is_gt(),
+                Comparison::AtLeast => order.is_ge(),
+            })
+        })
+    };
+    form.dangers
+        .iter()
+        .filter(|rule| rule.when.iter().all(holds))
+        .map(|rule| Danger { sign: rule.sign.clone(), label: rule.label.clone() })
+        .collect()
+}
+
+fn normal(field: &Field, value: &str) -> Result<String, FieldProblem> {
+    let wrong = || FieldProblem::Type { value: value.to_owned(), expected: expected(field.kind) };
+    let normal = match field.kind {
+        FieldType::Integer => number::normal_integer(value).ok_or_else(wrong)?,
+        FieldType::Decimal => number::normal_decimal(value).ok_or_else(wrong)?,
+        FieldType::Date => {
+            Some(value.to_owned()).filter(|v| number::is_date(v)).ok_or_else(wrong)?
+        }
+        FieldType::YesNo => yes_no(value).ok_or_else(wrong)?.to_owned(),
+        FieldType::Choice => {
+            let chosen = field.choices.iter().find(|c| c.id.eq_ignore_ascii_case(value));
+            let chosen = chosen.ok_or_else(|| FieldProblem::Choice {
+                value: value.to_owned(),
+                allowed: field.choices.iter().map(|choice| choice.id.clone()).collect(),
+            })?;
+            chosen.id.clone()
+        }
+        FieldType::Text => match value.chars().count() {
+            chars if chars > TEXT_CHARS_MAX => return Err(FieldProblem::TooLong(chars)),
+            _ => value.to_owned(),
+        },
+    };
+    in_range(field, normal)
+}
+
+fn in_range(field: &Field, value: String) -> Result<String, FieldProblem> {
+    let Some(hard) = &field.hard else { return Ok(value) };
+    let unit = field.unit.clone();
+    if compare(field.kind, &value, &hard.min).is_some_and(Ordering::is_lt) {
+        return Err(FieldProblem::Below { value, limit: hard.min.clone(), unit });
+    }
+    if compare(field.kind, &value, &hard.max).is_some_and(Ordering::is_gt) {
+        return Err(FieldProblem::Above { value, limit: hard.max.clone(), unit });
+    }
+    Ok(value)
+}
+
+fn warning(field: &Field, value: &str) -> Option<FieldWarning> {
+    let soft = field.soft.as_ref()?;
+    let low = compare(field.kind, value, &soft.min).is_some_and(Ordering::is_lt);
+    let high = compare(field.kind, value, &soft.max).is_some_and(Ordering::is_gt);
+    (low || high).then(|| FieldWarning {
+        field: field.id.clone(),
+        value: value.to_owned(),
+        usual: soft.clone(),
+        unit: field.unit.clone(),
+    })
+}
+
+fn compare(kind: FieldType, left: &str, right: &str) -> Option<Ordering> {
+    match kind {
+        FieldType::Integer | FieldType::Decimal => number::compare(left, right),
+        // Dates in normal form sort like their text.
+        FieldType::Date | FieldType::Choice | FieldType::YesNo | FieldType::Text => {
+            Some(left.cmp(right))
+        }
+    }
+}
+
+fn yes_no(value: &str) -> Option<&'static str> {
+    match value.to_lowercase().as_str() {
+        "yes" | "y" | "true" | "yego" | "oui" => Some("yes"),
+        "no" | "n" | "false" | "oya" | "non" => Some("no"),
+        _ => None,
+    }
+}
+
+const fn expected(kind: FieldType) -> &'static str {
+    match kind {
+        FieldType::Integer => "a whole number",
+        FieldType::Decimal => "a decimal number",
+        FieldType::Date => "a date YYYY-MM-DD",
+        FieldType::Choice => "one of the choices",
+        FieldType::YesNo => "yes or no",
+        FieldType::Text => "text",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::form::form;
+
+    fn answers(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(field, value)| ((*field).into(), (*value).into())).collect()
+    }
+
+    const ANC: [(&str, &str); 5] = [
+        ("round", "2"),
+        ("lmp", "2026-05-02"),
+        ("weight", "62,50"),
+        ("systolic", "118"),
+        ("diastolic", "76"),
+    ];
+
+    fn anc_with(more: &[(&str, &str)]) -> Result<Checked, Vec<FieldError>> {
+        let mut all = answers(&ANC);
+        all.extend(answers(more));
+        check(form("anc", 1).unwrap(), &all)
+    }
+
+    fn message(more: &[(&str, &str)]) -> String {
+        let errors = anc_with(more).unwrap_err();
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn an_ordinary_visit_passes_and_keeps_digits() {
+        let checked = anc_with(&[("fundal-height", " ")]).unwrap();
+        assert_eq!(checked.answers["weight"], "62.50");
+        assert!(!checked.answers.contains_key("fundal-height"));
+        assert!(checked.warnings.is_empty() && !checked.is_urgent());
+    }
+
+    #[test]
+    fn errors_name_field_value_rule_and_unit() {
+        assert_eq!(
+            message(&[("weight", "900")]),
+            "weight: 900 kg is above the largest allowed value 200 kg"
+        );
+        assert_eq!(
+            message(&[("weight", "5")]),
+            "weight: 5 kg is below the smallest allowed value 20 kg"
+        );
+        assert_eq!(message(&[("lmp", "soon")]), "lmp: soon is not a date YYYY-MM-DD");
+        assert_eq!(message(&[("systolic", "12.5")]), "systolic: 12.5 is not a whole number");
+        assert_eq!(message(&[("weight", "")]), "weight: an answer is required (a decimal number)");
+        assert_eq!(message(&[("shoe", "42")]), "shoe: form anc version 1 has no such field");
+        assert_eq!(message(&[("fever", "maybe")]), "fever: maybe is not yes or no");
+    }
+
+    #[test]
+    fn unusual_values_warn_with_the_usual_range() {
+        let warnings = anc_with(&[("weight", "130")]).unwrap().warnings;
+        assert_eq!(warnings.len(), 1);
+        assert_eq!(warnings[0].to_string(), "weight: 130 kg is unusual; 35 kg to 120 kg is usual");
+    }
+
+    #[test]
+    fn danger_signs_make_a_visit_urgent() {
+        let signs = |checked: Checked| -> Vec<String> {
+            checked.dangers.into_iter().map(|danger| danger.sign).collect()
+        };
+        assert_eq!(signs(anc_with(&[("bleeding", "yego")]).unwrap()), ["bleeding"]);
+        assert_eq!(signs(anc_with(&[("systolic", "165")]).unwrap()), ["severe-hypertension"]);
+        let child = |more: &[(&str, &str)]| {
+            let mut all = answers(&[("age-months", "14")]);
+            all.extend(answers(more));
+            signs(check(form("sick-child", 1).unwrap(), &all).unwrap())
+        };
+        assert!(child(&[("muac", "12.5")]).is_empty());
+        assert_eq!(child(&[("muac", "11.4")]), ["sam"]);
+        assert!(child(&[("muac", "11.5")]).is_empty());
+        assert_eq!(child(&[("unconscious", "yes")]), ["unconscious"]);
+        assert_eq!(child(&[("respiratory-rate", "41"), ("cough", "yes")]), ["pneumonia"]);
+        assert!(child(&[("respiratory-rate", "41"), ("cough", "no")]).is_empty());
+    }
+
+    #[test]
+    fn choices_are_found_by_id() {
+        let sick = form("sick-child", 1).unwrap();
+        let ok = check(sick, &answers(&[("age-months", "9"), ("malaria-rdt", "Positive")]));
+        assert_eq!(ok.unwrap().answers["malaria-rdt"], "positive");
+        let errors =
+            check(sick, &answers(&[("age-months", "9"), ("malaria-rdt", "blue")])).unwrap_err();
+        assert!(errors[0].to_string().contains("blue is not one of: positive, negative"));
+    }
+}
