@@ -390,7 +390,7 @@ fn make(
         let changes = stored.get(&record).into_iter().flatten();
         let mut document =
             Document::from_changes(record, changes.map(|(origin, row)| (*origin, &row.raw)));
-        let (all, visit_card) = draft.edits(record, begin);
+        let (all, visit_card) = draft.edits(record, begin, &plan.worker);
         let wanted = all.iter().map(Vec::len).sum::<usize>();
         let mut changed = 0;
         for edits in &all {
@@ -414,7 +414,7 @@ fn make(
 
 impl Draft {
     /// Its edits, in pieces that each fit an envelope, and the card if it is an urgent visit.
-    fn edits(&self, record: RecordId, begin: Origin) -> (Vec<Vec<Edit>>, Option<Vec<u8>>) {
+    fn edits(&self, record: RecordId, begin: Origin, worker: &str) -> (Vec<Vec<Edit>>, Option<Vec<u8>>) {
         match &self.content {
             Content::Edits(edits) => (batches(edits.clone(), ENVELOPE_BYTES_TARGET), None),
             Content::Visit { form, checked, occurred, name } => {
@@ -424,7 +424,7 @@ impl Draft {
                     form: form.id.clone(),
                     version: form.version,
                     occurred: *occurred,
-                    worker: String::new(),
+                    worker: worker.to_owned(),
                     answers: checked.answers.clone(),
                 };
                 let card = card(form, name.as_deref(), checked, (record, visit), *occurred);

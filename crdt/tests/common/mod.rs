@@ -1,0 +1,241 @@
+//! A small world for tests: nodes over memory stores, joined by pipes that deliver at once.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+
+use std::collections::{BTreeMap, VecDeque};
+
+use huza_crdt::crypto::Entropy;
+use huza_crdt::node::{
+    AreaRef, Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId, Reply, Status,
+};
+use huza_crdt::store::{MemoryStore, StoreKind};
+use huza_crdt::time::{Millis, Stamp};
+use huza_crdt::trust::Role;
+use huza_crdt::trust::authority::{Centre, Programme};
+
+pub struct Host {
+    pub node: Node,
+    pub store: MemoryStore,
+    pub facility: BTreeMap<String, String>,
+    pub events: Vec<Event>,
+    pub replies: BTreeMap<CommandId, Reply>,
+    pub sent: VecDeque<(PipeId, Vec<u8>)>,
+    pub closed: Vec<PipeId>,
+    reader: bool,
+    seed: u8,
+    boots: u8,
+    life: [u8; 16],
+    next_command: u64,
+    now: Now,
+}
+
+impl Host {
+    pub fn new(seed: u8, reader: bool) -> Self {
+        let mut host = Self {
+            node: Node::new(config(seed, 0, reader, [seed; 16]), Now::default()),
+            store: MemoryStore::default(),
+            facility: BTreeMap::new(),
+            events: Vec::new(),
+            replies: BTreeMap::new(),
+            sent: VecDeque::new(),
+            closed: Vec::new(),
+            reader,
+            seed,
+            boots: 0,
+            life: [seed; 16],
+            next_command: 0,
+            now: Now { millis: Millis(0), stamp: Stamp(1_795_000_000) },
+        };
+        host.settle();
+        host.call(Command::Init { label: format!("device {seed}") });
+        host
+    }
+
+    /// Starts again over what is durable, perhaps as a copy.
+    pub fn restart(&mut self, copy: bool) {
+        self.boots += 1;
+        if copy {
+            self.life = [self.boots ^ 0x80; 16];
+        }
+        self.node = Node::new(config(self.seed, self.boots, self.reader, self.life), self.now);
+        self.sent.clear();
+        self.settle();
+    }
+
+    pub fn handle(&mut self, input: Input) {
+        self.node.handle(self.now, input);
+        self.settle();
+    }
+
+    pub fn pass(&mut self, ms: u64) {
+        self.now.millis = self.now.millis.plus(ms);
+        self.handle(Input::Tick);
+    }
+
+    fn settle(&mut self) {
+        while let Some(output) = self.node.poll() {
+            let input = match output {
+                Output::Load { token, range } => {
+                    Input::Loaded { token, rows: self.store.load(&range) }
+                }
+                Output::Persist { token, batch, store } => {
+                    assert!(batch.0.iter().all(|op| op.table().store() == store), "{batch:?}");
+                    assert!(self.reader || store == StoreKind::Carrier);
+                    self.store.apply(&batch);
+                    Input::Persisted { token }
+                }
+                Output::Work { token, job } => Input::Done { token, product: job.run() },
+                Output::Deliver { token, resources } => {
+                    self.facility.extend(resources.into_iter().map(|one| (one.key, one.text)));
+                    Input::Delivered { token, refused: BTreeMap::new() }
+                }
+                Output::Send { pipe, bytes } => {
+                    self.sent.push_back((pipe, bytes));
+                    continue;
+                }
+                Output::Close { pipe } => {
+                    self.closed.push(pipe);
+                    continue;
+                }
+                Output::Reply { id, reply } => {
+                    self.replies.insert(id, *reply);
+                    continue;
+                }
+                Output::Event(event) => {
+                    self.events.push(event);
+                    continue;
+                }
+                _ => continue,
+            };
+            self.node.handle(self.now, input);
+        }
+    }
+
+    pub fn call(&mut self, command: Command) -> Reply {
+        let id = CommandId(self.next_command);
+        self.next_command += 1;
+        self.handle(Input::Command { id, command: Box::new(command) });
+        self.replies.remove(&id).expect("an answer")
+    }
+
+    pub fn status(&mut self) -> Status {
+        match self.call(Command::Status { records: true }) {
+            Reply::Status(status) => *status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn person(&mut self, name: &str) -> huza_crdt::id::RecordId {
+        let fields = BTreeMap::from([
+            ("name/given".to_owned(), name.to_owned()),
+            ("sex".to_owned(), "female".to_owned()),
+        ]);
+        let worker = "worker 1".to_owned();
+        match self.call(Command::AddPerson { area: AreaRef::Own, fields, worker }) {
+            Reply::Written { record, .. } => record,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn found(&mut self, query: &str) -> usize {
+        match self.call(Command::Find { query: query.to_owned(), limit: 100 }) {
+            Reply::Found { records } => records.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn config(seed: u8, boots: u8, reader: bool, life: [u8; 16]) -> Config {
+    let mut entropy = [seed; 32];
+    entropy[0] = boots;
+    Config { entropy, life, reader }
+}
+
+pub struct World {
+    pub centre: Centre,
+    pub entropy: Entropy,
+    pub programme: Programme,
+    next_pipe: u64,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let mut entropy = Entropy::new([42; 32]);
+        let mut programme = Programme::found("Test", &mut entropy);
+        let villages: Vec<String> = ["01", "02"].map(str::to_owned).into();
+        let centre =
+            programme.certify_centre("HC1", &villages, Stamp(1), &mut entropy).unwrap();
+        Self { centre, entropy, programme, next_pipe: 0 }
+    }
+
+    pub fn device(&mut self, seed: u8, role: Role, villages: &[&str]) -> Host {
+        let mut host = Host::new(seed, role != Role::Relay);
+        self.join(&mut host, role, villages);
+        host
+    }
+
+    pub fn join(&mut self, host: &mut Host, role: Role, villages: &[&str]) {
+        let Reply::Request { request } = host.call(Command::Request) else { panic!() };
+        let villages: Vec<String> = villages.iter().map(|v| (*v).to_owned()).collect();
+        let welcome =
+            self.centre.approve(&request, role, &villages, Stamp(2), &mut self.entropy).unwrap();
+        let reply = host.call(Command::Join { welcome });
+        assert!(matches!(reply, Reply::Joined { .. }), "{reply:?}");
+    }
+
+    /// Opens a pipe between two hosts.
+    pub fn open(&mut self, a: &mut Host, b: &mut Host) -> PipeId {
+        let pipe = PipeId(self.next_pipe);
+        self.next_pipe += 1;
+        let binding = [u8::try_from(pipe.0).unwrap_or(255); 32];
+        a.handle(Input::PipeOpened { pipe, dialer: true, binding });
+        b.handle(Input::PipeOpened { pipe, dialer: false, binding });
+        pipe
+    }
+
+    /// Carries bytes both ways until nothing moves or `bytes_max` have been carried.
+    pub fn carry(a: &mut Host, b: &mut Host, mut bytes_max: usize) -> usize {
+        let mut carried = 0;
+        loop {
+            let mut moved = false;
+            for (from, to) in [(0, 1), (1, 0)] {
+                let hosts: [&mut Host; 2] = [&mut *a, &mut *b];
+                let taken: Vec<_> = hosts[from].sent.drain(..).collect();
+                for (pipe, mut bytes) in taken {
+                    bytes.truncate(bytes_max);
+                    if bytes.is_empty() {
+                        return carried;
+                    }
+                    bytes_max -= bytes.len();
+                    carried += bytes.len();
+                    moved = true;
+                    let hosts: [&mut Host; 2] = [&mut *a, &mut *b];
+                    let [x, y] = hosts;
+                    let target = if to == 0 { x } else { y };
+                    target.handle(Input::Received { pipe, bytes });
+                }
+            }
+            if !moved {
+                a.pass(300);
+                b.pass(300);
+                if a.sent.is_empty() && b.sent.is_empty() {
+                    return carried;
+                }
+            }
+        }
+    }
+
+    /// A whole contact.
+    pub fn meet(&mut self, a: &mut Host, b: &mut Host) -> PipeId {
+        let pipe = self.open(a, b);
+        Self::carry(a, b, usize::MAX);
+        a.handle(Input::PipeClosed { pipe });
+        b.handle(Input::PipeClosed { pipe });
+        pipe
+    }
+}
+
+pub fn complete(host: &Host, wanted: PipeId) -> bool {
+    host.events.iter().any(|event| {
+        matches!(event, Event::ContactComplete { pipe, .. } if *pipe == wanted)
+    })
+}
