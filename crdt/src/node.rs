@@ -167,7 +167,9 @@ impl Node {
         }
         self.expire_sessions();
         self.run_carrier();
-        self.run_reader();
+        while self.run_reader() {
+            self.run_carrier();
+        }
         for pipe in self.sessions.keys().copied().collect::<Vec<_>>() {
             self.pump(pipe);
             self.maybe_end(pipe);

@@ -153,26 +153,26 @@ impl Node {
         let life = self.life;
         let copied = self.carrier.identity.as_ref().is_some_and(|known| known.life != life);
         let paired = self.reader.is_none()
-            || in_carrier == in_reader
-            || in_carrier.this == in_reader.before;
-        let boot = Boot { this: self.entropy.draw(), before: in_reader.this };
-        let boot = if self.reader.is_none() { Boot { before: in_carrier.this, ..boot } } else { boot };
+            || in_carrier.this == in_reader.this
+            || !in_reader.done && in_carrier.this == in_reader.before;
         if self.carrier.membership.is_some() && (copied || !paired) {
             self.carrier.tasks.push_back(Task::Roll);
         }
-        let mark = move || {
+        let this = self.entropy.draw();
+        let before = if in_reader.done { in_reader.this } else { in_carrier.this };
+        let mark = move |table, done| {
             let mut batch = Batch::default();
-            batch.put(Table::CarrierMeta, key::BOOT, codec::encode(&boot));
+            batch.put(table, key::BOOT, codec::encode(&Boot { this, before, done }));
             batch
         };
         if self.reader.is_none() {
-            self.persist(StoreKind::Carrier, mark(), Self::booted);
+            self.persist(StoreKind::Carrier, mark(Table::CarrierMeta, true), Self::booted);
             return;
         }
-        let mut batch = Batch::default();
-        batch.put(Table::ReaderMeta, key::BOOT, codec::encode(&boot));
-        self.persist(StoreKind::Reader, batch, move |node| {
-            node.persist(StoreKind::Carrier, mark(), Self::booted);
+        self.persist(StoreKind::Reader, mark(Table::ReaderMeta, false), move |node| {
+            node.persist(StoreKind::Carrier, mark(Table::CarrierMeta, true), move |node| {
+                node.persist(StoreKind::Reader, mark(Table::ReaderMeta, true), Self::booted);
+            });
         });
     }
 

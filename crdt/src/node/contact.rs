@@ -227,6 +227,9 @@ impl Node {
         if equal {
             if let Some(session) = self.sessions.get_mut(&pipe) {
                 session.theirs = core::mem::take(&mut session.at_hello);
+                // Both hellos said what the two ends would say.
+                session.end_sent = Some(hello.digest);
+                session.end_received = Some(hello.digest);
             }
             self.begin_transfer(pipe);
         } else {

@@ -38,6 +38,13 @@ struct Incoming {
     origins: BTreeSet<LogId>,
 }
 
+/// How far the reader is once a filing is durable, unless everything is to be filed again since.
+#[derive(Clone, Copy)]
+struct Cursor {
+    to: u64,
+    rolls: u64,
+}
+
 /// A change taken out of an envelope.
 struct Filed {
     record: RecordId,
@@ -126,6 +133,7 @@ impl Node {
             again.iter().copied().map(range).collect()
         };
         let moves_cursor = again.is_empty();
+        let rolls = reader.rolls;
         self.pages(ranges, move |node, rows| {
             let rows: Vec<(u64, IngestRow)> = rows
                 .into_iter()
@@ -138,11 +146,11 @@ impl Node {
             let last = rows.last().map(|(number, _)| number + 1);
             // A number without a row would stop the cursor for ever; there is none behind it.
             let cursor = moves_cursor.then(|| last.unwrap_or(node.carrier.next_ingest));
-            node.file_rows(cursor, rows);
+            node.file_rows(cursor.map(|to| Cursor { to, rolls }), rows);
         });
     }
 
-    fn file_rows(&mut self, cursor: Option<u64>, rows: Vec<(u64, IngestRow)>) {
+    fn file_rows(&mut self, cursor: Option<Cursor>, rows: Vec<(u64, IngestRow)>) {
         let (own, others): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|(_, row)| self.is_pending(row));
         let exact = |log, seq| Range {
@@ -204,7 +212,7 @@ impl Node {
 
     fn file_opened(
         &mut self,
-        cursor: Option<u64>,
+        cursor: Option<Cursor>,
         own: Vec<(u64, IngestRow)>,
         missing: Vec<(u64, EpochId)>,
         opened: Vec<Opened>,
@@ -228,7 +236,7 @@ impl Node {
     /// Writes what was opened: changes, summaries, cards, what waits, and the cursor.
     fn file_batch(
         &mut self,
-        cursor: Option<u64>,
+        cursor: Option<Cursor>,
         own: &[(u64, IngestRow)],
         missing: &[(u64, EpochId)],
         opened: Vec<Opened>,
@@ -246,8 +254,10 @@ impl Node {
             filing.batch.put(Table::Waiting, row_key, []);
             filing.waiting += 1;
         }
+        let rolls = self.reader.as_ref().map_or(0, |reader| reader.rolls);
+        let cursor = cursor.filter(|cursor| cursor.rolls == rolls);
         if let Some(cursor) = cursor {
-            filing.batch.put(Table::ReaderMeta, key::CURSOR, codec::encode(&cursor));
+            filing.batch.put(Table::ReaderMeta, key::CURSOR, codec::encode(&cursor.to));
         }
         let dirty = core::mem::take(&mut filing.dirty);
         let documents: Vec<_> = dirty
@@ -272,7 +282,7 @@ impl Node {
     fn commit_filing(
         &mut self,
         mut filing: Filing,
-        cursor: Option<u64>,
+        cursor: Option<Cursor>,
         summaries: Vec<SummaryRow>,
     ) {
         for row in &summaries {
@@ -280,8 +290,8 @@ impl Node {
         }
         self.persist(StoreKind::Reader, filing.batch, move |node| {
             let Some(reader) = &mut node.reader else { return };
-            if let Some(cursor) = cursor {
-                reader.cursor = reader.cursor.max(cursor);
+            if let Some(cursor) = cursor.filter(|cursor| cursor.rolls == reader.rolls) {
+                reader.cursor = cursor.to;
             }
             for place in filing.settled {
                 reader.pending.remove(&place);
@@ -473,20 +483,21 @@ impl Node {
     }
 
     /// Seals the next payload and hands it to the carrier.
-    pub(super) fn seal(&mut self, next: Unsealed) {
+    /// Whether it did; if not, the area's log is not open yet.
+    pub(super) fn seal(&mut self, next: Unsealed) -> bool {
         let Unsealed { area, log, rows } = next;
         if !self.open_logs(&BTreeSet::from([area])) {
-            return;
+            return false;
         }
         let (Some(reader), Some(own)) = (&mut self.reader, self.carrier.own.get(&area)) else {
-            return;
+            return false;
         };
         let into = own.row.log;
         let published = self.carrier.lane.as_ref().and_then(|lane| lane.published_key(area));
         let seal = match (reader.keyring.writing_key(area), published) {
             (Some((_, key)), _) => Seal::Member(key),
             (None, Some((epoch, public))) => Seal::Outsider(epoch, public),
-            (None, None) => return,
+            (None, None) => return false,
         };
         reader.busy = true;
         // What an urgent change of the same record leans on is as urgent.
@@ -516,6 +527,7 @@ impl Node {
                 }
             });
         });
+        true
     }
 
     /// Answers those who wanted everything sealed and numbered, once it is.

@@ -38,10 +38,6 @@ impl Node {
 
     /// Begins this incarnation's log in an area.
     pub(super) fn open_log(&mut self, area: AreaTag) {
-        if self.carrier.own.contains_key(&area) {
-            self.carrier.busy = false;
-            return;
-        }
         let (Some(identity), Some((_, certificate))) =
             (&self.carrier.identity, self.carrier.issuer())
         else {
@@ -67,7 +63,10 @@ impl Node {
             let mut batch = Batch::default();
             let row_key = [key::OPENING, &log.0].concat();
             batch.put(Table::ReaderMeta, row_key, statement.to_bytes());
+            node.carrier.busy = true;
             node.persist(StoreKind::Reader, batch, move |node| {
+                node.carrier.busy = false;
+                node.carrier.opening.remove(&area);
                 node.carrier.own.insert(area, own);
             });
         });
@@ -194,23 +193,28 @@ impl Node {
     fn recover(&mut self) {
         let Some(reader) = &mut self.reader else { return };
         reader.cursor = 0;
+        reader.rolls += 1;
         self.carrier.busy = true;
         self.gather(vec![Range::all(Table::Changes)], |node, rows| {
             let mut batch = Batch::default();
             batch.put(Table::ReaderMeta, key::CURSOR, codec::encode(&0_u64));
-            let mut pending = Vec::new();
+            let mut again = Vec::new();
             for (row_key, value) in rows.into_iter().flatten() {
                 let Some((record, log, counter)) = read_change_key(&row_key) else { continue };
                 let Ok(change) = codec::decode::<ChangeRow>(&value) else { continue };
+                let pending = node.reader.as_ref().map(|reader| &reader.pending);
+                if pending.is_some_and(|pending| pending.contains_key(&(log, counter))) {
+                    continue;
+                }
                 if let Some(row) = node.lost(record, log, &change) {
                     batch.put(Table::Pending, log_key(log, counter), codec::encode(&row));
-                    pending.push(((log, counter), row));
+                    again.push(((log, counter), row));
                 }
             }
             node.persist(StoreKind::Reader, batch, move |node| {
                 node.carrier.busy = false;
                 if let Some(reader) = &mut node.reader {
-                    for (place, row) in pending {
+                    for (place, row) in again {
                         reader.pending.entry(place).or_insert(row);
                     }
                     reader.pending_since = Some(node.now.millis);
@@ -243,7 +247,7 @@ impl Node {
             .filter(|area| !self.carrier.own.contains_key(area))
             .copied()
             .collect();
-        for area in &missing {
+        for area in missing.iter().filter(|area| self.carrier.opening.insert(**area)) {
             self.carrier.tasks.push_back(Task::Open { area: *area });
         }
         missing.is_empty()

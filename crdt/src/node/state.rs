@@ -48,12 +48,14 @@ impl Identity {
     }
 }
 
-/// Which openings of the two stores belong together: the present boot and the one before. The
-/// reader is written first, so the carrier may be one behind, never more.
+/// Which states of the two stores belong together. At each start the reader is marked with a new
+/// token, then the carrier, then the reader as done; work begins after that. So the carrier may
+/// be one token behind only if the reader is not done, and then nothing was written in between.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Boot {
     pub(super) this: [u8; 16],
     pub(super) before: [u8; 16],
+    pub(super) done: bool,
 }
 
 /// A log that this incarnation writes.
@@ -212,6 +214,8 @@ pub(super) struct Carrier {
     pub(super) next_ingest: u64,
     pub(super) own: BTreeMap<AreaTag, OwnLog>,
     pub(super) taken: BTreeMap<(LogId, DeviceKey), Spans>,
+    /// Areas whose log is being opened.
+    pub(super) opening: BTreeSet<AreaTag>,
     /// Of `taken`, what is not stored yet.
     pub(super) taken_changed: BTreeSet<(LogId, DeviceKey)>,
     pub(super) tasks: VecDeque<Task>,
@@ -262,6 +266,11 @@ pub(super) struct Reader {
     pub(super) answered: BTreeMap<LogId, Answered>,
     pub(super) commands: VecDeque<(CommandId, Command)>,
     pub(super) busy: bool,
+    /// Logs in which this process has written.
+    pub(super) counted: BTreeSet<LogId>,
+    /// How often a new incarnation began in this process: a filing begun before one does not
+    /// move the cursor.
+    pub(super) rolls: u64,
     /// What is to be written as soon as its logs are open.
     pub(super) planned: Option<super::write::Plan>,
     /// Wanted by users: seal and number without waiting for a contact; with the number of

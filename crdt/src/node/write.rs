@@ -58,26 +58,29 @@ struct Outcome {
 }
 
 impl Node {
-    /// Starts the reader's next work, if it is idle.
-    pub(super) fn run_reader(&mut self) {
-        let Some(reader) = &mut self.reader else { return };
+    /// Starts the reader's next work, if it is idle. Whether there may be more to start.
+    pub(super) fn run_reader(&mut self) -> bool {
+        let Some(reader) = &mut self.reader else { return false };
         if reader.busy || self.carrier.lane.is_none() {
-            return;
+            return false;
         }
-        if let Some(plan) = reader.planned.take() {
-            reader.busy = true;
-            self.execute(plan);
+        if reader.planned.is_some() {
+            self.execute_planned()
         } else if let Some((id, command)) = reader.commands.pop_front() {
             reader.busy = true;
             self.start(id, command);
+            true
         } else if let Some(next) = self.must_seal() {
-            self.seal(next);
+            self.seal(next)
         } else if self.must_file() {
             self.file();
+            true
         } else if self.must_deliver() {
             self.deliver_next();
+            true
         } else {
             self.answer_seals();
+            false
         }
     }
 
@@ -239,21 +242,35 @@ impl Node {
 
     /// Writes a plan, once every log it needs is open.
     fn execute(&mut self, plan: Plan) {
+        if let Some(reader) = &mut self.reader {
+            reader.planned = Some(plan);
+            reader.busy = false;
+        }
+    }
+
+    /// Goes on with the plan, if its logs are open. Whether it did.
+    fn execute_planned(&mut self) -> bool {
+        let Some(plan) = self.reader.as_ref().and_then(|reader| reader.planned.as_ref()) else {
+            return false;
+        };
         let areas: BTreeSet<AreaTag> = plan.drafts.iter().map(|draft| draft.area).collect();
         if !self.open_logs(&areas) {
-            if let Some(reader) = &mut self.reader {
-                reader.planned = Some(plan);
-                reader.busy = false;
-            }
-            return;
+            return false;
         }
-        let logs: BTreeMap<AreaTag, (LogId, u64)> = areas
+        let Some(reader) = &mut self.reader else { return false };
+        let Some(plan) = reader.planned.take() else { return false };
+        reader.busy = true;
+        self.execute_open(plan, &areas);
+        true
+    }
+
+    fn execute_open(&mut self, plan: Plan, areas: &BTreeSet<AreaTag>) {
+        let own: Vec<(AreaTag, LogId)> = areas
             .iter()
-            .filter_map(|area| {
-                let own = self.carrier.own.get(area)?;
-                Some((*area, (own.row.log, self.next_counter(own.row.log))))
-            })
+            .filter_map(|area| Some((*area, self.carrier.own.get(area)?.row.log)))
             .collect();
+        let logs: BTreeMap<AreaTag, (LogId, u64)> =
+            own.into_iter().map(|(area, log)| (area, (log, self.next_counter(log)))).collect();
         let prefix = |record: RecordId| Range::prefix(Table::Changes, record.0);
         let ranges = plan.drafts.iter().filter_map(|draft| draft.record).map(prefix).collect();
         let at = self.now.stamp;
@@ -270,15 +287,19 @@ impl Node {
         });
     }
 
-    /// The first counter of a log that no change has.
-    fn next_counter(&self, log: LogId) -> u64 {
+    /// The counter of the next change of a log. After a start it leaves a random gap: if this
+    /// is a copy of the stores and does not know it yet, it still makes no id that the original
+    /// makes too.
+    fn next_counter(&mut self, log: LogId) -> u64 {
         let own = self.carrier.own.values().find(|own| own.row.log == log);
         let sealed = own.map_or(0, super::state::OwnLog::sealed_to);
-        let pending = self.reader.as_ref().and_then(|reader| {
-            let all = (log, 0)..=(log, u64::MAX);
-            reader.pending.range(all).next_back().map(|((_, counter), _)| counter + 1)
-        });
-        sealed.max(pending.unwrap_or(0))
+        let gap = u64::from(u32::from_le_bytes(self.entropy.draw()));
+        let Some(reader) = &mut self.reader else { return sealed };
+        let all = (log, 0)..=(log, u64::MAX);
+        let pending = reader.pending.range(all).next_back().map(|((_, counter), _)| counter + 1);
+        let next = sealed.max(pending.unwrap_or(0));
+        let gap = if reader.counted.insert(log) && next > 0 { gap } else { 0 };
+        next.saturating_add(gap)
     }
 
     /// Makes an outcome durable, then answers.

@@ -50,6 +50,27 @@ impl Host {
         host
     }
 
+    /// What is durable, to go back to.
+    pub fn backup(&self) -> MemoryStore {
+        self.store.clone()
+    }
+
+    /// The same device over other durable content, started again.
+    pub fn over(&self, store: MemoryStore) -> Self {
+        let mut host = Self {
+            node: Node::new(config(self.seed, self.boots, self.reader, self.life), self.now),
+            store,
+            facility: self.facility.clone(),
+            events: Vec::new(),
+            replies: BTreeMap::new(),
+            sent: VecDeque::new(),
+            closed: Vec::new(),
+            ..*self
+        };
+        host.restart(false);
+        host
+    }
+
     /// Starts again over what is durable, perhaps as a copy.
     pub fn restart(&mut self, copy: bool) {
         self.boots += 1;
@@ -134,6 +155,30 @@ impl Host {
             Reply::Written { record, .. } => record,
             other => panic!("{other:?}"),
         }
+    }
+
+    pub fn visit(&mut self, record: huza_crdt::id::RecordId, answers: &[(&str, &str)]) -> Reply {
+        let answers =
+            answers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        self.call(Command::AddVisit {
+            record,
+            form: "sick-child".to_owned(),
+            occurred: Stamp(1_795_000_000),
+            answers,
+            worker: "worker 1".to_owned(),
+        })
+    }
+
+    pub fn show(&mut self, record: huza_crdt::id::RecordId) -> Option<String> {
+        match self.call(Command::Show { record }) {
+            Reply::Shown { record } => Some(record),
+            Reply::Error(_) => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn rolled(&self) -> bool {
+        self.events.iter().any(|event| matches!(event, Event::Rolled { .. }))
     }
 
     pub fn found(&mut self, query: &str) -> usize {

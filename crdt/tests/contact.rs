@@ -1,0 +1,281 @@
+//! Contacts: whatever is cut, copied or forged, nothing durable is lost and the next one ends.
+
+mod common;
+
+use common::{Host, World, complete};
+use huza_crdt::node::{Command, Event, Input, PipeId, Reply};
+use huza_crdt::session::Fault;
+use huza_crdt::trust::Role;
+
+const CONVULSIONS: [(&str, &str); 2] = [("age-months", "14"), ("convulsions", "yes")];
+const COUGH: [(&str, &str); 2] = [("age-months", "14"), ("cough", "yes")];
+
+/// Two phones of one village with a little to tell each other, who have met before.
+fn two_phones() -> (World, Host, Host) {
+    let mut world = World::new();
+    let mut a = world.device(1, Role::Worker, &["01"]);
+    let mut b = world.device(2, Role::Worker, &["01"]);
+    world.meet(&mut a, &mut b);
+    let record = a.person("Uwase");
+    a.visit(record, &CONVULSIONS);
+    b.person("Keza");
+    (world, a, b)
+}
+
+fn assert_union(a: &mut Host, b: &mut Host) {
+    for host in [&mut *a, &mut *b] {
+        assert_eq!((host.found("uwase"), host.found("keza")), (1, 1));
+        assert_eq!(host.status().pending, 0);
+    }
+    let (a, b) = (a.status(), b.status());
+    assert_eq!((a.envelopes, a.statements), (b.envelopes, b.statements));
+}
+
+#[test]
+fn after_a_contact_both_hold_the_union() {
+    let (mut world, mut a, mut b) = two_phones();
+    let pipe = world.meet(&mut a, &mut b);
+    assert!(complete(&a, pipe) && complete(&b, pipe));
+    assert_union(&mut a, &mut b);
+}
+
+#[test]
+fn nothing_new_takes_one_round_trip() {
+    let (mut world, mut a, mut b) = two_phones();
+    world.meet(&mut a, &mut b);
+    let pipe = world.meet(&mut a, &mut b);
+    let stats = a.events.iter().find_map(|event| match event {
+        Event::ContactComplete { pipe: this, stats, .. } if *this == pipe => Some(*stats),
+        _ => None,
+    });
+    let stats = stats.expect("complete");
+    assert_eq!(stats.round_trips, 1);
+    assert!(stats.bytes_sent <= 200, "{stats:?}");
+}
+
+#[test]
+fn a_contact_cut_after_any_byte_loses_nothing_and_the_next_one_ends() {
+    let (mut world, a, b) = two_phones();
+    let (store_a, store_b) = (a.backup(), b.backup());
+    let whole = {
+        let (mut a, mut b) = (a.over(store_a.clone()), b.over(store_b.clone()));
+        let pipe = world.open(&mut a, &mut b);
+        let bytes = World::carry(&mut a, &mut b, usize::MAX);
+        assert!(complete(&a, pipe));
+        bytes
+    };
+    assert!(whole > 1_000, "{whole}");
+    for cut in 0..whole {
+        let mut world = World::new();
+        let (mut a, mut b) = (a.over(store_a.clone()), b.over(store_b.clone()));
+        world.open(&mut a, &mut b);
+        World::carry(&mut a, &mut b, cut);
+        // Both lose power: only what is durable remains.
+        let (mut a, mut b) = (a.over(a.backup()), b.over(b.backup()));
+        assert_eq!((a.found("uwase"), b.found("keza")), (1, 1), "cut at {cut}");
+        let pipe = world.meet(&mut a, &mut b);
+        assert!(complete(&a, pipe) && complete(&b, pipe), "cut at {cut}");
+        assert_union(&mut a, &mut b);
+    }
+}
+
+#[test]
+fn an_urgent_envelope_that_arrives_alone_shows_its_card() {
+    let mut world = World::new();
+    let mut a = world.device(1, Role::Worker, &["01"]);
+    let mut hub = world.device(3, Role::Hub, &[]);
+    world.meet(&mut a, &mut hub);
+    let record = a.person("Uwase");
+    for _ in 0..20 {
+        a.visit(record, &COUGH);
+    }
+    a.call(Command::Seal);
+    a.visit(record, &CONVULSIONS);
+    let (store_a, store_hub) = (a.backup(), hub.backup());
+    let alone = (0..20_000).step_by(64).find_map(|cut| {
+        let (mut a, mut hub) = (a.over(store_a.clone()), hub.over(store_hub.clone()));
+        world.open(&mut a, &mut hub);
+        World::carry(&mut a, &mut hub, cut);
+        hub.show(record)
+    });
+    let shown = alone.expect("it arrives in the end");
+    assert!(shown.contains(r#""cards":[{"visit":"#) && shown.contains(r#""name":"Uwase""#), "{shown}");
+    assert!(!shown.contains("cough"), "it came before the routine visits: {shown}");
+}
+
+#[test]
+fn what_is_written_during_a_contact_joins_it() {
+    let (mut world, mut a, mut b) = two_phones();
+    let pipe = world.open(&mut a, &mut b);
+    World::carry(&mut a, &mut b, usize::MAX);
+    a.person("Mukamana");
+    World::carry(&mut a, &mut b, usize::MAX);
+    assert_eq!(b.found("mukamana"), 1);
+    assert!(complete(&a, pipe));
+}
+
+#[test]
+fn a_restored_copy_that_knows_it_begins_a_new_incarnation() {
+    let (mut world, mut a, mut b) = two_phones();
+    let backup = a.backup();
+    a.person("Mutesi");
+    world.meet(&mut a, &mut b);
+    a.store = backup;
+    a.restart(true);
+    assert!(a.rolled());
+    let record = a.person("Ingabire");
+    a.visit(record, &CONVULSIONS);
+    world.meet(&mut a, &mut b);
+    for host in [&mut a, &mut b] {
+        for name in ["uwase", "keza", "mutesi", "ingabire"] {
+            assert_eq!(host.found(name), 1, "{name}");
+        }
+    }
+    assert!(!b.events.iter().any(|event| matches!(event, Event::Forked { .. })));
+}
+
+#[test]
+fn a_restored_copy_that_does_not_know_it_learns_it_before_it_numbers() {
+    let (mut world, mut a, mut b) = two_phones();
+    let backup = a.backup();
+    a.person("Mutesi");
+    world.meet(&mut a, &mut b);
+    a.store = backup;
+    a.restart(false);
+    assert!(!a.rolled());
+    a.person("Ingabire");
+    let pipe = world.meet(&mut a, &mut b);
+    assert!(a.rolled());
+    if !complete(&a, pipe) {
+        world.meet(&mut a, &mut b);
+    }
+    for host in [&mut a, &mut b] {
+        for name in ["uwase", "keza", "mutesi", "ingabire"] {
+            assert_eq!(host.found(name), 1, "{name}");
+        }
+    }
+    assert!(!b.events.iter().any(|event| matches!(event, Event::Forked { .. })));
+}
+
+#[test]
+fn either_store_restored_alone_loses_nothing_written() {
+    for reader_restored in [false, true] {
+        let (mut world, mut a, mut b) = two_phones();
+        a.call(Command::Seal);
+        let backup = a.backup();
+        a.restart(false);
+        a.person("Mutesi");
+        a.call(Command::Seal);
+        let now = a.backup();
+        a.store = if reader_restored {
+            mixed(&now, &backup)
+        } else {
+            mixed(&backup, &now)
+        };
+        a.restart(false);
+        assert!(a.rolled());
+        a.person("Ingabire");
+        world.meet(&mut a, &mut b);
+        world.meet(&mut a, &mut b);
+        for name in ["uwase", "keza", "mutesi", "ingabire"] {
+            assert_eq!(b.found(name), 1, "{name}, reader restored: {reader_restored}");
+            assert_eq!(a.found(name), 1, "{name}, reader restored: {reader_restored}");
+        }
+    }
+}
+
+/// The carrier's tables of one, the reader's of the other.
+fn mixed(
+    carrier: &huza_crdt::store::MemoryStore,
+    reader: &huza_crdt::store::MemoryStore,
+) -> huza_crdt::store::MemoryStore {
+    use huza_crdt::store::{Batch, MemoryStore, Range, StoreKind, Table};
+    let mut store = MemoryStore::default();
+    let mut batch = Batch::default();
+    for table in Table::ALL {
+        let from = if table.store() == StoreKind::Carrier { carrier } else { reader };
+        for (key, value) in from.load(&Range::all(*table)) {
+            batch.put(*table, key, value);
+        }
+    }
+    store.apply(&batch);
+    store
+}
+
+#[test]
+fn a_copy_that_wrote_urgently_is_proven_a_fork_and_reported() {
+    let (mut world, mut a, mut b) = two_phones();
+    let backup = a.backup();
+    let record = a.person("Mutesi");
+    a.visit(record, &CONVULSIONS);
+    world.meet(&mut a, &mut b);
+    a.store = backup;
+    a.restart(false);
+    let record = a.person("Ingabire");
+    a.visit(record, &CONVULSIONS);
+    world.meet(&mut a, &mut b);
+    let forked = |host: &Host| host.events.iter().any(|e| matches!(e, Event::Forked { .. }));
+    assert!(forked(&a) || forked(&b));
+    let pipe = world.meet(&mut a, &mut b);
+    assert!(complete(&a, pipe), "a forked log does not keep contacts from ending");
+}
+
+#[test]
+fn a_member_of_another_programme_is_told_nothing() {
+    let (mut world, mut a, _) = two_phones();
+    let mut elsewhere = World::new();
+    elsewhere.entropy = huza_crdt::crypto::Entropy::new([7; 32]);
+    let mut programme =
+        huza_crdt::trust::authority::Programme::found("Other", &mut elsewhere.entropy);
+    elsewhere.centre = programme
+        .certify_centre("HC9", &["01".to_owned()], huza_crdt::time::Stamp(1), &mut elsewhere.entropy)
+        .unwrap();
+    let mut stranger = elsewhere.device(9, Role::Worker, &["01"]);
+    let pipe = world.open(&mut a, &mut stranger);
+    let said: usize = a.sent.iter().map(|(_, bytes)| bytes.len()).sum();
+    World::carry(&mut a, &mut stranger, usize::MAX);
+    let ended = a.events.iter().find_map(|event| match event {
+        Event::ContactEnded { pipe: this, stats, fault, .. } if *this == pipe => {
+            Some((stats.bytes_sent, fault.clone()))
+        }
+        _ => None,
+    });
+    assert_eq!(ended, Some((said as u64, Some(Fault::NotAMember))));
+    assert!(a.closed.contains(&pipe));
+}
+
+#[test]
+fn garbage_closes_the_pipe_with_a_report() {
+    let (_, mut a, _) = two_phones();
+    let junk: [&[u8]; 4] =
+        [&[0xff; 64], &[5, 0, 0, 0, 9, 9, 9, 9, 9], &[1, 0, 0, 0, 1], &[2, 0, 0, 0, 7, 0]];
+    for (n, bytes) in (100..).zip(junk) {
+        let pipe = PipeId(n);
+        a.handle(Input::PipeOpened { pipe, dialer: false, binding: [9; 32] });
+        a.handle(Input::Received { pipe, bytes: bytes.to_vec() });
+        if bytes == [1, 0, 0, 0, 1] {
+            // "I do not know your certificate", before any hello: answered under the member key.
+            assert!(!a.closed.contains(&pipe));
+            a.pass(huza_crdt::limits::HELLO_MS_MAX + 1);
+        }
+        assert!(a.closed.contains(&pipe), "{bytes:?}");
+    }
+}
+
+#[test]
+fn a_device_without_a_programme_closes_every_pipe() {
+    let mut host = Host::new(1, true);
+    host.handle(Input::PipeOpened { pipe: PipeId(1), dialer: true, binding: [0; 32] });
+    assert_eq!(host.closed, [PipeId(1)]);
+    assert!(host.sent.is_empty());
+}
+
+#[test]
+fn a_silent_peer_does_not_hold_a_session_open() {
+    let (mut world, mut a, mut b) = two_phones();
+    let pipe = world.open(&mut a, &mut b);
+    World::carry(&mut a, &mut b, 400);
+    a.pass(huza_crdt::limits::SILENCE_MS_MAX + huza_crdt::limits::HELLO_MS_MAX);
+    assert!(a.closed.contains(&pipe));
+    assert!(matches!(a.call(Command::Peers), Reply::Peers { sessions } if sessions.is_empty()));
+}
