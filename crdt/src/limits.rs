@@ -59,6 +59,9 @@ pub const SUMMARY_STATEMENTS_MAX: usize = 524_288;
 /// Most logs one session may be told of. // 58,000 health workers and their hubs, rounded up
 pub const SUMMARY_LOGS_MAX: usize = 131_072;
 
+/// Most spans, of all logs, that one session may be told of. // guess: two for each log
+pub const SUMMARY_SPANS_MAX: usize = 262_144;
+
 /// Entries of a summary that one frame carries, so that no frame nears its limit.
 pub const SUMMARY_ENTRIES_PER_FRAME: usize = 4_096;
 

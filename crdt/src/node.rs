@@ -75,6 +75,7 @@ pub struct Node {
     carrier_sealing: Option<SealingKey>,
     /// While starting: marks of the last boot in carrier and reader.
     boots: (state::Boot, state::Boot),
+    must_recover: bool,
     boot_statements: Vec<Statement>,
     boot_outbox: Vec<(LogId, u64, state::OutboxRow)>,
 }
@@ -107,6 +108,7 @@ impl Node {
             sessions: BTreeMap::new(),
             carrier_sealing: None,
             boots: (state::Boot::default(), state::Boot::default()),
+            must_recover: false,
             boot_statements: Vec::new(),
             boot_outbox: Vec::new(),
         };
@@ -121,7 +123,13 @@ impl Node {
             return None;
         }
         let sessions = self.sessions.values().filter_map(Session::deadline);
-        sessions.chain(self.carrier.receipts_at).chain(self.pending_deadline()).min()
+        let doubts = self.sessions.values().filter_map(|session| session.doubt_until);
+        let doubts = doubts.filter(|until| *until > self.now.millis);
+        sessions
+            .chain(doubts)
+            .chain(self.carrier.receipts_at)
+            .chain(self.pending_deadline())
+            .min()
     }
 
     /// Takes one input.

@@ -216,6 +216,7 @@ fn a_copy_that_wrote_urgently_is_proven_a_fork_and_reported() {
     world.meet(&mut a, &mut b);
     let forked = |host: &Host| host.events.iter().any(|e| matches!(e, Event::Forked { .. }));
     assert!(forked(&a) || forked(&b));
+    world.meet(&mut a, &mut b);
     let pipe = world.meet(&mut a, &mut b);
     assert!(complete(&a, pipe), "a forked log does not keep contacts from ending");
 }
@@ -278,4 +279,42 @@ fn a_silent_peer_does_not_hold_a_session_open() {
     a.pass(huza_crdt::limits::SILENCE_MS_MAX + huza_crdt::limits::HELLO_MS_MAX);
     assert!(a.closed.contains(&pipe));
     assert!(matches!(a.call(Command::Peers), Reply::Peers { sessions } if sessions.is_empty()));
+}
+
+#[test]
+fn after_a_fork_both_branches_are_published_again() {
+    let (mut world, mut a, mut b) = two_phones();
+    let backup = a.backup();
+    let record = a.person("Mutesi");
+    a.visit(record, &CONVULSIONS);
+    world.meet(&mut a, &mut b);
+    // A copy writes urgently before it meets anybody, and so in the same place of the log.
+    let mut copy = a.over(backup);
+    let record = copy.person("Ingabire");
+    copy.visit(record, &CONVULSIONS);
+    for _ in 0..3 {
+        world.meet(&mut copy, &mut b);
+        world.meet(&mut a, &mut b);
+    }
+    for (who, host) in [("copy", &mut copy), ("b", &mut b), ("a", &mut a)] {
+        for name in ["uwase", "keza", "mutesi", "ingabire"] {
+            assert_eq!(host.found(name), 1, "{name} on {who}");
+        }
+    }
+}
+
+#[test]
+fn a_lie_about_our_own_log_does_not_make_us_begin_anew() {
+    let (mut world, mut a, mut b) = two_phones();
+    a.call(Command::Seal);
+    let fresh = a.backup();
+    world.meet(&mut a, &mut b);
+    // B says it holds more than A has, and never shows it: to A it looks like a lie.
+    a.store = fresh;
+    a.restart(false);
+    a.person("Mutesi");
+    let pipe = world.open(&mut a, &mut b);
+    World::carry(&mut a, &mut b, 700);
+    a.handle(Input::PipeClosed { pipe });
+    assert!(!a.rolled());
 }

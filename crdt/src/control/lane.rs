@@ -4,7 +4,7 @@
 //! [`Lane::candidates`] says which signatures must hold, [`Lane::admit`] applies the rules that
 //! need no cryptography. `admit` must only be given statements whose signatures hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::body::{Body, Opening, Receipt, ReceiptKind, kind};
 use super::statement::{Scope, Statement};
@@ -76,7 +76,7 @@ pub struct Lane {
     published: BTreeMap<(crate::id::AreaTag, EpochId), crate::crypto::SealingPublic>,
     numbers: BTreeMap<(Issuer, u64), StatementId>,
     counts: BTreeMap<Issuer, usize>,
-    forked: BTreeSet<LogId>,
+    forked: BTreeMap<LogId, u64>,
 }
 
 impl Lane {
@@ -94,7 +94,7 @@ impl Lane {
             published: BTreeMap::new(),
             numbers: BTreeMap::new(),
             counts: BTreeMap::new(),
-            forked: BTreeSet::new(),
+            forked: BTreeMap::new(),
         }
     }
 
@@ -135,7 +135,19 @@ impl Lane {
     /// Whether a log's author is proven to have signed two histories.
     #[must_use]
     pub fn is_forked(&self, log: &LogId) -> bool {
-        self.forked.contains(log)
+        self.forked.contains_key(log)
+    }
+
+    /// How many logs are proven forked.
+    #[must_use]
+    pub fn forks(&self) -> usize {
+        self.forked.len()
+    }
+
+    /// The lowest seq at which a log's author is proven to have signed two histories.
+    #[must_use]
+    pub fn forked_at(&self, log: &LogId) -> Option<u64> {
+        self.forked.get(log).copied()
     }
 
     /// Every opening.
@@ -312,7 +324,8 @@ impl Lane {
                 self.published.insert((key.area, key.epoch), key.public);
             }
             Body::ForkProof(proof) => {
-                self.forked.insert(proof.log());
+                let at = self.forked.entry(proof.log()).or_insert(u64::MAX);
+                *at = proof.one.0.seq.min(proof.other.0.seq).min(*at);
             }
             Body::Unread => {}
         }

@@ -99,6 +99,7 @@ impl Node {
             key::NEXT_INGEST => self.carrier.next_ingest = codec::decode(value).ok()?,
             key::SEALING => self.carrier_sealing = Some(codec::decode(value).ok()?),
             key::BOOT => self.boots.0 = codec::decode(value).ok()?,
+            key::RECOVER => self.must_recover = true,
             _ => {}
         }
         Some(())
@@ -155,7 +156,9 @@ impl Node {
         let paired = self.reader.is_none()
             || in_carrier.this == in_reader.this
             || !in_reader.done && in_carrier.this == in_reader.before;
-        if self.carrier.membership.is_some() && (copied || !paired) {
+        let forked = |lane: &Lane| self.carrier.own.values().any(|own| lane.is_forked(&own.row.log));
+        let forked = self.carrier.lane.as_ref().is_some_and(forked);
+        if self.carrier.membership.is_some() && (copied || !paired || forked) {
             self.carrier.tasks.push_back(Task::Roll);
         }
         let this = self.entropy.draw();
@@ -179,6 +182,9 @@ impl Node {
     fn booted(&mut self) {
         self.ready = true;
         self.event(Event::Ready);
+        if core::mem::take(&mut self.must_recover) && self.carrier.tasks.is_empty() {
+            self.recover();
+        }
         self.touch_receipts();
         for (now, input) in core::mem::take(&mut self.backlog) {
             self.now = now;

@@ -7,7 +7,7 @@ use crate::control::{Statement, kind};
 use crate::crypto::{Signature, Signed};
 use crate::holdings::{Claims, Spans};
 use crate::id::LogId;
-use crate::limits::{SESSIONS_MAX, SUMMARY_ENTRIES_PER_FRAME};
+use crate::limits::{SESSIONS_MAX, SILENCE_MS_MAX, SUMMARY_ENTRIES_PER_FRAME};
 use crate::session::frame::{Bytes, Channel, Frame, Hello, VERSION, take_frame};
 use crate::session::{Fault, Peer, Phase, Session};
 
@@ -280,18 +280,26 @@ impl Node {
         }
     }
 
-    /// Whether a peer holds more of a log of this incarnation than we do: then we are a copy.
-    pub(super) fn notice_own_past(&mut self, theirs: &Claims) {
+    /// If a peer claims to hold more of a log of this incarnation than we do, we may be a copy:
+    /// no seq is given until it has shown that, or failed to.
+    pub(super) fn notice_own_past(&mut self, pipe: PipeId) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        let theirs = &session.theirs.logs;
         let beyond = self.carrier.own.values().any(|own| {
-            let known = self.carrier.holdings.logs.get(&own.row.log);
-            let mine = known.map(|held| held.spans.clone()).unwrap_or_default();
-            let none = Spans::default();
-            let claimed = theirs.logs.get(&own.row.log).unwrap_or(&none);
-            claimed.as_slice().iter().any(|span| mine.last().is_none_or(|last| span.to > last))
+            let mine = self.carrier.holdings.logs.get(&own.row.log);
+            let last = mine.and_then(|held| held.spans.last());
+            theirs.get(&own.row.log).and_then(Spans::last) > last
         });
         if beyond {
-            self.carrier.tasks.push_back(Task::Roll);
+            session.doubt_until = Some(self.now.millis.plus(SILENCE_MS_MAX));
         }
+    }
+
+    /// Whether some peer may still show that this device is a copy.
+    pub(super) fn in_doubt(&self) -> bool {
+        let now = self.now.millis;
+        let doubts = |session: &Session| session.doubt_until.is_some_and(|until| until > now);
+        self.sessions.values().any(doubts)
     }
 
     /// Digest of all that is held, forked logs left out: each side holds what it holds of those.

@@ -171,6 +171,11 @@ impl Node {
     /// Whether an envelope of this device holds changes that are pending in the reader.
     fn is_pending(&self, row: &IngestRow) -> bool {
         let Some((log, first, _)) = row.own else { return false };
+        let fork = self.carrier.lane.as_ref().and_then(|lane| lane.forked_at(&row.log));
+        if fork.is_some_and(|fork| row.seq >= fork) {
+            // Others take nothing beyond a fork: what it holds is published again.
+            return false;
+        }
         self.reader.as_ref().is_some_and(|reader| reader.pending.contains_key(&(log, first)))
     }
 
@@ -437,13 +442,19 @@ impl Node {
         }
         // Of earlier incarnations, once everything the carrier holds is filed: some of it may
         // turn out to be in an envelope after all.
-        let current: BTreeSet<LogId> = self.carrier.own.values().map(|own| own.row.log).collect();
-        let earlier = |((log, counter), row): &(&(LogId, u64), &PendingRow)| {
+        let mut from = (LogId([0; LogId::LEN]), 0);
+        while let Some(((log, counter), row)) = reader.pending.range(from..).next() {
+            if self.carrier.own_area(*log).is_some() {
+                from = (*log, u64::MAX);
+                continue;
+            }
             let own = self.carrier.own.get(&row.area);
-            !current.contains(log) && own.is_none_or(|own| !own.has_again(*log, *counter))
-        };
-        let found = reader.pending.iter().find(earlier);
-        found.map(|((log, counter), row)| (row.area, *log, *counter))
+            if own.is_none_or(|own| !own.has_again(*log, *counter)) {
+                return Some((row.area, *log, *counter));
+            }
+            from = (*log, counter + 1);
+        }
+        None
     }
 
     /// What must be sealed now: because it is urgent, fills an envelope, somebody is there, a

@@ -227,11 +227,19 @@ impl Node {
     ) -> Option<(u64, (Header, Signature))> {
         let Checked { header, wire, .. } = one;
         let (log, seq, hash) = (header.log, header.seq, header.hash());
+        if self.carrier.lane.as_ref().is_some_and(|lane| lane.is_forked(&log)) {
+            // Frozen. What its honest author wrote beyond the fork comes again in another log.
+            return None;
+        }
         let held = change.logs.get(&log).or_else(|| self.carrier.holdings.logs.get(&log));
         let held = held.cloned().unwrap_or_default();
         let stored = Stored { previous: header.previous, wire };
         let against = match held.fit(seq, header.previous, hash) {
             Fit::New => {
+                if self.carrier.own_area(log).is_some() {
+                    // We signed this and do not hold it: we are a copy.
+                    self.carrier.tasks.push_front(Task::Roll);
+                }
                 self.add_envelope(change, held, &header, &stored, None);
                 return None;
             }
@@ -277,6 +285,7 @@ impl Node {
     ) {
         let Some(lane) = &mut self.carrier.lane else { return };
         let (id, bytes) = (statement.id(), statement.to_bytes());
+        let forks = lane.forks();
         match lane.admit(statement) {
             Ok(Admitted::New { body, replaced, twin: _ }) => {
                 change.batch.put(Table::Statements, id.0, bytes);
@@ -286,8 +295,16 @@ impl Node {
                     change.added.retain(|added| *added != old);
                     change.removed.push(old);
                 }
-                let me = self.carrier.membership.as_ref().map(|known| known.certificate);
-                change.granted |= matches!(body, Body::Grant(grant) if Some(grant.to) == me);
+                match body {
+                    Body::Grant(grant) => {
+                        let me = self.carrier.membership.as_ref().map(|known| known.certificate);
+                        change.granted |= Some(grant.to) == me;
+                    }
+                    Body::ForkProof(proof) if lane.forks() > forks => {
+                        self.notice_fork(proof.log());
+                    }
+                    _ => {}
+                }
             }
             Ok(Admitted::Known | Admitted::Outdated) => {}
             Err(error) => {
@@ -304,6 +321,16 @@ impl Node {
             self.admit(&mut change, None, statement);
         }
         self.commit(change, |_| {});
+    }
+
+    /// A log is proven forked. If it is of this device, what it held beyond the fork is published
+    /// again, in a new log.
+    fn notice_fork(&mut self, log: LogId) {
+        let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
+        let mine = self.carrier.identity.as_ref().map(|identity| identity.key().public());
+        if opening.map(|opening| opening.device) == mine && mine.is_some() {
+            self.carrier.tasks.push_back(Task::Roll);
+        }
     }
 
     /// Looks up our envelope that a received one contradicts, and tells everybody.

@@ -93,6 +93,9 @@ impl Node {
     /// Whether the outbox must get its seqs now: something is urgent, somebody is there, a user
     /// wants it, or it grows.
     pub(super) fn must_number(&self) -> bool {
+        if self.in_doubt() {
+            return false;
+        }
         let met = self.sessions.values().any(|session| session.phase == Phase::Transfer);
         self.carrier.own.values().any(|own| {
             let urgent = |row: &OutboxRow| row.sealed.urgency == Urgency::Urgent;
@@ -167,6 +170,9 @@ impl Node {
         identity.life = self.life;
         let mut change = self.change();
         change.batch.put(Table::CarrierMeta, key::IDENTITY, codec::encode(&identity));
+        if self.reader.is_some() {
+            change.batch.put(Table::CarrierMeta, key::RECOVER, []);
+        }
         for (area, own) in &self.carrier.own {
             change.batch.delete(Table::CarrierMeta, own_key(*area));
             for index in own.outbox.keys() {
@@ -183,14 +189,18 @@ impl Node {
         self.commit(change, move |node| {
             node.carrier.identity = Some(identity);
             node.carrier.own.clear();
+            for session in node.sessions.values_mut() {
+                session.doubt_until = None;
+            }
             node.event(Event::Rolled { incarnation });
             node.recover();
         });
     }
 
     /// After a roll: files everything the carrier holds again, and puts back to pending every
-    /// change of this device that no envelope here carries.
-    fn recover(&mut self) {
+    /// change of this device that no envelope here carries, or only one beyond a fork, where
+    /// others take nothing any more.
+    pub(super) fn recover(&mut self) {
         let Some(reader) = &mut self.reader else { return };
         reader.cursor = 0;
         reader.rolls += 1;
@@ -212,13 +222,15 @@ impl Node {
                 }
             }
             node.persist(StoreKind::Reader, batch, move |node| {
-                node.carrier.busy = false;
                 if let Some(reader) = &mut node.reader {
                     for (place, row) in again {
                         reader.pending.entry(place).or_insert(row);
                     }
                     reader.pending_since = Some(node.now.millis);
                 }
+                let mut done = Batch::default();
+                done.delete(Table::CarrierMeta, key::RECOVER);
+                node.persist(StoreKind::Carrier, done, |node| node.carrier.busy = false);
             });
         });
     }
@@ -230,7 +242,9 @@ impl Node {
         let mine = self.carrier.identity.as_ref()?.key().public();
         let reader = self.reader.as_ref()?;
         let held = change.place.is_some_and(|(log, seq)| {
-            self.carrier.holdings.logs.get(&log).is_some_and(|held| held.spans.contains(seq))
+            let held = self.carrier.holdings.logs.get(&log);
+            held.is_some_and(|held| held.spans.contains(seq))
+                && lane.forked_at(&log).is_none_or(|fork| seq < fork)
         });
         if opening.device != mine || held {
             return None;

@@ -24,6 +24,8 @@ pub(super) mod key {
     pub(crate) const NEXT_INGEST: &[u8] = b"next-ingest";
     pub(crate) const SEALING: &[u8] = b"sealing";
     pub(crate) const CURSOR: &[u8] = b"cursor";
+    /// Present while a new incarnation has still to find what it must publish again.
+    pub(crate) const RECOVER: &[u8] = b"recover";
     pub(crate) const BOOT: &[u8] = b"boot";
     /// Followed by the area tag.
     pub(crate) const OWN: &[u8] = b"own/";

@@ -28,12 +28,12 @@ impl Node {
     pub(super) fn begin_transfer(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.phase = Phase::Transfer;
-        let theirs = session.theirs.clone();
-        session.plan(&self.carrier.holdings);
-        let missing: Vec<StatementId> =
-            self.carrier.holdings.statements.difference(&theirs.statements).copied().collect();
+        let lane = self.carrier.lane.as_ref();
+        session.plan(&self.carrier.holdings, |log| lane.is_some_and(|lane| lane.is_forked(log)));
+        let held = &self.carrier.holdings.statements;
+        let missing = held.difference(&session.theirs.statements).copied().collect();
         self.plan_statements(pipe, missing);
-        self.notice_own_past(&theirs);
+        self.notice_own_past(pipe);
         self.tell_totals(pipe);
     }
 
@@ -76,17 +76,17 @@ impl Node {
             if session.phase != Phase::Transfer {
                 continue;
             }
-            let theirs = session.theirs.clone();
             let before = session.promised;
+            session.complete = false;
             for (log, (held, seqs)) in &grown {
-                let known = theirs.logs.get(log);
-                for seq in seqs.iter().filter(|seq| !known.is_some_and(|k| k.contains(**seq))) {
-                    session.plan_run(*log, *seq, *seq, &held.urgent);
+                let known = session.theirs.logs.get(log);
+                let lacks = |seq: &&u64| !known.is_some_and(|known| known.contains(**seq));
+                for seq in seqs.iter().filter(lacks).copied().collect::<Vec<_>>() {
+                    session.plan_run(*log, seq, seq, &held.urgent);
                 }
             }
-            session.complete = false;
-            let news: Vec<StatementId> =
-                statements.iter().filter(|id| !theirs.statements.contains(id)).copied().collect();
+            let known = &session.theirs.statements;
+            let news = statements.iter().filter(|id| !known.contains(id)).copied().collect();
             self.plan_statements(pipe, news);
             if self.sessions.get(&pipe).is_some_and(|session| session.promised != before) {
                 self.tell_totals(pipe);

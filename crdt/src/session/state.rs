@@ -10,7 +10,8 @@ use crate::crypto::Signature;
 use crate::holdings::{Claims, Holdings, Span, Spans};
 use crate::id::{CertId, DeviceKey, LogId, StatementId};
 use crate::limits::{
-    BATCHES_IN_FLIGHT_MAX, HELLO_MS_MAX, SILENCE_MS_MAX, SUMMARY_LOGS_MAX, SUMMARY_STATEMENTS_MAX,
+    BATCHES_IN_FLIGHT_MAX, HELLO_MS_MAX, SILENCE_MS_MAX, SUMMARY_LOGS_MAX, SUMMARY_SPANS_MAX,
+    SUMMARY_STATEMENTS_MAX,
 };
 use crate::time::Millis;
 use crate::trust::Role;
@@ -131,6 +132,10 @@ pub struct Session {
     pub(crate) theirs: Claims,
     /// What we held when we said hello; the peer holds the same if its digest is the same.
     pub(crate) at_hello: Claims,
+    pub(crate) spans_heard: usize,
+    /// The peer claims to hold envelopes of this device that we do not hold. Until then we give
+    /// no seq, so that it can show them; a mere claim stops us no longer.
+    pub(crate) doubt_until: Option<Millis>,
     pub(crate) todo: Todo,
     pub(crate) loading: bool,
     pub(crate) next_batch: u32,
@@ -184,6 +189,8 @@ impl Session {
             digest: [0; 16],
             theirs: Claims::default(),
             at_hello: Claims::from(holdings),
+            spans_heard: 0,
+            doubt_until: None,
             todo: Todo::default(),
             loading: false,
             next_batch: 0,
@@ -235,12 +242,14 @@ impl Session {
     ) -> Result<(), Fault> {
         self.theirs.statements.extend(statements);
         for (log, spans) in logs {
+            self.spans_heard += spans.len();
             let spans = Spans::from_received(spans)
                 .ok_or_else(|| Fault::Malformed("spans out of order".to_owned()))?;
             self.theirs.logs.insert(log, spans);
         }
         if self.theirs.statements.len() > SUMMARY_STATEMENTS_MAX
             || self.theirs.logs.len() > SUMMARY_LOGS_MAX
+            || self.spans_heard > SUMMARY_SPANS_MAX
         {
             return Err(Fault::Malformed("its summary exceeds the limit".to_owned()));
         }
@@ -248,8 +257,8 @@ impl Session {
     }
 
     /// Plans what the peer lacks of `holdings`, once its summary is complete.
-    pub(crate) fn plan(&mut self, holdings: &Holdings) {
-        for (log, held) in &holdings.logs {
+    pub(crate) fn plan(&mut self, holdings: &Holdings, frozen: impl Fn(&LogId) -> bool) {
+        for (log, held) in holdings.logs.iter().filter(|(log, _)| !frozen(log)) {
             let theirs = self.theirs.logs.get(log).cloned().unwrap_or_default();
             for (from, to) in held.spans.without(&theirs) {
                 self.plan_run(*log, from, to, &held.urgent);
