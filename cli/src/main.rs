@@ -1,2 +1,40 @@
-//! x
-fn main(){}
+//! `huza`: the one binary. Everything is reached through it: a phone, a hub, a gateway, the
+//! authority of a health centre, and the demonstration.
+//!
+//! This crate parses arguments ([`args`]), asks `huza_daemon` ([`shell`]), and prints ([`output`]).
+//! It holds no protocol and opens no database itself.
+
+mod args;
+mod commands;
+mod error;
+mod files;
+mod output;
+mod shell;
+mod time;
+
+use std::process::ExitCode;
+
+use error::{Failure, Kind};
+use output::Output;
+
+fn main() -> ExitCode {
+    let (context, command) = match args::parse() {
+        Ok(parsed) => parsed,
+        Err(early) => return early,
+    };
+    let output = context.output;
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Kind::Storage, "runtime", error.to_string()))
+        .and_then(|runtime| runtime.block_on(commands::run(&context, command)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => finish(output, &failure),
+    }
+}
+
+fn finish(output: Output, failure: &Failure) -> ExitCode {
+    output.failure(failure);
+    ExitCode::from(failure.kind.exit_code())
+}

@@ -67,6 +67,13 @@ impl Node {
         }
     }
 
+    /// Has the carrier write down what peers acknowledged, unless another write does it anyway.
+    fn remember_taken(&mut self) {
+        if !self.carrier.taken_changed.is_empty() && self.carrier.tasks.is_empty() {
+            self.carrier.tasks.push_back(Task::Remember);
+        }
+    }
+
     /// Closes a session because of what its peer did.
     pub(super) fn fault(&mut self, pipe: PipeId, fault: Fault) {
         if self.sessions.contains_key(&pipe) {
@@ -82,6 +89,7 @@ impl Node {
         }
         let (peer, stats, complete) = (session.peer, session.stats, session.complete);
         self.event(Event::ContactEnded { pipe, peer, stats, complete, fault });
+        self.remember_taken();
     }
 
     pub(super) fn expire_sessions(&mut self) {
@@ -338,6 +346,7 @@ impl Node {
             session.stats.millis = self.now.millis.since(session.opened);
             let stats = session.stats;
             self.event(Event::ContactComplete { pipe, peer, stats });
+            self.remember_taken();
         }
     }
 

@@ -68,6 +68,10 @@ impl Node {
                 self.issue(&mut change, scope, kind, body);
                 self.commit(change, |_| {});
             }
+            Task::Remember => {
+                let change = self.change();
+                self.commit(change, |_| {});
+            }
             Task::Roll => self.roll(),
         }
     }

@@ -200,6 +200,8 @@ pub(super) enum Task {
     Receipts,
     /// Sign a statement of this device.
     Issue { scope: Scope, kind: u8, body: Vec<u8> },
+    /// Write down what peers acknowledged, as every other task does on the way.
+    Remember,
     /// Begin a new incarnation.
     Roll,
 }
