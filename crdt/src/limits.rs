@@ -52,6 +52,10 @@ pub const CERT_AREAS_MAX: usize = 64;
 /// comes between later).
 pub const CHAIN_MAX: usize = 4;
 
+/// Bytes of summary that are kept for a member whose certificate chain is still to come.
+/// // guess: the summary of every log of the nation, once
+pub const EARLY_BYTES_MAX: usize = 16_777_216;
+
 /// Most control statements one session may be told of. // guess: the nation's devices, several
 /// times over, are below 2^19
 pub const SUMMARY_STATEMENTS_MAX: usize = 524_288;

@@ -318,3 +318,18 @@ fn a_lie_about_our_own_log_does_not_make_us_begin_anew() {
     a.handle(Input::PipeClosed { pipe });
     assert!(!a.rolled());
 }
+
+#[test]
+fn one_side_may_know_the_other_already() {
+    let mut world = World::new();
+    let mut a = world.device(1, Role::Worker, &["01"]);
+    let mut b = world.device(2, Role::Worker, &["01"]);
+    let forgotten = b.backup();
+    world.meet(&mut a, &mut b);
+    b.store = forgotten;
+    b.restart(false);
+    a.person("Uwase");
+    let pipe = world.meet(&mut a, &mut b);
+    assert!(complete(&a, pipe) && complete(&b, pipe));
+    assert_eq!(b.found("uwase"), 1);
+}

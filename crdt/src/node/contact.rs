@@ -7,7 +7,7 @@ use crate::control::{Statement, kind};
 use crate::crypto::{Signature, Signed};
 use crate::holdings::{Claims, Spans};
 use crate::id::LogId;
-use crate::limits::{SESSIONS_MAX, SILENCE_MS_MAX, SUMMARY_ENTRIES_PER_FRAME};
+use crate::limits::{EARLY_BYTES_MAX, SESSIONS_MAX, SILENCE_MS_MAX, SUMMARY_ENTRIES_PER_FRAME};
 use crate::session::frame::{Bytes, Channel, Frame, Hello, VERSION, take_frame};
 use crate::session::{Fault, Peer, Phase, Session};
 
@@ -110,6 +110,15 @@ impl Node {
             (Phase::Hello, Frame::Hello(sealed)) => self.hear_hello(pipe, &sealed),
             (_, Frame::WantChain) => self.tell_chain(pipe),
             (Phase::Hello, Frame::Chain(sealed)) => self.hear_chain(pipe, &sealed),
+            (Phase::Hello, frame @ Frame::Summary { .. }) if session.unproven.is_some() => {
+                // It knows our certificate and went on; we still wait for its chain.
+                session.early_bytes += frame.to_pipe().len();
+                if session.early_bytes > EARLY_BYTES_MAX {
+                    return Err(Fault::OutOfTurn(name.to_owned()));
+                }
+                session.early.push(frame);
+                Ok(())
+            }
             (Phase::Summary, Frame::Summary { statements, logs, last }) => {
                 session.hear_summary(statements, logs)?;
                 if last {
@@ -243,7 +252,9 @@ impl Node {
         } else {
             self.tell_summary(pipe);
         }
-        Ok(())
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
+        let early = core::mem::take(&mut session.early);
+        early.into_iter().try_for_each(|frame| self.hear(pipe, frame))
     }
 
     /// One session per device: the newest, or, if both sides dialled at once, the one with the

@@ -126,6 +126,9 @@ pub struct Session {
     pub(crate) peer: Option<Peer>,
     /// A hello whose certificate we do not know yet.
     pub(crate) unproven: Option<(Hello, Signature)>,
+    /// Summary frames that came before the chain that proves their sender.
+    pub(crate) early: Vec<super::frame::Frame>,
+    pub(crate) early_bytes: usize,
     /// The digest in our hello.
     pub(crate) digest: [u8; 16],
     /// What the peer holds, as far as it said or we sent it.
@@ -186,6 +189,8 @@ impl Session {
             phase: Phase::Hello,
             peer: None,
             unproven: None,
+            early: Vec::new(),
+            early_bytes: 0,
             digest: [0; 16],
             theirs: Claims::default(),
             at_hello: Claims::from(holdings),

@@ -1,0 +1,450 @@
+//! Golden vectors: the bytes of every format, from fixed seeds, in `golden/<name>.hex`.
+//!
+//! A difference means that devices in the field would no longer understand each other. Where that
+//! is intended (a new version of a format), write the files anew with
+//!
+//! ```text
+//! HUZA_BLESS=1 cargo test -p huza-crdt --test golden
+//! ```
+//!
+//! and say so in the commit. `docs/wire.md` says what is in each file.
+
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use huza_crdt::codec;
+use huza_crdt::control::{
+    Body, Grant, Opening, PublishedKey, Receipt, ReceiptKind, ReceiptRange, Scope, Statement, kind,
+};
+use huza_crdt::crypto::{Purpose, SealingKey, SigningKey, SymmetricKey};
+use huza_crdt::envelope::{
+    Content, ForkProof, Header, Item, Payload, Seal, Stored, Unnumbered, Urgency, Wire,
+};
+use huza_crdt::holdings::{Claims, Span, Spans};
+use huza_crdt::id::{
+    AreaTag, CatchmentTag, CertId, Hash, Incarnation, LogId, Origin, RecordId, StatementId,
+    StoreId, hex, unhex,
+};
+use huza_crdt::record::{Card, Document, Edit, card, check, forms, genesis, pack, unpack};
+use huza_crdt::session::frame::{Bytes, Channel, Frame, Hello, Run, VERSION};
+use huza_crdt::time::Stamp;
+use huza_crdt::trust::authority::{JoinRequest, Membership, open_grant};
+use huza_crdt::trust::{
+    AreaKey, AreaName, AreaScope, CatchmentSecret, Certificate, GrantContent, Issuer, Role,
+    directory_key, epoch_of, sealing_of,
+};
+
+const ENTROPY: [u8; 32] = [0x5e; 32];
+
+/// Compares `bytes` with the file, or writes it.
+fn golden(name: &str, bytes: &[u8]) {
+    let mut text = String::new();
+    for line in bytes.chunks(40) {
+        text.push_str(&hex(line));
+        text.push('\n');
+    }
+    let path = path(name);
+    if blessing() {
+        std::fs::write(path, text).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(expected, text, "{name} is not what golden/{name}.hex holds");
+}
+
+fn blessing() -> bool {
+    std::env::var_os("HUZA_BLESS").is_some()
+}
+
+/// What the file holds.
+fn stored(name: &str) -> Vec<u8> {
+    let text: String = std::fs::read_to_string(path(name)).unwrap().split_whitespace().collect();
+    unhex(&text).unwrap()
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.hex"))
+}
+
+fn programme_key() -> SigningKey {
+    SigningKey::from_seed([1; 32])
+}
+
+fn device() -> SigningKey {
+    SigningKey::from_seed([2; 32])
+}
+
+fn device_sealing() -> SealingKey {
+    SealingKey::from_seed([3; 32])
+}
+
+fn member() -> SymmetricKey {
+    SymmetricKey::from_bytes([4; 32])
+}
+
+fn secret() -> CatchmentSecret {
+    let programme = huza_crdt::control::programme_id(&programme_key().public());
+    CatchmentSecret {
+        catchment: CatchmentSecret::tag_of(programme, "HC-042"),
+        code: "HC-042".to_owned(),
+        epoch: SymmetricKey::from_bytes([5; 32]),
+        tags: SymmetricKey::from_bytes([6; 32]),
+        villages: vec!["01".to_owned(), "02".to_owned()],
+    }
+}
+
+fn area() -> AreaTag {
+    secret().area("01")
+}
+
+fn area_key() -> SymmetricKey {
+    secret().key(area())
+}
+
+fn certificate() -> Certificate {
+    Certificate {
+        programme: huza_crdt::control::programme_id(&programme_key().public()),
+        issuer: Issuer::Programme,
+        device: device().public(),
+        sealing: device_sealing().public(),
+        role: Role::Worker,
+        areas: vec![AreaScope::Area(area()), AreaScope::Catchment(CatchmentTag([7; 8]))],
+        issued: Stamp(1_795_421_700),
+        expires: Stamp(1_858_493_700),
+    }
+}
+
+fn cose() -> Vec<u8> {
+    certificate().sign(&programme_key()).unwrap()
+}
+
+fn cert_id() -> CertId {
+    Certificate::id(&cose())
+}
+
+fn statement(number: u64, previous: Hash, kind: u8, body: Vec<u8>) -> Statement {
+    let scope = Scope::Catchment(area().catchment());
+    let issuer = Issuer::Certified(cert_id());
+    Statement::sign(&device(), issuer, (number, previous), scope, (kind, body))
+}
+
+fn opening() -> Statement {
+    let opening = Opening {
+        device: device().public(),
+        certificate: cert_id(),
+        area: area(),
+        incarnation: Incarnation([8; 16]),
+    };
+    statement(0, Hash([0; 32]), kind::OPENING, codec::encode(&opening))
+}
+
+fn origin() -> Origin {
+    Origin { log: opening().log(), counter: 3 }
+}
+
+fn visit() -> (Edit, Vec<u8>) {
+    let form = forms().iter().find(|form| form.id == "sick-child").unwrap();
+    let answers =
+        [("age-months", "14"), ("temperature", "38.9"), ("convulsions", "yes"), ("cough", "no")];
+    let answers: BTreeMap<String, String> =
+        answers.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned())).collect();
+    let checked = check(form, &answers).unwrap();
+    let visit = origin().visit();
+    let ids = (RecordId([9; 16]), visit);
+    let card = card(form, Some("Keza Uwimana"), &checked, ids, Stamp(1_795_421_700));
+    let edit = Edit::Visit {
+        visit,
+        form: form.id.clone(),
+        version: form.version,
+        occurred: Stamp(1_795_421_700),
+        worker: "CHW-0142".to_owned(),
+        answers: checked.answers,
+    };
+    (edit, card)
+}
+
+/// An urgent visit, and an edit that leans on an earlier change of another log.
+fn changes() -> Vec<(Origin, Vec<u8>)> {
+    let mut document = Document::new(RecordId([9; 16]));
+    let write = |document: &mut Document, origin: Origin, edits: &[Edit]| {
+        let at = Stamp(1_795_421_760);
+        (origin, document.write(origin, at, "CHW-0142", edits).unwrap().unwrap())
+    };
+    let name = |value: &str| Edit::Person { field: "name/given".into(), value: value.into() };
+    let elsewhere = Origin { log: LogId([0x11; 32]), counter: 0 };
+    let visit = write(&mut document, origin(), &[visit().0]);
+    write(&mut document, elsewhere, &[name("Keza")]);
+    let next = Origin { counter: 4, ..origin() };
+    let edit = write(&mut document, next, &[name("Kezia")]);
+    vec![visit, edit]
+}
+
+fn payload() -> Payload {
+    let items: Vec<Item> = changes()
+        .iter()
+        .zip([visit().1, Vec::new()])
+        .map(|((origin, raw), card)| Item {
+            record: RecordId([9; 16]),
+            change: pack(*origin, raw).unwrap(),
+            card,
+        })
+        .collect();
+    Payload { origin: None, first: 3, items }
+}
+
+fn sealed(seal: &Seal) -> Unnumbered {
+    payload().seal(origin().log, seal, Urgency::Urgent, ENTROPY).unwrap()
+}
+
+fn member_seal() -> Seal {
+    Seal::Member(area_key())
+}
+
+fn outsider_seal() -> Seal {
+    Seal::Outsider(epoch_of(&area_key()), sealing_of(&area_key()).public())
+}
+
+fn envelope() -> (Header, Stored) {
+    let (log, seq, previous) = (origin().log, 5, Hash([0x22; 32]));
+    let stored = sealed(&member_seal()).number(&device(), log, seq, previous);
+    (stored.wire.header(log, seq, previous), stored)
+}
+
+fn span() -> Span {
+    Span { from: 0, to: 300, end: Hash([0x33; 32]) }
+}
+
+#[test]
+fn ids_and_keys_are_derived_as_ever() {
+    let programme = huza_crdt::control::programme_id(&programme_key().public());
+    golden("id-programme", &programme.0);
+    golden("id-catchment-tag", &secret().catchment.0);
+    golden("id-area-tag", &area().0);
+    golden("id-certificate", &cert_id().0);
+    golden("id-log", &origin().log.0);
+    golden("id-actor", &origin().actor());
+    golden("id-record", &origin().record().0);
+    golden("id-visit", &origin().visit().0);
+    golden("key-device", &device().public().0);
+    golden("key-device-sealing", &device_sealing().public().0);
+    golden("key-area", area_key().expose());
+    golden("key-area-epoch", &epoch_of(&area_key()).0);
+    golden("key-area-sealing", &sealing_of(&area_key()).public().0);
+    golden("key-directory", directory_key(&member()).expose());
+}
+
+#[test]
+fn certificates_keep_their_bytes() {
+    golden("certificate", &cose());
+    let key = programme_key().public();
+    let (read, signed) = Certificate::read(&stored("certificate"), |_| Some(key)).unwrap();
+    assert_eq!(read, certificate());
+    assert!(signed.verify());
+    golden("certificate-tbs", &signed.bytes);
+}
+
+fn grant() -> (GrantContent, Grant) {
+    let name = AreaName { catchment: "HC-042".to_owned(), village: "01".to_owned() };
+    let content = GrantContent::Area(AreaKey { area: area(), name, key: area_key() });
+    let epoch = epoch_of(&area_key());
+    let context = [b"huza grant 1\0".as_slice(), &cert_id().0, &epoch.0].concat();
+    let plain = codec::encode(&content);
+    let sealed = device_sealing().public().seal(&context, &plain, ENTROPY).unwrap();
+    (content, Grant { to: cert_id(), epoch, sealed })
+}
+
+fn receipt() -> Receipt {
+    let range = ReceiptRange { from: 2, to: 300, end: Hash([0x44; 32]) };
+    Receipt {
+        store: StoreId([0x55; 16]),
+        log: origin().log,
+        kind: ReceiptKind::Refused,
+        reason: 422,
+        ranges: vec![range, ReceiptRange { from: 302, to: 302, end: Hash([0x45; 32]) }],
+    }
+}
+
+fn fork_proof() -> ForkProof {
+    let (one, stored) = envelope();
+    let other = Header { urgency: Urgency::Routine, ..one };
+    let signature = device().sign(Purpose::Envelope, &codec::encode(&other));
+    ForkProof { one: (one, stored.wire.signature), other: (other, signature) }
+}
+
+#[test]
+fn statements_keep_their_bytes() {
+    let published = PublishedKey {
+        area: area(),
+        epoch: epoch_of(&area_key()),
+        public: sealing_of(&area_key()).public(),
+    };
+    let proof = fork_proof();
+    assert!(proof.holds(device().public()));
+    let bodies = [
+        ("statement-certificate", kind::CERTIFICATE, cose()),
+        ("statement-grant", kind::GRANT, codec::encode(&grant().1)),
+        ("statement-receipt", kind::RECEIPT, codec::encode(&receipt())),
+        ("statement-published-key", kind::PUBLISHED_KEY, codec::encode(&published)),
+        ("statement-fork-proof", kind::FORK_PROOF, codec::encode(&proof)),
+        ("statement-unread", 200, vec![1, 2, 3]),
+    ];
+    golden("statement-opening", &opening().to_bytes());
+    for ((name, kind, body), number) in bodies.into_iter().zip(1..) {
+        let one = statement(number, opening().hash(), kind, body.clone());
+        golden(name, &one.to_bytes());
+        let read = Statement::from_bytes(&stored(name)).unwrap();
+        assert_eq!(read, one);
+        assert!(read.signed(device().public()).verify());
+        assert!(Body::read(kind, &body).is_ok());
+    }
+    let (content, grant) = grant();
+    assert_eq!(open_grant(&grant, &device_sealing()).unwrap(), content);
+    golden("grant-content-area", &codec::encode(&content));
+    golden("grant-content-catchment", &codec::encode(&GrantContent::Catchment(secret())));
+}
+
+#[test]
+fn changes_keep_their_bytes() {
+    golden("genesis", genesis());
+    for ((origin, raw), name) in changes().into_iter().zip(["change-visit", "change-edit"]) {
+        golden(name, &raw);
+        let packed = format!("{name}-packed");
+        golden(&packed, &pack(origin, &raw).unwrap());
+        assert_eq!(unpack(origin, &stored(&packed)).unwrap(), raw);
+    }
+    let (_, card) = visit();
+    golden("card", &card);
+    assert_eq!(Card::decode(&stored("card")).unwrap().encode(), card);
+}
+
+#[test]
+fn envelopes_keep_their_bytes() {
+    let (header, envelope) = envelope();
+    golden("envelope-header", &codec::encode(&header));
+    golden("envelope-header-hash", &header.hash().0);
+    golden("envelope-signature", &envelope.wire.signature.to_bytes());
+    golden("envelope-wire", &codec::encode(&envelope.wire));
+    golden("envelope-stored", &codec::encode(&envelope));
+    let wire: Wire = codec::decode(&stored("envelope-wire")).unwrap();
+    assert_eq!(wire.header(header.log, header.seq, header.previous), header);
+    assert!(header.signed(device().public(), wire.signature).verify());
+    let (bytes, hash) = (header.payload_bytes, header.payload_hash);
+    let stub = Wire { content: Content::Erased { bytes, hash }, ..wire };
+    golden("envelope-wire-erased", &codec::encode(&stub));
+}
+
+/// What every version must do: open the payloads of the golden envelopes.
+#[test]
+fn payloads_open_as_ever() {
+    golden("payload-plain", &codec::encode(&payload()));
+    if blessing() {
+        return; // Other tests are writing these files just now.
+    }
+    for name in ["envelope-wire", "envelope-wire-outsider"] {
+        let wire: Wire = codec::decode(&stored(name)).unwrap();
+        let header = wire.header(origin().log, 5, Hash([0x22; 32]));
+        let Content::Sealed(sealed) = &wire.content else { panic!("{name} is whole") };
+        assert_eq!(Payload::open(&header, sealed, &area_key()).unwrap(), payload());
+        assert_eq!(codec::decode::<Payload>(&stored("payload-plain")).unwrap(), payload());
+    }
+}
+
+/// Compressed bytes belong to one version of zstd. If this test alone fails, zstd has changed and
+/// the files may be written anew; the old ones must open first (see the test above).
+#[test]
+fn payloads_are_sealed_as_by_this_zstd() {
+    golden("payload-member", &sealed(&member_seal()).payload);
+    golden("payload-outsider", &sealed(&outsider_seal()).payload);
+    let outsider = sealed(&outsider_seal());
+    let outsider = outsider.number(&device(), origin().log, 5, Hash([0x22; 32]));
+    golden("envelope-wire-outsider", &codec::encode(&outsider.wire));
+}
+
+fn channel() -> Channel {
+    Channel { binding: [0x66; 32], dialer: true }
+}
+
+fn hello() -> Hello {
+    Hello { version: VERSION, certificate: cert_id(), digest: [0x77; 16] }
+}
+
+fn frames() -> Vec<(&'static str, Frame)> {
+    let (_, stored) = envelope();
+    let summary = Frame::Summary {
+        statements: vec![StatementId([0x88; 16])],
+        logs: vec![(origin().log, vec![span()])],
+        last: true,
+    };
+    let batch = Frame::Batch {
+        number: 130,
+        statements: vec![Bytes(opening().to_bytes())],
+        runs: vec![Run {
+            log: origin().log,
+            first: 5,
+            previous: stored.previous,
+            envelopes: vec![stored.wire],
+        }],
+    };
+    let chain = [opening().to_bytes()];
+    vec![
+        ("frame-hello", Frame::Hello(channel().seal_hello(&hello(), &device(), &member(), ENTROPY))),
+        ("frame-want-chain", Frame::WantChain),
+        ("frame-chain", Frame::Chain(channel().seal_chain(&chain, &member(), ENTROPY))),
+        ("frame-summary", summary),
+        ("frame-totals", Frame::Totals { statements: 3, envelopes: 70_000 }),
+        ("frame-batch", batch),
+        ("frame-ack", Frame::Ack { number: 130 }),
+        ("frame-end", Frame::End { digest: [0x99; 16] }),
+    ]
+}
+
+#[test]
+fn frames_keep_their_bytes() {
+    golden("hello", &codec::encode(&hello()));
+    for (name, frame) in frames() {
+        golden(name, &frame.to_pipe());
+        assert_eq!(Frame::from_bytes(&stored(name)[4..]).unwrap(), frame);
+    }
+    let Frame::Hello(sealed) = Frame::from_bytes(&stored("frame-hello")[4..]).unwrap() else {
+        panic!("a hello");
+    };
+    let (read, signature) = channel().open_hello(&sealed, &member()).unwrap();
+    assert_eq!(read, hello());
+    assert!(channel().proof(&read, device().public(), signature).verify());
+}
+
+#[test]
+fn digests_keep_their_bytes() {
+    let mut claims = Claims::default();
+    golden("digest-empty", &claims.digest());
+    claims.statements.insert(StatementId([0x88; 16]));
+    let mut spans = Spans::default();
+    spans.insert(span());
+    claims.logs.insert(origin().log, spans);
+    golden("digest", &claims.digest());
+}
+
+#[test]
+fn joining_keeps_its_bytes() {
+    let request = JoinRequest::new(&device(), device_sealing().public(), "phone of village 01");
+    golden("join-request", &codec::encode(&request));
+    let read: JoinRequest = codec::decode(&stored("join-request")).unwrap();
+    assert!(read.verify());
+    let membership = Membership {
+        root: programme_key().public(),
+        member: member(),
+        programme: "Example".to_owned(),
+        certificate: cert_id(),
+    };
+    golden("membership", &codec::encode(&membership));
+    let sealing = device_sealing().public();
+    let sealed = sealing.seal(b"huza welcome 1", &codec::encode(&membership), ENTROPY).unwrap();
+    // A welcome is its statements and the sealed membership.
+    golden("welcome", &codec::encode(&(vec![opening()], Bytes(sealed))));
+    let read: huza_crdt::trust::authority::Welcome = codec::decode(&stored("welcome")).unwrap();
+    assert_eq!(read.open(&device_sealing()).unwrap(), membership);
+    let news = member().seal(b"huza news 1", &codec::encode(&(origin().log, 7_u64)), ENTROPY);
+    golden("news", &news);
+}
+

@@ -1,0 +1,316 @@
+//! What a member with a valid certificate and bad intentions may send, and what becomes of it.
+
+mod common;
+mod raw_peer;
+
+use common::{Host, World, complete};
+use huza_crdt::control::{Scope, Statement};
+use huza_crdt::envelope::Content;
+use huza_crdt::id::{CatchmentTag, Hash};
+use huza_crdt::limits::{
+    BATCHES_IN_FLIGHT_MAX, FRAME_BYTES_MAX, HELLO_MS_MAX, PAYLOAD_BYTES_MAX, SESSIONS_MAX,
+    SILENCE_MS_MAX, SUMMARY_LOGS_MAX, SUMMARY_SPANS_MAX, SUMMARY_STATEMENTS_MAX,
+};
+use huza_crdt::holdings::Span;
+use huza_crdt::id::{LogId, StatementId};
+use huza_crdt::node::{Event, Input, PipeId};
+use huza_crdt::session::Fault;
+use huza_crdt::session::frame::Frame;
+use huza_crdt::trust::Role;
+use raw_peer::{RawPeer, batch};
+
+fn fault(host: &Host, wanted: PipeId) -> Option<Fault> {
+    host.events.iter().find_map(|event| match event {
+        Event::ContactEnded { pipe, fault, .. } if *pipe == wanted => fault.clone(),
+        _ => None,
+    })
+}
+
+fn refused(host: &Host) -> bool {
+    host.events.iter().any(|event| matches!(event, Event::Refused { .. }))
+}
+
+fn world() -> (World, RawPeer, Host) {
+    let mut world = World::new();
+    let raw = RawPeer::join(&mut world, 50, Role::Worker, "01");
+    let hub = world.device(3, Role::Hub, &[]);
+    (world, raw, hub)
+}
+
+#[test]
+fn a_member_that_says_the_truth_is_heard() {
+    let (_, mut raw, mut hub) = world();
+    let pipe = raw.meet(&mut hub);
+    let opening = raw.opening(raw.area, 1);
+    let log = opening.log();
+    let envelope = raw.envelope(log, 0, Hash([0; 32]));
+    let before = hub.status().envelopes;
+    raw.say(&mut hub, pipe, &batch(0, &[&opening], &[(log, 0, &envelope)]));
+    assert_eq!(hub.status().envelopes, before + 1);
+    assert!(RawPeer::heard(&mut hub, pipe).contains(&Frame::Ack { number: 0 }));
+    assert_eq!(fault(&hub, pipe), None);
+}
+
+/// A carrier that strips payloads would make a hub vouch for what nobody can ever read.
+#[test]
+fn a_stub_is_not_taken_for_an_envelope() {
+    let (_, mut raw, mut hub) = world();
+    let pipe = raw.meet(&mut hub);
+    let opening = raw.opening(raw.area, 1);
+    let log = opening.log();
+    let whole = raw.envelope(log, 0, Hash([0; 32]));
+    let header = whole.wire.header(log, 0, whole.previous);
+    let mut stub = whole.clone();
+    stub.wire.content =
+        Content::Erased { bytes: header.payload_bytes, hash: header.payload_hash };
+    let before = hub.status().envelopes;
+    raw.say(&mut hub, pipe, &batch(0, &[&opening], &[(log, 0, &stub)]));
+    hub.pass(1_000);
+    assert_eq!(hub.status().envelopes, before);
+    assert!(!hub.events.iter().any(|event| matches!(event, Event::Receipts { .. })));
+}
+
+/// Otherwise an honest carrier offers envelopes without their opening, and every honest peer
+/// closes the pipe on it.
+#[test]
+fn envelopes_whose_opening_is_refused_are_not_kept() {
+    let (mut world, mut raw, mut hub) = world();
+    let pipe = raw.meet(&mut hub);
+    let foreign = Scope::Catchment(CatchmentTag([9; 8]));
+    let body = raw.opening(raw.area, 1).body().to_vec();
+    let opening = raw.statement(foreign, huza_crdt::control::kind::OPENING, body);
+    let log = opening.log();
+    let envelope = raw.envelope(log, 0, Hash([0; 32]));
+    let before = hub.status().envelopes;
+    raw.say(&mut hub, pipe, &batch(0, &[&opening], &[(log, 0, &envelope)]));
+    assert!(refused(&hub), "the opening names another scope than its area's");
+    assert_eq!(hub.status().envelopes, before, "its envelope is held without an opening");
+    hub.handle(Input::PipeClosed { pipe });
+    let mut other = world.device(4, Role::Worker, &["02"]);
+    let met = world.meet(&mut hub, &mut other);
+    assert_eq!(fault(&other, met), None, "an honest hub is taken for a bad one");
+    assert!(complete(&other, met));
+}
+
+/// Carriers pass on what they hold, so what does not fit every later frame must not be taken.
+#[test]
+fn a_payload_over_the_limit_is_refused() {
+    let (_, mut raw, mut hub) = world();
+    let pipe = raw.meet(&mut hub);
+    let opening = raw.opening(raw.area, 1);
+    let log = opening.log();
+    let before = hub.status().envelopes;
+    let mut unnumbered = huza_crdt::envelope::Unnumbered {
+        changes: 1,
+        epoch: huza_crdt::id::EpochId([0; 16]),
+        urgency: huza_crdt::envelope::Urgency::Routine,
+        items_root: [0; 16],
+        payload: vec![0; PAYLOAD_BYTES_MAX],
+    };
+    let fits = unnumbered.clone().number(&raw.key, log, 0, Hash([0; 32]));
+    raw.say(&mut hub, pipe, &batch(0, &[&opening], &[(log, 0, &fits)]));
+    assert_eq!(hub.status().envelopes, before + 1);
+    unnumbered.payload.push(0);
+    let too_long = unnumbered.number(&raw.key, log, 2, Hash([1; 32]));
+    raw.say(&mut hub, pipe, &batch(1, &[], &[(log, 2, &too_long)]));
+    assert_eq!(hub.status().envelopes, before + 1);
+    assert!(matches!(fault(&hub, pipe), Some(Fault::Malformed(_))));
+}
+
+#[test]
+fn an_envelope_of_an_unknown_log_ends_the_session() {
+    let (_, mut raw, mut hub) = world();
+    let pipe = raw.meet(&mut hub);
+    let log = raw.opening(raw.area, 1).log();
+    let envelope = raw.envelope(log, 0, Hash([0; 32]));
+    raw.say(&mut hub, pipe, &batch(0, &[], &[(log, 0, &envelope)]));
+    assert_eq!(fault(&hub, pipe), Some(Fault::UnknownLog));
+}
+
+#[test]
+fn a_bad_signature_ends_the_session_and_nothing_of_its_batch_is_kept() {
+    let (_, mut raw, mut hub) = world();
+    let pipe = raw.meet(&mut hub);
+    let opening = raw.opening(raw.area, 1);
+    let log = opening.log();
+    let good = raw.envelope(log, 0, Hash([0; 32]));
+    let mut bad = raw.envelope(log, 1, good.wire.header(log, 0, good.previous).hash());
+    bad.wire.items_root[0] ^= 1;
+    let before = hub.status();
+    let runs = [(log, 0, &good), (log, 1, &bad)];
+    raw.say(&mut hub, pipe, &batch(0, &[&opening], &runs));
+    assert_eq!(fault(&hub, pipe), Some(Fault::BadSignature));
+    let after = hub.status();
+    assert_eq!((after.envelopes, after.statements), (before.envelopes, before.statements));
+}
+
+#[test]
+fn a_hello_without_the_certificates_key_proves_nothing() {
+    let (_, mut raw, mut hub) = world();
+    raw.key = huza_crdt::crypto::SigningKey::from_seed([51; 32]);
+    let pipe = raw.hello(&mut hub);
+    assert_eq!(fault(&hub, pipe), Some(Fault::BadProof));
+    assert!(!hub.events.iter().any(|event| matches!(event, Event::Met { .. })));
+}
+
+#[test]
+fn another_version_is_refused_by_name() {
+    let (_, mut raw, mut hub) = world();
+    raw.version = 0;
+    let pipe = raw.hello(&mut hub);
+    assert_eq!(fault(&hub, pipe), Some(Fault::Version(0)));
+}
+
+#[test]
+fn frames_out_of_turn_end_the_session() {
+    let turns = [
+        Frame::Ack { number: 0 },
+        Frame::Summary { statements: vec![], logs: vec![], last: true },
+        Frame::WantChain,
+        batch(1, &[], &[]),
+    ];
+    for frame in turns {
+        let (_, mut raw, mut hub) = world();
+        let pipe = raw.meet(&mut hub);
+        RawPeer::heard(&mut hub, pipe);
+        raw.say(&mut hub, pipe, &frame);
+        // The chain may be asked for once.
+        raw.say(&mut hub, pipe, &frame);
+        assert!(matches!(fault(&hub, pipe), Some(Fault::OutOfTurn(_))), "{frame:?}");
+    }
+}
+
+#[test]
+fn a_summary_over_the_limits_ends_the_session() {
+    let frame = |logs: Vec<(LogId, Vec<Span>)>, statements: Vec<StatementId>| {
+        Frame::Summary { statements, logs, last: false }
+    };
+    let id = |n: usize| {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&n.to_be_bytes());
+        bytes
+    };
+    let span = |from: u64| Span { from: 2 * from, to: 2 * from, end: Hash([0; 32]) };
+    let (many, few) = (4_096, 512);
+    for kind in 0..3 {
+        let (_, mut raw, mut hub) = world();
+        let pipe = raw.hello(&mut hub);
+        let most = [SUMMARY_STATEMENTS_MAX, SUMMARY_LOGS_MAX, SUMMARY_SPANS_MAX][kind];
+        let mut told = 0;
+        while fault(&hub, pipe).is_none() {
+            assert!(told <= most, "limit {kind} is passed");
+            let part = match kind {
+                0 => frame(
+                    vec![],
+                    (told..told + many)
+                        .map(|n| StatementId::from_slice(&id(n)[..16]).unwrap())
+                        .collect(),
+                ),
+                1 => frame((told..told + many).map(|n| (LogId(id(n)), vec![])).collect(), vec![]),
+                _ => frame(
+                    (told..told + few / 64)
+                        .map(|n| (LogId(id(n)), (0..64).map(span).collect()))
+                        .collect(),
+                    vec![],
+                ),
+            };
+            raw.say(&mut hub, pipe, &part);
+            told += if kind == 2 { few } else { many };
+        }
+        assert!(told > most && matches!(fault(&hub, pipe), Some(Fault::Malformed(_))));
+    }
+}
+
+#[test]
+fn more_batches_than_may_be_in_flight_end_the_session() {
+    let (_, mut raw, mut hub) = world();
+    let pipe = raw.meet(&mut hub);
+    // Fed in one input, before any of them can be durable.
+    let burst: Vec<u8> = (0..=u32::try_from(BATCHES_IN_FLIGHT_MAX).unwrap())
+        .flat_map(|number| {
+            let opening = raw.opening(raw.area, u8::try_from(number).unwrap());
+            batch(number, &[&opening], &[]).to_pipe()
+        })
+        .collect();
+    hub.handle(Input::Received { pipe, bytes: burst });
+    assert_eq!(fault(&hub, pipe), Some(Fault::OutOfTurn("batch".to_owned())));
+}
+
+#[test]
+fn sessions_beyond_the_limit_are_not_opened() {
+    let (_, _, mut hub) = world();
+    for n in 0..SESSIONS_MAX as u64 {
+        hub.handle(Input::PipeOpened { pipe: PipeId(n), dialer: false, binding: [1; 32] });
+    }
+    assert!(hub.closed.is_empty());
+    let one_more = PipeId(SESSIONS_MAX as u64);
+    hub.handle(Input::PipeOpened { pipe: one_more, dialer: false, binding: [1; 32] });
+    assert_eq!(hub.closed, [one_more]);
+}
+
+#[test]
+fn a_stranger_holds_a_session_no_longer_than_the_hello_may_take() {
+    let (_, _, mut hub) = world();
+    let pipe = PipeId(1);
+    hub.handle(Input::PipeOpened { pipe, dialer: false, binding: [1; 32] });
+    hub.pass(HELLO_MS_MAX / 2);
+    hub.handle(Input::Received { pipe, bytes: vec![9] });
+    hub.pass(HELLO_MS_MAX / 2);
+    assert_eq!(fault(&hub, pipe), Some(Fault::Silent));
+}
+
+#[test]
+fn a_member_that_falls_silent_is_given_up() {
+    let (_, mut raw, mut hub) = world();
+    let pipe = raw.meet(&mut hub);
+    hub.pass(SILENCE_MS_MAX - 1);
+    assert_eq!(fault(&hub, pipe), None);
+    hub.pass(1);
+    assert_eq!(fault(&hub, pipe), Some(Fault::Silent));
+}
+
+#[test]
+fn a_frame_longer_than_the_limit_is_refused_by_its_length_alone() {
+    let (_, mut raw, mut hub) = world();
+    let pipe = raw.meet(&mut hub);
+    let length = u32::try_from(FRAME_BYTES_MAX + 1).unwrap();
+    hub.handle(Input::Received { pipe, bytes: length.to_le_bytes().to_vec() });
+    assert!(matches!(fault(&hub, pipe), Some(Fault::Malformed(_))));
+}
+
+/// One author with many holes must not make honest summaries too long to be read.
+#[test]
+fn a_summary_of_many_holes_still_fits_its_frames() {
+    let (_, mut raw, mut hub) = world();
+    let pipe = raw.meet(&mut hub);
+    let mut number = 0;
+    for life in 0..40_u8 {
+        let openings: Vec<Statement> = (0..16_u8)
+            .map(|n| {
+                raw.area.0[15] = n;
+                raw.opening(raw.area, life)
+            })
+            .collect();
+        let statements: Vec<&Statement> = openings.iter().collect();
+        let stored: Vec<(LogId, u64, _)> = openings
+            .iter()
+            .flat_map(|one| {
+                let one = one.log();
+                (0..64_u64).map(move |n| (one, 2 * n))
+            })
+            .map(|(log, seq)| (log, seq, raw.envelope(log, seq, Hash([0; 32]))))
+            .collect();
+        let runs: Vec<_> = stored.iter().map(|(log, seq, one)| (*log, *seq, one)).collect();
+        raw.say(&mut hub, pipe, &batch(number, &statements, &runs));
+        number += 1;
+        assert_eq!(fault(&hub, pipe), None);
+    }
+    hub.handle(Input::PipeClosed { pipe });
+    RawPeer::heard(&mut hub, pipe);
+    let again = raw.hello(&mut hub);
+    let summaries: Vec<_> = hub.sent.iter().filter(|(to, _)| *to == again).collect();
+    assert!(!summaries.is_empty());
+    for (_, bytes) in summaries {
+        assert!(bytes.len() <= FRAME_BYTES_MAX, "a summary frame of {} bytes", bytes.len());
+    }
+}

@@ -1,0 +1,64 @@
+//! The local door: commands of this device's user to the daemon that runs on a home.
+//!
+//! A connection carries any number of exchanges, one after the other: a command in, its reply out.
+//!
+//! ```text
+//! frame = length (4 bytes, big endian), then that many bytes of JSON
+//! in    = huza_crdt::node::Command, or {"command": "join_sealed", "welcome": hex of its encoding}
+//! out   = huza_crdt::node::Reply
+//! ```
+//!
+//! Whoever can connect is trusted like the owner of the home: the socket is the owner's alone. The
+//! API knows nothing of what commands mean and keeps no state.
+
+pub(crate) mod frame;
+mod server;
+#[cfg(unix)]
+mod socket;
+#[cfg(not(unix))]
+#[path = "api/loopback.rs"]
+mod socket;
+
+use std::{io, path::PathBuf};
+
+use huza_crdt::node::{Command, Reply};
+use tokio::sync::oneshot;
+
+pub(crate) use server::Server;
+pub(crate) use socket::{Stream, connect};
+
+/// Connections served at once; more wait. // guess: an app, a few terminals
+pub const CONNECTIONS_MAX: usize = 16;
+
+/// Why the local door could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// No place for the socket.
+    #[error("cannot open the local socket {}; see that its directory is yours to write", path.display())]
+    Bind {
+        /// Where.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// All places have too long a name.
+    #[error(
+        "the paths {} and {} are too long for a socket; use a home with a shorter path, or set \
+         TMPDIR to a short one", home.display(), temporary.display()
+    )]
+    PathTooLong {
+        /// In the home.
+        home: PathBuf,
+        /// In the directory for temporary files.
+        temporary: PathBuf,
+    },
+}
+
+/// A command on its way to the node, and where its reply is awaited.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) command: Command,
+    pub(crate) reply: oneshot::Sender<Reply>,
+}

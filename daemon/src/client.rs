@@ -1,0 +1,163 @@
+//! Commands on a home, whether or not a daemon runs on it.
+//!
+//! With a daemon, commands go to it through the local door. Without, the client locks the home and
+//! drives a node itself, without a network; when [`Client::call`] returns, what the command wrote
+//! is durable. Either way the answers are the same.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use huza_crdt::node::{Command, Reply};
+
+use crate::{
+    api::{
+        self,
+        frame::{self, FrameError},
+    },
+    driver::offline::{Offline, OfflineError},
+    home::{Home, HomeError, HomeLock},
+};
+
+/// How long to wait for another command that has the home, or for a daemon that is starting.
+/// // guess: longer than most commands, shorter than a person's patience
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// Why a command could not be asked or answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The home cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The daemon's socket is there, but refuses.
+    #[error("cannot reach the daemon on {}; run this as the user it runs as", home.display())]
+    Connect {
+        /// Whose.
+        home: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The daemon went away in the middle.
+    #[error("the daemon stopped before it answered; look whether the command was done, then run it again")]
+    Gone,
+    /// Something on the connection was wrong.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The node in this process failed.
+    #[error(transparent)]
+    Offline(#[from] OfflineError),
+    /// An earlier call was given up, or failed.
+    #[error("an earlier command did not end; open the home again")]
+    Lost,
+}
+
+/// A way to give commands to one home.
+#[derive(Debug)]
+pub struct Client {
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    Daemon(api::Stream),
+    /// `Offline` before `HomeLock`: the stores close before the home is free.
+    Here(Box<(Offline, HomeLock)>),
+    Lost,
+}
+
+impl Client {
+    /// Opens a way to the home at `path`. If another command is using the home, waits for it for
+    /// some seconds.
+    ///
+    /// # Errors
+    /// If there is no home, or it stays in use by a process that takes no commands.
+    pub async fn open(path: &Path) -> Result<Self, ClientError> {
+        let home = Home::open(path)?;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let connected = api::connect(home.path()).await;
+            let connected = connected
+                .map_err(|source| ClientError::Connect { home: home.path().to_owned(), source })?;
+            if let Some(stream) = connected {
+                return Ok(Self { way: Way::Daemon(stream) });
+            }
+            match home.lock() {
+                Ok(lock) => return Self::here(home, lock).await,
+                Err(HomeError::InUse { .. }) if Instant::now() < until => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn here(home: Home, lock: HomeLock) -> Result<Self, ClientError> {
+        let open = move || {
+            let stores = home.open_stores()?;
+            Ok::<_, HomeError>((Offline::start(home.node_config()?, stores), lock))
+        };
+        let opened = tokio::task::spawn_blocking(open).await.map_err(|_panic| ClientError::Lost)??;
+        Ok(Self { way: Way::Here(Box::new(opened)) })
+    }
+
+    /// Whether a daemon answers, or this process by itself.
+    #[must_use]
+    pub const fn is_daemon(&self) -> bool {
+        matches!(self.way, Way::Daemon(_))
+    }
+
+    /// Has `command` carried out.
+    ///
+    /// # Errors
+    /// If it could not be asked or answered. A command that the node refuses is no error here:
+    /// it answers [`Reply::Error`].
+    pub async fn call(&mut self, command: Command) -> Result<Reply, ClientError> {
+        // If this future is dropped in the middle, the way is lost: the next reply would be the
+        // answer to another question.
+        match core::mem::replace(&mut self.way, Way::Lost) {
+            Way::Daemon(mut stream) => {
+                let reply = ask(&mut stream, command).await?;
+                self.way = Way::Daemon(stream);
+                Ok(reply)
+            }
+            Way::Here(mut node) => {
+                let run = move || (node.0.call(command), node);
+                let ran = tokio::task::spawn_blocking(run).await;
+                let (reply, node) = ran.map_err(|_panic| ClientError::Lost)?;
+                self.way = Way::Here(node);
+                Ok(reply?)
+            }
+            Way::Lost => Err(ClientError::Lost),
+        }
+    }
+
+    /// Closes the stores, or the connection.
+    pub async fn close(self) {
+        // Closing a store writes, so not on a thread that others wait for. A panic there has
+        // nobody left to tell.
+        let _closed = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+}
+
+async fn ask(stream: &mut api::Stream, command: Command) -> Result<Reply, ClientError> {
+    let spelled = tokio::task::spawn_blocking(move || frame::of_command(command));
+    let bytes = spelled.await.map_err(|_panic| ClientError::Lost)??;
+    frame::write(stream, &bytes).await.map_err(gone)?;
+    let reply = frame::read(stream).await.map_err(gone)?.ok_or(ClientError::Gone)?;
+    let read = tokio::task::spawn_blocking(move || frame::to_reply(&reply));
+    Ok(read.await.map_err(|_panic| ClientError::Lost)??)
+}
+
+fn gone(error: FrameError) -> ClientError {
+    match error {
+        FrameError::Io(_) => ClientError::Gone,
+        error => ClientError::Frame(error),
+    }
+}

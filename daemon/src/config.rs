@@ -1,0 +1,247 @@
+//! Settings: `huza.toml` of a home, over the defaults that are compiled in, below `HUZA_*`
+//! variables of the environment. Flags come on top of that, as [`crate::RunOptions`].
+//!
+//! A key that nobody knows is an error with its name, because a misspelt setting that is quietly
+//! ignored costs a field trip. Variables of the environment that are not settings are left alone:
+//! other programs set some too.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::net;
+
+/// The defaults, as a file that explains them.
+pub const DEFAULTS: &str = include_str!("config/default.toml");
+
+/// What a variable of the environment that is a setting begins with.
+pub const VARIABLE_PREFIX: &str = "HUZA_";
+
+/// Longest `huza.toml` that is read, in bytes. // guess: hundreds of addresses
+const FILE_BYTES_MAX: u64 = 262_144;
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the settings in {}; see that it can be read by you", .path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// It is longer than any list of settings.
+    #[error("the settings in {} are too long; keep them below 256 kB", .0.display())]
+    TooLong(PathBuf),
+    /// It is not TOML.
+    #[error("the settings in {from} are not valid TOML; mend the line named below")]
+    Syntax {
+        /// File or variable.
+        from: String,
+        /// What the parser says.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// A key that is no setting.
+    #[error("there is no setting `{key}` (in {from}); the settings are: {known}")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// File or variable.
+        from: String,
+        /// All keys there are.
+        known: String,
+    },
+    /// A value of the wrong type.
+    #[error("a setting in {from} has a value of the wrong kind; write it as in the default file")]
+    Value {
+        /// File or variable.
+        from: String,
+        /// What the parser says.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// An address that is none.
+    #[error(transparent)]
+    Address(#[from] net::NetError),
+}
+
+/// Every setting, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Multiaddresses to listen on.
+    pub listen: Vec<String>,
+    /// Peers to dial.
+    pub dial: Vec<String>,
+    /// Whether to find peers by mDNS.
+    pub mdns: bool,
+    /// Whether to spread and hear news by gossip.
+    pub gossip: bool,
+    /// Whether to keep addresses of peers that were met, and to dial them.
+    pub remember: bool,
+    /// Where a gateway writes what the facility receives. A relative path begins at the home.
+    pub facility: PathBuf,
+    /// A filter for the log.
+    pub log: String,
+}
+
+impl Config {
+    /// Reads the settings of the home at `home`, with the environment of this process over them.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or a setting is unknown or wrong.
+    pub fn load(home: &Path) -> Result<Self, ConfigError> {
+        let path = home.join(FILE);
+        let text = match fs::metadata(&path) {
+            Ok(found) if found.len() > FILE_BYTES_MAX => return Err(ConfigError::TooLong(path)),
+            Ok(_) => fs::read_to_string(&path)
+                .map_err(|source| ConfigError::Read { path: path.clone(), source })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(ConfigError::Read { path, source }),
+        };
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::layered(&path.display().to_string(), &text, variables)
+    }
+
+    /// The defaults, `text` over them, `variables` over both. `from` names the text in errors.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn layered(
+        from: &str,
+        text: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut all = parse("the defaults", DEFAULTS)?;
+        overlay(&mut all, parse(from, text)?, from)?;
+        check_values(&all, from)?;
+        for (name, value) in variables {
+            let Some(key) = name.strip_prefix(VARIABLE_PREFIX).map(str::to_ascii_lowercase) else {
+                continue;
+            };
+            let Some(default) = all.get(&key) else { continue };
+            let value = of_variable(default, &value);
+            all.insert(key, value);
+            check_values(&all, &format!("the variable {name}"))?;
+        }
+        let config = check_values(&all, from)?;
+        config.dial.iter().try_for_each(|address| net::check_address(address))?;
+        Ok(config)
+    }
+
+    /// The defaults as a file in which every setting is commented out, so that a later version's
+    /// better default applies.
+    #[must_use]
+    pub fn commented() -> String {
+        let comment = |line: &str| match line {
+            "" => "\n".to_owned(),
+            line if line.starts_with('#') => format!("{line}\n"),
+            line => format!("# {line}\n"),
+        };
+        DEFAULTS.lines().map(comment).collect()
+    }
+}
+
+/// Name of the file in a home.
+pub(crate) const FILE: &str = "huza.toml";
+
+fn parse(from: &str, text: &str) -> Result<toml::Table, ConfigError> {
+    text.parse().map_err(|source| ConfigError::Syntax {
+        from: from.to_owned(),
+        source: Box::new(source),
+    })
+}
+
+fn overlay(all: &mut toml::Table, over: toml::Table, from: &str) -> Result<(), ConfigError> {
+    for (key, value) in over {
+        if !all.contains_key(&key) {
+            let known: Vec<&str> = all.keys().map(String::as_str).collect();
+            let (known, from) = (known.join(", "), from.to_owned());
+            return Err(ConfigError::UnknownKey { key, from, known });
+        }
+        all.insert(key, value);
+    }
+    Ok(())
+}
+
+fn check_values(all: &toml::Table, from: &str) -> Result<Config, ConfigError> {
+    all.clone().try_into().map_err(|source| ConfigError::Value {
+        from: from.to_owned(),
+        source: Box::new(source),
+    })
+}
+
+/// Reads a variable as the kind of value that the setting has: lists are separated by commas.
+fn of_variable(default: &toml::Value, text: &str) -> toml::Value {
+    match default {
+        toml::Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            toml::Value::Array(items.map(|item| toml::Value::String(item.to_owned())).collect())
+        }
+        toml::Value::Boolean(_) => match text.trim() {
+            "1" | "true" | "yes" | "on" => toml::Value::Boolean(true),
+            "0" | "false" | "no" | "off" => toml::Value::Boolean(false),
+            other => toml::Value::String(other.to_owned()),
+        },
+        _ => toml::Value::String(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_its_name() {
+        let error = Config::layered("huza.toml", "lisen = []", []).unwrap_err();
+        assert!(error.to_string().contains("`lisen`"), "{error}");
+        assert!(error.to_string().contains("listen"), "{error}");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_refused() {
+        let error = Config::layered("huza.toml", "mdns = 3", []).unwrap_err();
+        assert!(matches!(error, ConfigError::Value { .. }), "{error}");
+        let set = variables(&[("HUZA_MDNS", "perhaps")]);
+        let error = Config::layered("huza.toml", "", set).unwrap_err();
+        assert!(error.to_string().contains("HUZA_MDNS"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+        let file = "dial = [\"10.0.0.1:4001\"]\nmdns = false";
+        let set = variables(&[
+            ("HUZA_DIAL", "10.0.0.2:4001, 10.0.0.3:4001"),
+            ("HUZA_HOME", "/elsewhere"),
+            ("PATH", "/bin"),
+        ]);
+        let config = Config::layered("huza.toml", file, set).unwrap();
+        assert_eq!(config.dial, ["10.0.0.2:4001", "10.0.0.3:4001"]);
+        assert!(!config.mdns);
+        assert!(config.gossip);
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused() {
+        assert!(Config::layered("huza.toml", "dial = [\"hub.local\"]", []).is_err());
+    }
+
+    #[test]
+    fn the_commented_file_is_the_defaults() {
+        let defaults = Config::layered("d", "", []).unwrap();
+        assert_eq!(Config::layered("c", &Config::commented(), []).unwrap(), defaults);
+        assert!(parse("c", &Config::commented()).unwrap().is_empty());
+    }
+}

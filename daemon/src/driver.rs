@@ -1,0 +1,444 @@
+//! The daemon's loop: the only `select!`, which feeds a [`Node`] and carries out what it wants.
+//!
+//! ```text
+//!            answers             events, bytes (with credits)
+//!   stores ----------+    +------------- network
+//!                    v    v
+//!   crew ---------> Driver <------------ local door (commands)
+//!   (jobs, files)    |  ^                                      clocks, entropy: from here only
+//!                    v  |
+//!                    Node      one input, then every output, then the next input
+//! ```
+//!
+//! Invariants:
+//! - After each input the node's outputs are drained and carried out before the next.
+//! - The driver never waits for anything but its next wake-up: whatever may take time is queued
+//!   for a thread or a task, and every such queue is bounded, or bounded by what the node has under
+//!   way. When the stores or the crew have too much to do, nothing more is taken from the network
+//!   and from users until they have caught up.
+//! - Wake-ups are served in a fixed order of urgency. Those that others wait for (what is durable,
+//!   what is computed, what is due) come before those that bring new work, so that a flooding peer
+//!   delays others and nothing else.
+//!
+//! It deliberately knows nothing of records, envelopes or sessions.
+
+mod clock;
+mod crew;
+mod facility;
+mod names;
+pub(crate) mod offline;
+mod options;
+mod pipes;
+mod stop;
+mod stores;
+mod teller;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, future::Future, io, path::PathBuf, pin::pin};
+
+use huza_crdt::{
+    node::{CommandId, Event, Input, Node, Output, PipeId, Reply, Token},
+    store::StoreKind,
+    time::Millis,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinError,
+    time::{Duration, Instant, sleep_until},
+};
+
+pub use options::RunOptions;
+pub use teller::ShellEvent;
+
+use crate::{
+    api::{ApiError, CONNECTIONS_MAX, Request, Server},
+    home::{Home, HomeError, HomeLock, Remembered, store_name},
+    net::{Net, NetError, NetEvent, NewsToken},
+    store::StoreError,
+};
+use clock::Clock;
+use crew::{Crew, Done};
+use facility::{Counter, Trouble};
+use pipes::Pipes;
+use stores::{Answer, Stores};
+use teller::Teller;
+
+/// Milliseconds in which a stop has to be done: sessions closed, writes durable. // guess: less
+/// than what service managers grant
+const STOP_MS_MAX: u64 = 8_000;
+
+/// Milliseconds between two ticks at least, so that a deadline in the past cannot spin.
+const TICK_MS_MIN: u64 = 2;
+
+/// Why a daemon could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The home cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The network cannot be used.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The local door cannot be opened.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// A store failed while running.
+    #[error("the {} failed, and the daemon stopped; nothing confirmed is lost", store_name(*store))]
+    Store {
+        /// Which.
+        store: StoreKind,
+        /// Why, and what to do.
+        #[source]
+        source: StoreError,
+    },
+    /// No threads for the stores.
+    #[error("the system starts no more threads; close other programs and run again")]
+    Threads(#[source] io::Error),
+    /// The network task ended: a bug.
+    #[error("the network stopped by itself ({0}); run again, and please report it")]
+    NetStopped(String),
+    /// A job panicked: a bug.
+    #[error("a part of huza failed; run again, and please report it")]
+    Crashed(#[source] JoinError),
+    /// The task that serves the local door ended: a bug.
+    #[error("the local door closed by itself; run again, and please report it")]
+    DoorStopped,
+    /// The node wants a store that the home does not have: a bug.
+    #[error("the {} is not in this home; please report it", store_name(*.0))]
+    NoStore(StoreKind),
+}
+
+/// Runs a daemon on `home` until `shutdown` completes, then ends its sessions, makes everything
+/// durable and closes the stores. What happens is told through `events`; a slow listener misses
+/// some and delays nobody. Needs a multi-threaded Tokio runtime around it.
+///
+/// # Errors
+/// If it cannot start, or a store or the network fails. Whatever was confirmed is durable.
+pub async fn run(
+    home: Home,
+    options: RunOptions,
+    events: mpsc::Sender<ShellEvent>,
+    shutdown: impl Future,
+) -> Result<(), RunError> {
+    let driver = Driver::start(home, options, events).await?;
+    driver.run(shutdown).await
+}
+
+/// Why the loop goes on.
+#[derive(Debug)]
+enum Wake {
+    Shutdown,
+    Store(Option<Answer>),
+    Done(Result<Done, JoinError>),
+    Due,
+    Told,
+    Command(Option<Request>),
+    Net(Option<NetEvent>),
+}
+
+struct Driver {
+    node: Node,
+    clock: Clock,
+    home: PathBuf,
+    stores: Stores,
+    answers: mpsc::Receiver<Answer>,
+    crew: Crew,
+    facility: Counter,
+    net: Net,
+    net_events: mpsc::Receiver<NetEvent>,
+    /// Whether the network has taken the order to stop.
+    net_ordered: bool,
+    net_ended: bool,
+    pipes: Pipes,
+    news: BTreeMap<Token, NewsToken>,
+    server: Server,
+    requests: mpsc::Receiver<Request>,
+    replies: BTreeMap<CommandId, oneshot::Sender<Reply>>,
+    /// The next number for a command or for news.
+    next: u64,
+    teller: Teller,
+    /// Addresses at which peers were met, if they are to be remembered.
+    peers: Option<Remembered>,
+    ready: bool,
+    ticked: Millis,
+    /// Since when it is stopping.
+    stopping: Option<Millis>,
+    failure: Option<RunError>,
+    lock: HomeLock,
+}
+
+impl Driver {
+    async fn start(
+        home: Home,
+        options: RunOptions,
+        events: mpsc::Sender<ShellEvent>,
+    ) -> Result<Self, RunError> {
+        let lock = home.lock()?;
+        let peers = Remembered::load(home.path());
+        let settings = options.over(&home, &peers)?;
+        // The stores last: what fails before leaves nothing to be closed in order.
+        let (net, net_events) = Net::start(settings.net)?;
+        let (commands, requests) = mpsc::channel(CONNECTIONS_MAX);
+        let server = Server::start(home.path(), commands)?;
+        let path = home.path().to_owned();
+        let open = move || Ok::<_, HomeError>((home.node_config()?, home.open_stores()?));
+        let opened = tokio::task::spawn_blocking(open).await.map_err(RunError::Crashed)?;
+        let (config, stores) = opened?;
+        let (stores, answers) = Stores::start(stores).map_err(RunError::Threads)?;
+        let clock = Clock::start();
+        Ok(Self {
+            node: Node::new(config, clock.now()),
+            clock,
+            home: path,
+            stores,
+            answers,
+            crew: Crew::default(),
+            facility: Counter::new(settings.facility),
+            net,
+            net_events,
+            net_ordered: false,
+            net_ended: false,
+            pipes: Pipes::default(),
+            news: BTreeMap::new(),
+            server,
+            requests,
+            replies: BTreeMap::new(),
+            next: 0,
+            teller: Teller::new(events),
+            peers: settings.remember.then_some(peers),
+            ready: false,
+            ticked: Millis(0),
+            stopping: None,
+            failure: None,
+            lock,
+        })
+    }
+
+    async fn run(mut self, shutdown: impl Future) -> Result<(), RunError> {
+        let mut shutdown = pin!(async {
+            shutdown.await;
+        });
+        self.drain();
+        while self.failure.is_none() && !self.is_finished() {
+            let wake = self.wait(shutdown.as_mut()).await;
+            self.act(wake);
+            self.order_net_to_stop();
+        }
+        self.finish().await
+    }
+
+    /// Waits for the next wake-up.
+    async fn wait(&mut self, shutdown: core::pin::Pin<&mut impl Future<Output = ()>>) -> Wake {
+        let idle_enough = !self.stores.are_busy() && !self.crew.is_busy();
+        let stopping = self.stopping.is_some();
+        let open = self.ready && idle_enough;
+        let due = self.due();
+        tokio::select! {
+            biased;
+            () = shutdown, if !stopping => Wake::Shutdown,
+            answer = self.answers.recv() => Wake::Store(answer),
+            done = self.crew.next() => Wake::Done(done),
+            () = sleep_until(due) => Wake::Due,
+            () = self.teller.make_room() => Wake::Told,
+            request = self.requests.recv(), if open && !stopping => Wake::Command(request),
+            event = self.net_events.recv(), if (open || stopping) && !self.net_ended => {
+                Wake::Net(event)
+            }
+        }
+    }
+
+    /// The next moment at which the node or the facility wants to be called, or the stop is over.
+    fn due(&self) -> Instant {
+        let earliest = self.ticked.plus(TICK_MS_MIN);
+        let node = self.node.deadline().map(|due| due.max(earliest));
+        let facility = self.facility.deadline().filter(|_| self.stopping.is_none());
+        let stop = self.stopping.map(|since| since.plus(STOP_MS_MAX));
+        let due = node.into_iter().chain(facility).chain(stop).min();
+        let due = due.and_then(|due| self.clock.instant(due));
+        due.map_or_else(|| Instant::now() + Duration::from_secs(3_600), Instant::from_std)
+    }
+
+    fn act(&mut self, wake: Wake) {
+        match wake {
+            Wake::Shutdown => self.begin_stop(),
+            Wake::Store(Some(answer)) => self.store_answered(answer),
+            Wake::Store(None) => self.fail(RunError::NoStore(StoreKind::Carrier)),
+            Wake::Done(Ok(done)) => self.work_done(done),
+            Wake::Done(Err(error)) => self.fail(RunError::Crashed(error)),
+            Wake::Due => {
+                let now = self.clock.now().millis;
+                self.ticked = now;
+                self.facility.due(&mut self.crew, now);
+                self.handle(Input::Tick);
+            }
+            Wake::Told => {}
+            Wake::Command(Some(request)) => {
+                let id = CommandId(self.number());
+                self.replies.insert(id, request.reply);
+                self.handle(Input::Command { id, command: Box::new(request.command) });
+            }
+            Wake::Command(None) => self.fail(RunError::DoorStopped),
+            Wake::Net(Some(event)) => self.net_event(event),
+            Wake::Net(None) => {
+                self.net_ended = true;
+                if self.stopping.is_none() {
+                    self.fail(RunError::NetStopped("it ended".to_owned()));
+                }
+            }
+        }
+    }
+
+    const fn number(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
+    /// Ends the loop. Only the first reason counts: others follow from it.
+    fn fail(&mut self, why: RunError) {
+        self.failure.get_or_insert(why);
+    }
+
+    fn store_answered(&mut self, answer: Answer) {
+        self.stores.answered(&answer);
+        match answer.result {
+            Ok(inputs) => inputs.into_iter().for_each(|input| self.handle(input)),
+            Err(source) => {
+                let (store, why) = (answer.store, crate::error_chain(&source));
+                self.handle(Input::StoreFailed { store, why });
+                self.fail(RunError::Store { store, source });
+            }
+        }
+    }
+
+    fn work_done(&mut self, done: Done) {
+        match done {
+            Done::Job(token, product) => self.handle(Input::Done { token, product }),
+            Done::Facility(facility, result) => {
+                let now = self.clock.now().millis;
+                match self.facility.done(&mut self.crew, now, facility, result) {
+                    Ok(inputs) => inputs.into_iter().for_each(|input| self.handle(input)),
+                    Err(Trouble { why, retry_ms }) => {
+                        self.teller.tell(ShellEvent::FacilityFailed { why, retry_ms });
+                    }
+                }
+            }
+            Done::Saved(Ok(())) => {}
+            Done::Saved(Err(error)) => {
+                tracing::warn!(%error, "remembered addresses could not be saved");
+            }
+        }
+    }
+
+    fn net_event(&mut self, event: NetEvent) {
+        if self.stopping.is_some() && !self.ready {
+            return;
+        }
+        match event {
+            NetEvent::PipeOpened { pipe, dialer, binding, remote_address } => {
+                let pipe = PipeId(pipe.0);
+                self.pipes.opened(pipe, dialer.then(|| remote_address.clone()));
+                let address = remote_address;
+                self.teller.tell(ShellEvent::PipeOpened { pipe: pipe.0, dialer, address });
+                self.handle(Input::PipeOpened { pipe, dialer, binding });
+            }
+            NetEvent::Received { pipe, bytes, credit } => {
+                self.handle(Input::Received { pipe: PipeId(pipe.0), bytes });
+                drop(credit);
+            }
+            NetEvent::Sent { pipe, .. } => self.pipes.sent(&self.net, PipeId(pipe.0)),
+            NetEvent::PipeClosed { pipe, why } => {
+                let (pipe, why) = (PipeId(pipe.0), why.to_string());
+                self.handle(Input::PipeClosed { pipe });
+                self.pipes.closed(pipe);
+                self.teller.tell(ShellEvent::PipeClosed { pipe: pipe.0, why });
+            }
+            NetEvent::News { bytes, token } => {
+                let number = Token(self.number());
+                self.news.insert(number, token);
+                self.handle(Input::News { token: number, bytes });
+            }
+            NetEvent::Stopped { why } => self.fail(RunError::NetStopped(why)),
+            event => self.teller.tell_net(event),
+        }
+    }
+
+    /// Gives one input to the node and carries out everything that it wants then.
+    fn handle(&mut self, input: Input) {
+        tracing::trace!(input = names::of_input(&input), "node");
+        self.node.handle(self.clock.now(), input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.node.poll() {
+            tracing::trace!(output = names::of_output(&output), "node");
+            self.carry_out(output);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Load { token, range } => {
+                let store = range.table.store();
+                if !self.stores.load(token, range) {
+                    self.fail(RunError::NoStore(store));
+                }
+            }
+            Output::Persist { token, store, batch } => {
+                if !self.stores.persist(token, store, batch) {
+                    self.fail(RunError::NoStore(store));
+                }
+            }
+            Output::Work { token, job } => self.crew.job(token, job),
+            Output::Deliver { token, resources } => {
+                self.facility.take(&mut self.crew, token, resources);
+            }
+            Output::Send { pipe, bytes } => self.pipes.send(&self.net, pipe, bytes),
+            Output::Close { pipe } => self.pipes.close(&self.net, pipe),
+            Output::Reply { id, reply } => {
+                if let Some(caller) = self.replies.remove(&id) {
+                    // A caller that went away wants no answer.
+                    let _gone = caller.send(*reply);
+                }
+            }
+            Output::Publish { bytes } => {
+                if let Err(error) = self.net.publish(bytes) {
+                    tracing::debug!(%error, "news were not published");
+                }
+            }
+            Output::NewsValid { token, valid } => {
+                if let Some(Err(error)) =
+                    self.news.remove(&token).map(|token| self.net.validate(token, valid))
+                {
+                    tracing::debug!(%error, "news were not forwarded");
+                }
+            }
+            Output::Event(event) => self.event(event),
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match &event {
+            Event::Ready => {
+                self.ready = true;
+                self.teller.tell(ShellEvent::Started { process: std::process::id() });
+            }
+            Event::ContactComplete { pipe, .. } => self.remember(*pipe),
+            _ => {}
+        }
+        self.teller.tell(ShellEvent::Node(event));
+    }
+
+    /// Notes the address at which a contact was completed.
+    fn remember(&mut self, pipe: PipeId) {
+        let (Some(peers), Some(address)) = (&mut self.peers, self.pipes.dialled(pipe)) else {
+            return;
+        };
+        if peers.note(address, self.clock.now().stamp) {
+            self.crew.save(peers.clone(), self.home.clone());
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What the command line says about one run, over the settings of the home.
+
+use std::path::PathBuf;
+
+use crate::{
+    home::{Home, Remembered},
+    net::{self, NetConfig, NetError},
+};
+
+/// Wishes for one run. What is left at its default stays as the home's settings say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Multiaddresses to listen on; none: as configured.
+    pub listen: Vec<String>,
+    /// Peers to dial instead of the configured ones; none: as configured.
+    pub dial: Vec<String>,
+    /// Whether to find peers by mDNS.
+    pub mdns: Option<bool>,
+    /// Whether to spread and hear news by gossip.
+    pub gossip: Option<bool>,
+    /// Whether to keep addresses of peers that were met, and to dial them.
+    pub remember: Option<bool>,
+    /// Where a gateway writes what the facility receives.
+    pub facility: Option<PathBuf>,
+    /// Longest pause before an address is dialled again, in milliseconds.
+    pub redial_ms_max: Option<u64>,
+}
+
+/// What a run does.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) net: NetConfig,
+    pub(super) facility: PathBuf,
+    pub(super) remember: bool,
+}
+
+impl RunOptions {
+    /// Lays these options over the settings of `home`.
+    pub(super) fn over(self, home: &Home, peers: &Remembered) -> Result<Settings, NetError> {
+        self.dial.iter().try_for_each(|address| net::check_address(address))?;
+        let config = home.config().clone();
+        let remember = self.remember.unwrap_or(config.remember);
+        let or = |wish: Vec<String>, setting| if wish.is_empty() { setting } else { wish };
+        let defaults = NetConfig::default();
+        let redial_ms_max = self.redial_ms_max.unwrap_or(defaults.redial_ms_max);
+        let net = NetConfig {
+            listen: or(self.listen, config.listen),
+            dial: or(self.dial, config.dial),
+            remembered: if remember { peers.addresses() } else { Vec::new() },
+            mdns: self.mdns.unwrap_or(config.mdns),
+            gossip: self.gossip.unwrap_or(config.gossip),
+            redial_ms_min: defaults.redial_ms_min.min(redial_ms_max),
+            redial_ms_max,
+            ..defaults
+        };
+        let facility = self.facility.unwrap_or_else(|| home.path().join(config.facility));
+        Ok(Settings { net, facility, remember })
+    }
+}

@@ -1,0 +1,333 @@
+//! A home: the directory of one device.
+//!
+//! ```text
+//! HOME/carrier.redb   sealed envelopes, the control lane, the device's key
+//! HOME/reader.redb    reading keys and opened records; a device that only carries has none
+//! HOME/huza.toml      settings
+//! HOME/lock           locked while a process uses the home; holds its number
+//! HOME/huza.sock      where a running daemon takes commands
+//! HOME/peers.json     addresses at which peers were met
+//! HOME/facility/      of a gateway: what the facility receives
+//! ```
+//!
+//! A home is made whole beside its place and then renamed, so there is never half of one. The
+//! directory is its owner's alone.
+
+pub(crate) mod files;
+pub(crate) mod life;
+mod lock;
+mod peers;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use huza_crdt::{
+    node::{self, Command, CommandError, Reply},
+    store::StoreKind,
+    trust::authority::JoinRequest,
+};
+
+pub use lock::HomeLock;
+pub use peers::REMEMBERED_MAX;
+pub(crate) use peers::Remembered;
+
+use crate::{
+    config::{self, Config, ConfigError},
+    driver::offline::{Offline, OfflineError},
+    store::{Store, StoreError},
+};
+
+/// What a new home is to be.
+#[derive(Debug, Clone)]
+pub struct InitOptions {
+    /// What people call the device; not a person's name.
+    pub label: String,
+    /// Whether it reads. A relay only carries.
+    pub reader: bool,
+}
+
+/// Why a home could not be made or opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HomeError {
+    /// There is none.
+    #[error("no huza home at {path}; run `huza init --home {path}`", path = .0.display())]
+    Missing(PathBuf),
+    /// There is one already.
+    #[error(
+        "there is a huza home at {} already, and it was left as it is; choose another directory",
+        .0.display()
+    )]
+    Exists(PathBuf),
+    /// There is something else.
+    #[error("{} holds other files; choose an empty or a new directory", .0.display())]
+    NotEmpty(PathBuf),
+    /// No directory can have this name.
+    #[error("{} cannot be a home; name a directory", .0.display())]
+    Name(PathBuf),
+    /// Another process uses it.
+    #[error(
+        "home in use by {}: {}; stop it, or wait until it is done",
+        process_name(*process),
+        path.display()
+    )]
+    InUse {
+        /// Which home.
+        path: PathBuf,
+        /// The process, if it has said so.
+        process: Option<u32>,
+    },
+    /// Its settings cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A store cannot be used.
+    #[error("cannot use the {} of the home", store_name(*store))]
+    Store {
+        /// Which.
+        store: StoreKind,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The file system refused.
+    #[error("cannot {what} {}; see that the disk has room and is yours to write", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The operating system gives no random numbers.
+    #[error("the system gives no random numbers; without them no key is safe")]
+    Entropy(#[source] getrandom::Error),
+    /// The device's keys could not be made.
+    #[error("the device's keys could not be made; nothing was left behind")]
+    Keys(#[source] Box<OfflineError>),
+    /// The device refused to make its keys.
+    #[error(transparent)]
+    Refused(#[from] CommandError),
+}
+
+fn process_name(process: Option<u32>) -> String {
+    process.map_or_else(|| "another process".to_owned(), |number| format!("process {number}"))
+}
+
+/// What people call a store.
+pub(crate) const fn store_name(store: StoreKind) -> &'static str {
+    match store {
+        StoreKind::Carrier => "carrier store (carrier.redb)",
+        StoreKind::Reader => "reader store (reader.redb)",
+    }
+}
+
+/// A home that exists, with its settings. Not locked: see [`Home::lock`].
+#[derive(Debug, Clone)]
+pub struct Home {
+    path: PathBuf,
+    config: Config,
+    reader: bool,
+}
+
+/// The two stores of a home, open.
+#[derive(Debug)]
+pub(crate) struct OpenStores {
+    pub(crate) carrier: Store,
+    pub(crate) reader: Option<Store>,
+}
+
+impl Home {
+    /// Makes a new home at `path` with keys of its own, and returns the request with which an
+    /// authority approves it.
+    ///
+    /// # Errors
+    /// [`HomeError::Exists`] if there is one, which stays as it is; otherwise what went wrong,
+    /// with nothing left at `path`.
+    pub fn init(path: &Path, options: &InitOptions) -> Result<JoinRequest, HomeError> {
+        let path = absolute(path)?;
+        refuse_occupied(&path)?;
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(HomeError::Name(path));
+        };
+        fs::create_dir_all(parent).map_err(failed("make", parent))?;
+        let mut building = std::ffi::OsString::from(".");
+        building.push(name);
+        building.push(".new");
+        let building = parent.join(building);
+        let lock = claim(&building)?;
+        let built = build(&building, options).and_then(|request| {
+            publish(&building, &path)?;
+            Ok(request)
+        });
+        if built.is_err() {
+            // What could not be finished is of no use; if it cannot go either, the next `init`
+            // clears it.
+            let _cleared = fs::remove_dir_all(&building);
+        }
+        drop(lock);
+        built
+    }
+
+    /// Opens the home at `path`.
+    ///
+    /// # Errors
+    /// If there is none, or its settings are wrong.
+    pub fn open(path: &Path) -> Result<Self, HomeError> {
+        let path = absolute(path)?;
+        if !carrier_file(&path).is_file() {
+            return Err(HomeError::Missing(path));
+        }
+        let config = Config::load(&path)?;
+        let reader = reader_file(&path).exists();
+        Ok(Self { path, config, reader })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its settings, with the environment over them.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether it reads, or only carries.
+    #[must_use]
+    pub const fn has_reader(&self) -> bool {
+        self.reader
+    }
+
+    /// Claims it for this process.
+    ///
+    /// # Errors
+    /// [`HomeError::InUse`] with the process that has it.
+    pub fn lock(&self) -> Result<HomeLock, HomeError> {
+        HomeLock::take(&self.path)
+    }
+
+    /// Opens its stores. Whoever calls holds the lock.
+    pub(crate) fn open_stores(&self) -> Result<OpenStores, HomeError> {
+        let open = |store, path: PathBuf| {
+            Store::open(store, &path).map_err(|source| HomeError::Store { store, source })
+        };
+        let carrier = open(StoreKind::Carrier, carrier_file(&self.path))?;
+        let reader = self
+            .reader
+            .then(|| open(StoreKind::Reader, reader_file(&self.path)))
+            .transpose()?;
+        Ok(OpenStores { carrier, reader })
+    }
+
+    /// What a node on this home is told at its birth.
+    pub(crate) fn node_config(&self) -> Result<node::Config, HomeError> {
+        let mut entropy = [0; 32];
+        getrandom::fill(&mut entropy).map_err(HomeError::Entropy)?;
+        let carrier = carrier_file(&self.path);
+        let life = life::token(&carrier).map_err(failed("examine", &carrier))?;
+        Ok(node::Config { entropy, life, reader: self.reader })
+    }
+}
+
+fn carrier_file(home: &Path) -> PathBuf {
+    home.join("carrier.redb")
+}
+
+fn reader_file(home: &Path) -> PathBuf {
+    home.join("reader.redb")
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, HomeError> {
+    std::path::absolute(path).map_err(failed("find", path))
+}
+
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> HomeError {
+    let path = path.to_owned();
+    move |source| HomeError::Io { what, path, source }
+}
+
+/// Whether `path` is free, or an empty directory.
+fn refuse_occupied(path: &Path) -> Result<(), HomeError> {
+    if carrier_file(path).exists() {
+        return Err(HomeError::Exists(path.to_owned()));
+    }
+    match fs::read_dir(path) {
+        Ok(mut entries) => match entries.next() {
+            Some(_) => Err(HomeError::NotEmpty(path.to_owned())),
+            None => Ok(()),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            Err(HomeError::Name(path.to_owned()))
+        }
+        Err(error) => Err(failed("look into", path)(error)),
+    }
+}
+
+/// Makes the directory in which the home is built, and clears what an earlier attempt left.
+fn claim(building: &Path) -> Result<HomeLock, HomeError> {
+    match files::private_dir(building) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(failed("make", building)(error));
+        }
+        _ => {}
+    }
+    let lock = HomeLock::take(building)?;
+    let entries = fs::read_dir(building).map_err(failed("look into", building))?;
+    for entry in entries {
+        let entry = entry.map_err(failed("look into", building))?;
+        if entry.file_name() != lock::FILE {
+            fs::remove_file(entry.path()).map_err(failed("clear", &entry.path()))?;
+        }
+    }
+    Ok(lock)
+}
+
+/// Fills the directory with a home.
+fn build(building: &Path, options: &InitOptions) -> Result<JoinRequest, HomeError> {
+    let mut kinds = vec![(StoreKind::Carrier, carrier_file(building))];
+    if options.reader {
+        kinds.push((StoreKind::Reader, reader_file(building)));
+    }
+    for (store, path) in kinds {
+        let made = Store::create(store, &path);
+        made.map_err(|source| HomeError::Store { store, source })?.close();
+    }
+    let settings = building.join(config::FILE);
+    files::replace(&settings, Config::commented().as_bytes())
+        .map_err(failed("write", &settings))?;
+    let home = Home::open(building)?;
+    let mut offline = Offline::start(home.node_config()?, home.open_stores()?);
+    let command = Command::Init { label: options.label.clone() };
+    let reply = offline.call(command).map_err(|error| HomeError::Keys(Box::new(error)))?;
+    match reply {
+        Reply::Request { request } => Ok(request),
+        Reply::Error(error) => Err(error.into()),
+        _ => Err(HomeError::Keys(Box::new(OfflineError::NoReply))),
+    }
+}
+
+/// Gives the finished home its place.
+fn publish(building: &Path, path: &Path) -> Result<(), HomeError> {
+    refuse_occupied(path)?;
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failed("replace", path)(error));
+        }
+        _ => {}
+    }
+    files::sync_parent(&carrier_file(building)).map_err(failed("write", building))?;
+    fs::rename(building, path).map_err(|error| match error.kind() {
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
+            HomeError::Exists(path.to_owned())
+        }
+        _ => failed("make", path)(error),
+    })?;
+    files::sync_parent(path).map_err(failed("make", path))
+}

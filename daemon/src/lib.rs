@@ -1,0 +1,45 @@
+//! The shell around `huza_crdt`: files, sockets, clocks and threads for a [`huza_crdt::node::Node`].
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`home`] | the directory of one device: making, opening, locking |
+//! | [`config`] | settings: defaults, `huza.toml`, environment |
+//! | [`driver`] | the daemon: [`run`] |
+//! | [`client`] | commands on a home, with or without a daemon |
+//! | [`api`] | the local door between the two |
+//! | [`gateway`] | the directory that a facility reads |
+//! | [`net`] | the network as byte pipes |
+//! | [`store`] | the two redb files |
+//!
+//! A program makes a home with [`Home::init`], has the device approved, and then either runs it
+//! ([`run`]) or gives it commands ([`Client`]).
+//!
+//! What is absent: what records, envelopes and sessions mean is the node's affair alone. Nothing
+//! here holds state in statics, so one process can run many daemons.
+
+pub mod api;
+pub mod client;
+pub mod config;
+pub mod driver;
+pub mod gateway;
+pub mod home;
+pub mod net;
+pub mod store;
+
+pub use client::{Client, ClientError};
+pub use config::{Config, ConfigError};
+pub use driver::{RunError, RunOptions, ShellEvent, run};
+pub use home::{Home, HomeError, HomeLock, InitOptions};
+
+/// An error with all its causes, in one line.
+#[must_use]
+pub fn error_chain(error: &dyn core::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}
