@@ -1,5 +1,12 @@
 //! A small world for tests: nodes over memory stores, joined by pipes that deliver at once.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -158,8 +165,7 @@ impl Host {
     }
 
     pub fn visit(&mut self, record: huza_crdt::id::RecordId, answers: &[(&str, &str)]) -> Reply {
-        let answers =
-            answers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let answers = answers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         self.call(Command::AddVisit {
             record,
             form: "sick-child".to_owned(),
@@ -207,8 +213,7 @@ impl World {
         let mut entropy = Entropy::new([42; 32]);
         let mut programme = Programme::found("Test", &mut entropy);
         let villages: Vec<String> = ["01", "02"].map(str::to_owned).into();
-        let centre =
-            programme.certify_centre("HC1", &villages, Stamp(1), &mut entropy).unwrap();
+        let centre = programme.certify_centre("HC1", &villages, Stamp(1), &mut entropy).unwrap();
         Self { centre, entropy, programme, next_pipe: 0 }
     }
 
@@ -280,7 +285,7 @@ impl World {
 }
 
 pub fn complete(host: &Host, wanted: PipeId) -> bool {
-    host.events.iter().any(|event| {
-        matches!(event, Event::ContactComplete { pipe, .. } if *pipe == wanted)
-    })
+    host.events
+        .iter()
+        .any(|event| matches!(event, Event::ContactComplete { pipe, .. } if *pipe == wanted))
 }
