@@ -174,16 +174,21 @@ impl Node {
             return;
         }
         self.expire_sessions();
-        self.run_carrier();
-        while self.run_reader() {
+        loop {
             self.run_carrier();
+            while self.run_reader() {
+                self.run_carrier();
+            }
+            for pipe in self.sessions.keys().copied().collect::<Vec<_>>() {
+                self.pump(pipe);
+                self.maybe_end(pipe);
+            }
+            // Ending a session may ask for receipts, which may turn out to be signed already;
+            // then no answer of the shell would wake us, and the session could go on now.
+            if self.carrier.busy || self.carrier.tasks.is_empty() {
+                break;
+            }
         }
-        for pipe in self.sessions.keys().copied().collect::<Vec<_>>() {
-            self.pump(pipe);
-            self.maybe_end(pipe);
-        }
-        // Ending a session may have asked for receipts.
-        self.run_carrier();
     }
 
     /// A store failed: nothing that follows could be made durable, so nothing is promised.

@@ -35,7 +35,10 @@ pub const CONNECTIONS_MAX: usize = 16;
 #[non_exhaustive]
 pub enum ApiError {
     /// No place for the socket.
-    #[error("cannot open the local socket {}; see that its directory is yours to write", path.display())]
+    #[error(
+        "cannot open the local socket {}; see that its directory is yours to write",
+        path.display()
+    )]
     Bind {
         /// Where.
         path: PathBuf,

@@ -45,7 +45,10 @@ pub enum ClientError {
         source: io::Error,
     },
     /// The daemon went away in the middle.
-    #[error("the daemon stopped before it answered; look whether the command was done, then run it again")]
+    #[error(
+        "the daemon stopped before it answered; look whether the command was done before you run \
+         it again"
+    )]
     Gone,
     /// Something on the connection was wrong.
     #[error(transparent)]
@@ -103,7 +106,8 @@ impl Client {
             let stores = home.open_stores()?;
             Ok::<_, HomeError>((Offline::start(home.node_config()?, stores), lock))
         };
-        let opened = tokio::task::spawn_blocking(open).await.map_err(|_panic| ClientError::Lost)??;
+        let opened =
+            tokio::task::spawn_blocking(open).await.map_err(|_panic| ClientError::Lost)??;
         Ok(Self { way: Way::Here(Box::new(opened)) })
     }
 

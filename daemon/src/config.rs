@@ -106,8 +106,9 @@ impl Config {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ConfigError::Read { path, source }),
         };
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
         Self::layered(&path.display().to_string(), &text, variables)
     }
 
@@ -154,10 +155,8 @@ impl Config {
 pub(crate) const FILE: &str = "huza.toml";
 
 fn parse(from: &str, text: &str) -> Result<toml::Table, ConfigError> {
-    text.parse().map_err(|source| ConfigError::Syntax {
-        from: from.to_owned(),
-        source: Box::new(source),
-    })
+    text.parse()
+        .map_err(|source| ConfigError::Syntax { from: from.to_owned(), source: Box::new(source) })
 }
 
 fn overlay(all: &mut toml::Table, over: toml::Table, from: &str) -> Result<(), ConfigError> {
@@ -173,10 +172,9 @@ fn overlay(all: &mut toml::Table, over: toml::Table, from: &str) -> Result<(), C
 }
 
 fn check_values(all: &toml::Table, from: &str) -> Result<Config, ConfigError> {
-    all.clone().try_into().map_err(|source| ConfigError::Value {
-        from: from.to_owned(),
-        source: Box::new(source),
-    })
+    all.clone()
+        .try_into()
+        .map_err(|source| ConfigError::Value { from: from.to_owned(), source: Box::new(source) })
 }
 
 /// Reads a variable as the kind of value that the setting has: lists are separated by commas.

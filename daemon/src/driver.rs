@@ -22,6 +22,7 @@
 //!
 //! It deliberately knows nothing of records, envelopes or sessions.
 
+mod act;
 mod clock;
 mod crew;
 mod facility;
@@ -38,7 +39,7 @@ mod tests;
 use std::{collections::BTreeMap, future::Future, io, path::PathBuf, pin::pin};
 
 use huza_crdt::{
-    node::{CommandId, Event, Input, Node, Output, PipeId, Reply, Token},
+    node::{CommandId, Node, Reply, Token},
     store::StoreKind,
     time::Millis,
 };
@@ -59,7 +60,7 @@ use crate::{
 };
 use clock::Clock;
 use crew::{Crew, Done};
-use facility::{Counter, Trouble};
+use facility::Counter;
 use pipes::Pipes;
 use stores::{Answer, Stores};
 use teller::Teller;
@@ -258,187 +259,5 @@ impl Driver {
         let due = node.into_iter().chain(facility).chain(stop).min();
         let due = due.and_then(|due| self.clock.instant(due));
         due.map_or_else(|| Instant::now() + Duration::from_secs(3_600), Instant::from_std)
-    }
-
-    fn act(&mut self, wake: Wake) {
-        match wake {
-            Wake::Shutdown => self.begin_stop(),
-            Wake::Store(Some(answer)) => self.store_answered(answer),
-            Wake::Store(None) => self.fail(RunError::NoStore(StoreKind::Carrier)),
-            Wake::Done(Ok(done)) => self.work_done(done),
-            Wake::Done(Err(error)) => self.fail(RunError::Crashed(error)),
-            Wake::Due => {
-                let now = self.clock.now().millis;
-                self.ticked = now;
-                self.facility.due(&mut self.crew, now);
-                self.handle(Input::Tick);
-            }
-            Wake::Told => {}
-            Wake::Command(Some(request)) => {
-                let id = CommandId(self.number());
-                self.replies.insert(id, request.reply);
-                self.handle(Input::Command { id, command: Box::new(request.command) });
-            }
-            Wake::Command(None) => self.fail(RunError::DoorStopped),
-            Wake::Net(Some(event)) => self.net_event(event),
-            Wake::Net(None) => {
-                self.net_ended = true;
-                if self.stopping.is_none() {
-                    self.fail(RunError::NetStopped("it ended".to_owned()));
-                }
-            }
-        }
-    }
-
-    const fn number(&mut self) -> u64 {
-        let number = self.next;
-        self.next += 1;
-        number
-    }
-
-    /// Ends the loop. Only the first reason counts: others follow from it.
-    fn fail(&mut self, why: RunError) {
-        self.failure.get_or_insert(why);
-    }
-
-    fn store_answered(&mut self, answer: Answer) {
-        self.stores.answered(&answer);
-        match answer.result {
-            Ok(inputs) => inputs.into_iter().for_each(|input| self.handle(input)),
-            Err(source) => {
-                let (store, why) = (answer.store, crate::error_chain(&source));
-                self.handle(Input::StoreFailed { store, why });
-                self.fail(RunError::Store { store, source });
-            }
-        }
-    }
-
-    fn work_done(&mut self, done: Done) {
-        match done {
-            Done::Job(token, product) => self.handle(Input::Done { token, product }),
-            Done::Facility(facility, result) => {
-                let now = self.clock.now().millis;
-                match self.facility.done(&mut self.crew, now, facility, result) {
-                    Ok(inputs) => inputs.into_iter().for_each(|input| self.handle(input)),
-                    Err(Trouble { why, retry_ms }) => {
-                        self.teller.tell(ShellEvent::FacilityFailed { why, retry_ms });
-                    }
-                }
-            }
-            Done::Saved(Ok(())) => {}
-            Done::Saved(Err(error)) => {
-                tracing::warn!(%error, "remembered addresses could not be saved");
-            }
-        }
-    }
-
-    fn net_event(&mut self, event: NetEvent) {
-        if self.stopping.is_some() && !self.ready {
-            return;
-        }
-        match event {
-            NetEvent::PipeOpened { pipe, dialer, binding, remote_address } => {
-                let pipe = PipeId(pipe.0);
-                self.pipes.opened(pipe, dialer.then(|| remote_address.clone()));
-                let address = remote_address;
-                self.teller.tell(ShellEvent::PipeOpened { pipe: pipe.0, dialer, address });
-                self.handle(Input::PipeOpened { pipe, dialer, binding });
-            }
-            NetEvent::Received { pipe, bytes, credit } => {
-                self.handle(Input::Received { pipe: PipeId(pipe.0), bytes });
-                drop(credit);
-            }
-            NetEvent::Sent { pipe, .. } => self.pipes.sent(&self.net, PipeId(pipe.0)),
-            NetEvent::PipeClosed { pipe, why } => {
-                let (pipe, why) = (PipeId(pipe.0), why.to_string());
-                self.handle(Input::PipeClosed { pipe });
-                self.pipes.closed(pipe);
-                self.teller.tell(ShellEvent::PipeClosed { pipe: pipe.0, why });
-            }
-            NetEvent::News { bytes, token } => {
-                let number = Token(self.number());
-                self.news.insert(number, token);
-                self.handle(Input::News { token: number, bytes });
-            }
-            NetEvent::Stopped { why } => self.fail(RunError::NetStopped(why)),
-            event => self.teller.tell_net(event),
-        }
-    }
-
-    /// Gives one input to the node and carries out everything that it wants then.
-    fn handle(&mut self, input: Input) {
-        tracing::trace!(input = names::of_input(&input), "node");
-        self.node.handle(self.clock.now(), input);
-        self.drain();
-    }
-
-    fn drain(&mut self) {
-        while let Some(output) = self.node.poll() {
-            tracing::trace!(output = names::of_output(&output), "node");
-            self.carry_out(output);
-        }
-    }
-
-    fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::Load { token, range } => {
-                let store = range.table.store();
-                if !self.stores.load(token, range) {
-                    self.fail(RunError::NoStore(store));
-                }
-            }
-            Output::Persist { token, store, batch } => {
-                if !self.stores.persist(token, store, batch) {
-                    self.fail(RunError::NoStore(store));
-                }
-            }
-            Output::Work { token, job } => self.crew.job(token, job),
-            Output::Deliver { token, resources } => {
-                self.facility.take(&mut self.crew, token, resources);
-            }
-            Output::Send { pipe, bytes } => self.pipes.send(&self.net, pipe, bytes),
-            Output::Close { pipe } => self.pipes.close(&self.net, pipe),
-            Output::Reply { id, reply } => {
-                if let Some(caller) = self.replies.remove(&id) {
-                    // A caller that went away wants no answer.
-                    let _gone = caller.send(*reply);
-                }
-            }
-            Output::Publish { bytes } => {
-                if let Err(error) = self.net.publish(bytes) {
-                    tracing::debug!(%error, "news were not published");
-                }
-            }
-            Output::NewsValid { token, valid } => {
-                if let Some(Err(error)) =
-                    self.news.remove(&token).map(|token| self.net.validate(token, valid))
-                {
-                    tracing::debug!(%error, "news were not forwarded");
-                }
-            }
-            Output::Event(event) => self.event(event),
-        }
-    }
-
-    fn event(&mut self, event: Event) {
-        match &event {
-            Event::Ready => {
-                self.ready = true;
-                self.teller.tell(ShellEvent::Started { process: std::process::id() });
-            }
-            Event::ContactComplete { pipe, .. } => self.remember(*pipe),
-            _ => {}
-        }
-        self.teller.tell(ShellEvent::Node(event));
-    }
-
-    /// Notes the address at which a contact was completed.
-    fn remember(&mut self, pipe: PipeId) {
-        let (Some(peers), Some(address)) = (&mut self.peers, self.pipes.dialled(pipe)) else {
-            return;
-        };
-        if peers.note(address, self.clock.now().stamp) {
-            self.crew.save(peers.clone(), self.home.clone());
-        }
     }
 }

@@ -11,8 +11,8 @@
 //! - Whatever moment the process ends at, opening again makes both files agree, with everything
 //!   that was acknowledged, and perhaps what was under way.
 //!
-//! Each delivery writes the whole file anew, and all resources are kept in memory. That bounds it to
-//! some hundred thousand resources; beyond, a FHIR server takes its place.
+//! Each delivery writes the whole file anew, and all resources are kept in memory. That bounds it
+//! to some hundred thousand resources; beyond, a FHIR server takes its place.
 //!
 //! It deliberately does not look into the resources: what is valid was decided when they were
 //! recorded.

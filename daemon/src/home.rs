@@ -218,10 +218,8 @@ impl Home {
             Store::open(store, &path).map_err(|source| HomeError::Store { store, source })
         };
         let carrier = open(StoreKind::Carrier, carrier_file(&self.path))?;
-        let reader = self
-            .reader
-            .then(|| open(StoreKind::Reader, reader_file(&self.path)))
-            .transpose()?;
+        let reader =
+            self.reader.then(|| open(StoreKind::Reader, reader_file(&self.path))).transpose()?;
         Ok(OpenStores { carrier, reader })
     }
 

@@ -1,4 +1,5 @@
-//! The shell around `huza_crdt`: files, sockets, clocks and threads for a [`huza_crdt::node::Node`].
+//! The shell around `huza_crdt`: files, sockets, clocks and threads for a
+//! [`huza_crdt::node::Node`].
 //!
 //! | module | what it is |
 //! |---|---|

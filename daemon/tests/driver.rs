@@ -5,8 +5,8 @@ mod driver_support;
 use std::{collections::BTreeMap, path::Path};
 
 use driver_support::{
-    Authority, Daemon, PATIENCE, bundle, call, eventually, found, init, offline, options, person, records,
-    written,
+    Authority, Daemon, PATIENCE, bundle, call, eventually, found, init, offline, options, person,
+    records, written,
 };
 use huza_crdt::{
     node::{Command, Event, Reply},
@@ -197,8 +197,7 @@ async fn nonsense_on_the_socket_gets_an_answer_and_hurts_nobody() {
     let nonsense: [&[u8]; 3] =
         [b"\x00\x00\x00\x02{}", b"\x00\x00\x00\x09not json!", b"\xff\xff\xff\xff"];
     for bytes in nonsense {
-        let mut stream =
-            tokio::net::UnixStream::connect(home.join("huza.sock")).await.unwrap();
+        let mut stream = tokio::net::UnixStream::connect(home.join("huza.sock")).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let length = usize::try_from(stream.read_u32().await.unwrap()).unwrap();
         let mut reply = vec![0; length];

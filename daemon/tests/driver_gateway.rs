@@ -9,7 +9,7 @@ use std::{
 };
 
 use huza_crdt::node::Resource;
-use huza_daemon::gateway::{Facility, FacilityError, RESOURCES_FILE, REFUSED_UNUSABLE};
+use huza_daemon::gateway::{Facility, FacilityError, REFUSED_UNUSABLE, RESOURCES_FILE};
 
 fn resource(key: &str, text: &str) -> Resource {
     Resource { key: key.to_owned(), text: text.to_owned() }
@@ -38,7 +38,8 @@ fn the_latest_version_of_each_is_there_once_in_the_order_of_keys() {
 fn values_keep_their_spelling_on_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let mut facility = Facility::open(dir.path()).unwrap();
-    let text = "{\n\t\"a\": 1.50,\r\n  \"b\": [1e2,\n 12345678901234567890],\"c\":\"x\\ny\u{2028}\"}\n";
+    let text =
+        "{\n\t\"a\": 1.50,\r\n  \"b\": [1e2,\n 12345678901234567890],\"c\":\"x\\ny\u{2028}\"}\n";
     facility.deliver(&[resource("Basic/1", text)]).unwrap();
     let expected = "{\t\"a\": 1.50,  \"b\": [1e2, 12345678901234567890],\"c\":\"x\\ny\u{2028}\"}";
     assert_eq!(lines(dir.path()), [expected]);

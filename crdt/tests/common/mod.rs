@@ -265,11 +265,7 @@ impl World {
                 }
             }
             if !moved {
-                a.pass(300);
-                b.pass(300);
-                if a.sent.is_empty() && b.sent.is_empty() {
-                    return carried;
-                }
+                return carried;
             }
         }
     }

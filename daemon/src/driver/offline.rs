@@ -160,8 +160,9 @@ impl Offline {
         mut batch: Batch,
     ) -> (Vec<node::Token>, Batch) {
         let mut tokens = vec![token];
-        let same = |next: &mut Output| {
-            matches!(next, Output::Persist { store: other, .. } if *other == store)
+        let same = |next: &mut Output| match next {
+            Output::Persist { store: other, .. } => *other == store,
+            _ => false,
         };
         while let Some(Output::Persist { token, batch: more, .. }) = self.outputs.pop_front_if(same)
         {

@@ -52,7 +52,8 @@ impl Driver {
         server.stop().await;
         // After a failure, the network has not been ended yet.
         let until = Instant::now() + Duration::from_millis(ORDER_MS_MAX);
-        while !self.net_ended && matches!(net.stop(), Err(NetError::Busy)) && Instant::now() < until {
+        while !self.net_ended && matches!(net.stop(), Err(NetError::Busy)) && Instant::now() < until
+        {
             let _event = timeout(Duration::from_millis(10), net_events.recv()).await;
         }
         drop((net, net_events));

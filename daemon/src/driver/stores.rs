@@ -222,8 +222,7 @@ mod tests {
     async fn loads_see_what_was_asked_before_and_batches_share_commits() {
         let dir = tempfile::tempdir().unwrap();
         let carrier = Store::create(StoreKind::Carrier, &dir.path().join("c.redb")).unwrap();
-        let (mut stores, mut out) =
-            Stores::start(OpenStores { carrier, reader: None }).unwrap();
+        let (mut stores, mut out) = Stores::start(OpenStores { carrier, reader: None }).unwrap();
         assert!(!stores.persist(Token(0), StoreKind::Reader, Batch::default()));
         for round in 0..300_u64 {
             let mut batch = Batch::default();

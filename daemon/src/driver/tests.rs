@@ -1,7 +1,7 @@
 //! A daemon whose disk fails.
 
 use huza_crdt::{
-    node::{self, Command, Node, Reply},
+    node::{self, Command, Event, Node, Reply},
     store::StoreKind,
 };
 
@@ -21,15 +21,13 @@ async fn a_full_disk_stops_the_daemon_with_a_clear_error_and_an_answer() {
     let path = dir.path().join("home");
     Home::init(&path, &InitOptions { label: "phone".to_owned(), reader: false }).unwrap();
     let options = RunOptions { mdns: Some(false), ..RunOptions::default() };
-    let options =
-        RunOptions { listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()], ..options };
+    let options = RunOptions { listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()], ..options };
     let (events, mut told) = mpsc::channel(64);
     let mut driver = Driver::start(Home::open(&path).unwrap(), options, events).await.unwrap();
     // Another disk under the daemon, without keys yet.
     let disk = Disk::new(Faults::default());
     let carrier = Store::create_on(StoreKind::Carrier, disk.clone()).unwrap();
-    (driver.stores, driver.answers) =
-        Stores::start(OpenStores { carrier, reader: None }).unwrap();
+    (driver.stores, driver.answers) = Stores::start(OpenStores { carrier, reader: None }).unwrap();
     let config = node::Config { entropy: [1; 32], life: [1; 16], reader: false };
     driver.node = Node::new(config, driver.clock.now());
     let running = tokio::spawn(driver.run(core::future::pending::<()>()));

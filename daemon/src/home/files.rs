@@ -19,8 +19,8 @@ pub(crate) fn replace_with(
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".new");
     let temporary = path.with_file_name(name);
-    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true))
-        .open(&temporary)?;
+    let mut file =
+        private(OpenOptions::new().write(true).create(true).truncate(true)).open(&temporary)?;
     write(&mut file)?;
     file.sync_all()?;
     drop(file);

@@ -197,10 +197,7 @@ impl Daemon {
 /// Loopback only, nobody found by chance.
 pub(crate) fn options() -> RunOptions {
     RunOptions {
-        listen: vec![
-            "/ip4/127.0.0.1/udp/0/quic-v1".to_owned(),
-            "/ip4/127.0.0.1/tcp/0".to_owned(),
-        ],
+        listen: vec!["/ip4/127.0.0.1/udp/0/quic-v1".to_owned(), "/ip4/127.0.0.1/tcp/0".to_owned()],
         mdns: Some(false),
         redial_ms_max: Some(500),
         ..RunOptions::default()
