@@ -94,11 +94,7 @@ fn measure(dictionary: &[u8]) {
         let wire = mean(
             payloads.iter().map(|plain| compressed(plain, dictionary) + around(plain)).collect(),
         );
-        println!(
-            "{name:<34} {plain:>7} {:>9} {:>9} {wire:>9}",
-            packed(&[]),
-            packed(dictionary)
-        );
+        println!("{name:<34} {plain:>7} {:>9} {:>9} {wire:>9}", packed(&[]), packed(dictionary));
     }
     println!("bytes per item, mean of 200 payloads; wire = with dictionary, sealed and signed");
 }
@@ -148,14 +144,47 @@ struct Words {
 
 const TRAINING: Words = Words {
     given: &[
-        "Aline", "Claudine", "Jean Bosco", "Emmanuel", "Vestine", "Josiane", "Eric", "Solange",
-        "Jean de Dieu", "Immaculee", "Patrick", "Chantal", "Diane", "Olivier", "Beatha",
-        "Innocent", "Marie Louise", "Theogene", "Esperance", "Fabrice",
+        "Aline",
+        "Claudine",
+        "Jean Bosco",
+        "Emmanuel",
+        "Vestine",
+        "Josiane",
+        "Eric",
+        "Solange",
+        "Jean de Dieu",
+        "Immaculee",
+        "Patrick",
+        "Chantal",
+        "Diane",
+        "Olivier",
+        "Beatha",
+        "Innocent",
+        "Marie Louise",
+        "Theogene",
+        "Esperance",
+        "Fabrice",
     ],
     family: &[
-        "Uwimana", "Mukamana", "Niyonzima", "Habimana", "Uwase", "Nsengimana", "Mukandayisenga",
-        "Hakizimana", "Ingabire", "Nyirahabimana", "Bizimana", "Umutoni", "Tuyisenge",
-        "Mukeshimana", "Ndayisaba", "Uwamahoro", "Iradukunda", "Nshimiyimana", "Nyiransabimana",
+        "Uwimana",
+        "Mukamana",
+        "Niyonzima",
+        "Habimana",
+        "Uwase",
+        "Nsengimana",
+        "Mukandayisenga",
+        "Hakizimana",
+        "Ingabire",
+        "Nyirahabimana",
+        "Bizimana",
+        "Umutoni",
+        "Tuyisenge",
+        "Mukeshimana",
+        "Ndayisaba",
+        "Uwamahoro",
+        "Iradukunda",
+        "Nshimiyimana",
+        "Nyiransabimana",
         "Twagirimana",
     ],
     workers: &["Mukamana Vestine", "Habimana Eric", "worker 1", "CHW-0142", "Uwase Chantal"],
@@ -334,7 +363,8 @@ impl World {
         }
         let range = field.soft.as_ref().or(field.hard.as_ref());
         let bounds = |text: &str| text.parse::<f64>().unwrap_or(0.0);
-        let (min, max) = range.map_or((0.0, 10.0), |range| (bounds(&range.min), bounds(&range.max)));
+        let (min, max) =
+            range.map_or((0.0, 10.0), |range| (bounds(&range.min), bounds(&range.max)));
         let steps = ((max - min) * 10.0) as usize + 1;
         let value = match field.kind {
             FieldType::Integer => {

@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// Hashes `parts` under a context string with BLAKE3's key-derivation mode, each part preceded by
 /// its length, so that no two lists of parts collide by concatenation.
@@ -26,8 +26,26 @@ pub(crate) fn truncated<const N: usize>(hash: [u8; 32]) -> [u8; N] {
 macro_rules! bytes_id {
     ($(#[$meta:meta])* $name:ident, $len:literal) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub [u8; $len]);
+
+        impl Serialize for $name {
+            /// As people see it in JSON, as bytes everywhere else.
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                if to.is_human_readable() { to.collect_str(self) } else { self.0.serialize(to) }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                if !from.is_human_readable() {
+                    return <[u8; $len]>::deserialize(from).map(Self);
+                }
+                let text = String::deserialize(from)?;
+                let digits = text.replace('-', "");
+                Self::from_hex(&digits).ok_or_else(|| D::Error::custom("not an id of this kind"))
+            }
+        }
 
         impl $name {
             /// Number of bytes.
@@ -241,6 +259,15 @@ mod tests {
         assert_eq!(unhex(&hex(&[0, 1, 254, 255])), Some(vec![0, 1, 254, 255]));
         assert_eq!(unhex("abc"), None);
         assert_eq!(unhex("zz"), None);
+    }
+
+    #[test]
+    fn ids_are_text_in_json_and_bytes_on_the_wire() {
+        let (log, record) = (LogId([0xab; 32]), RecordId([0xcd; 16]));
+        let json = serde_json::to_string(&(log, record)).unwrap();
+        assert!(json.contains("abab") && json.contains("cdcdcdcd-cdcd-"), "{json}");
+        assert_eq!(serde_json::from_str::<(LogId, RecordId)>(&json).unwrap(), (log, record));
+        assert_eq!(crate::codec::encode(&(log, record)).len(), 48);
     }
 
     #[test]

@@ -1,6 +1,15 @@
 //! Laws of every format: what is written reads back, one value has one spelling, a tail or a cut
 //! is refused, junk never panics, and each limit of `limits` that a peer can hit holds.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests fail loudly"
+)]
+
 use huza_crdt::codec::{self, DecodeError};
 use huza_crdt::control::{
     Body, Grant, Lane, LaneError, Opening, PublishedKey, Receipt, ReceiptKind, ReceiptRange, Scope,
@@ -262,11 +271,12 @@ fn grant_content() -> impl Strategy<Value = GrantContent> {
             GrantContent::Area(AreaKey { area: AreaTag(area), name, key })
         },
     );
-    let catchment = (any::<[u8; 8]>(), "\\PC{0,8}", key(), key(), vec("\\PC{0,8}", 0..5))
-        .prop_map(|(catchment, code, epoch, tags, villages)| {
+    let catchment = (any::<[u8; 8]>(), "\\PC{0,8}", key(), key(), vec("\\PC{0,8}", 0..5)).prop_map(
+        |(catchment, code, epoch, tags, villages)| {
             let catchment = CatchmentTag(catchment);
             GrantContent::Catchment(CatchmentSecret { catchment, code, epoch, tags, villages })
-        });
+        },
+    );
     prop_oneof![area, catchment]
 }
 
@@ -387,16 +397,16 @@ proptest! {
             prop_assert_eq!(statement.to_bytes(), bytes.as_slice());
         }
         for number in 0..=12 {
-            let _ = Body::read(number, &bytes);
+            drop(Body::read(number, &bytes));
         }
-        let _ = Certificate::read(&bytes, |_| None);
-        let _ = Card::decode(&bytes);
-        let _ = codec::decode::<Payload>(&bytes);
-        let _ = codec::decode::<Stored>(&bytes);
-        let _ = codec::decode::<Welcome>(&bytes);
-        let _ = pack::unpack(&bytes, 1_000);
-        let _ = unpack(Origin { log: LogId([1; 32]), counter }, &bytes);
-        let _ = read_bundle(&String::from_utf8_lossy(&bytes), None);
+        drop(Certificate::read(&bytes, |_| None));
+        drop(Card::decode(&bytes));
+        drop(codec::decode::<Payload>(&bytes));
+        drop(codec::decode::<Stored>(&bytes));
+        drop(codec::decode::<Welcome>(&bytes));
+        drop(pack::unpack(&bytes, 1_000));
+        drop(unpack(Origin { log: LogId([1; 32]), counter }, &bytes));
+        drop(read_bundle(&String::from_utf8_lossy(&bytes), None));
     }
 
     /// Junk behind a good beginning reaches further into the readers.
@@ -674,9 +684,12 @@ fn card_bytes_max() {
 
 #[test]
 fn payload_bytes_max_is_kept_by_writers() {
-    let noise = huza_crdt::crypto::Entropy::new([5; 32]).draw::<PAYLOAD_BYTES_MAX>();
+    let mut entropy = huza_crdt::crypto::Entropy::new([5; 32]);
+    let noise: Vec<u8> =
+        (0..PAYLOAD_BYTES_MAX / 1_024).flat_map(|_| entropy.draw::<1_024>()).collect();
     let seal = |bytes: usize| {
-        let item = Item { record: RecordId([0; 16]), change: noise[..bytes].to_vec(), card: vec![] };
+        let item =
+            Item { record: RecordId([0; 16]), change: noise[..bytes].to_vec(), card: vec![] };
         let payload = Payload { origin: None, first: 0, items: vec![item] };
         let key = SymmetricKey::from_bytes([1; 32]);
         payload.seal(LogId([0; 32]), &Seal::Member(key), Urgency::Routine, [2; 32])

@@ -9,6 +9,14 @@
 //!
 //! and say so in the commit. `docs/wire.md` says what is in each file.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests fail loudly"
+)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -388,7 +396,10 @@ fn frames() -> Vec<(&'static str, Frame)> {
     };
     let chain = [opening().to_bytes()];
     vec![
-        ("frame-hello", Frame::Hello(channel().seal_hello(&hello(), &device(), &member(), ENTROPY))),
+        (
+            "frame-hello",
+            Frame::Hello(channel().seal_hello(&hello(), &device(), &member(), ENTROPY)),
+        ),
         ("frame-want-chain", Frame::WantChain),
         ("frame-chain", Frame::Chain(channel().seal_chain(&chain, &member(), ENTROPY))),
         ("frame-summary", summary),
@@ -447,4 +458,3 @@ fn joining_keeps_its_bytes() {
     let news = member().seal(b"huza news 1", &codec::encode(&(origin().log, 7_u64)), ENTROPY);
     golden("news", &news);
 }
-

@@ -1,18 +1,27 @@
 //! What a member with a valid certificate and bad intentions may send, and what becomes of it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests fail loudly"
+)]
+
 mod common;
 mod raw_peer;
 
 use common::{Host, World, complete};
-use huza_crdt::control::{Scope, Statement};
+use huza_crdt::control::{Receipt, ReceiptKind, ReceiptRange, Scope, Statement};
 use huza_crdt::envelope::Content;
-use huza_crdt::id::{CatchmentTag, Hash};
-use huza_crdt::limits::{
-    BATCHES_IN_FLIGHT_MAX, FRAME_BYTES_MAX, HELLO_MS_MAX, PAYLOAD_BYTES_MAX, SESSIONS_MAX,
-    SILENCE_MS_MAX, SUMMARY_LOGS_MAX, SUMMARY_SPANS_MAX, SUMMARY_STATEMENTS_MAX,
-};
 use huza_crdt::holdings::Span;
-use huza_crdt::id::{LogId, StatementId};
+use huza_crdt::id::{CatchmentTag, Hash};
+use huza_crdt::id::{LogId, StatementId, StoreId};
+use huza_crdt::limits::{
+    BATCHES_IN_FLIGHT_MAX, EARLY_BYTES_MAX, FRAME_BYTES_MAX, HELLO_MS_MAX, PAYLOAD_BYTES_MAX,
+    SESSIONS_MAX, SILENCE_MS_MAX, SUMMARY_LOGS_MAX, SUMMARY_SPANS_MAX, SUMMARY_STATEMENTS_MAX,
+};
 use huza_crdt::node::{Event, Input, PipeId};
 use huza_crdt::session::Fault;
 use huza_crdt::session::frame::Frame;
@@ -61,8 +70,7 @@ fn a_stub_is_not_taken_for_an_envelope() {
     let whole = raw.envelope(log, 0, Hash([0; 32]));
     let header = whole.wire.header(log, 0, whole.previous);
     let mut stub = whole.clone();
-    stub.wire.content =
-        Content::Erased { bytes: header.payload_bytes, hash: header.payload_hash };
+    stub.wire.content = Content::Erased { bytes: header.payload_bytes, hash: header.payload_hash };
     let before = hub.status().envelopes;
     raw.say(&mut hub, pipe, &batch(0, &[&opening], &[(log, 0, &stub)]));
     hub.pass(1_000);
@@ -90,6 +98,41 @@ fn envelopes_whose_opening_is_refused_are_not_kept() {
     let met = world.meet(&mut hub, &mut other);
     assert_eq!(fault(&other, met), None, "an honest hub is taken for a bad one");
     assert!(complete(&other, met));
+}
+
+/// "At the health centre" is the word of that centre's hub, and of nobody else.
+#[test]
+fn a_workers_word_is_not_the_hubs() {
+    let (mut world, mut raw, mut hub) = world();
+    let mut author = world.device(5, Role::Worker, &["01"]);
+    author.person("Uwase");
+    author.call(huza_crdt::node::Command::Seal);
+    let pipe = raw.hello(&mut author);
+    let logs = RawPeer::heard(&mut author, pipe).into_iter().find_map(|frame| match frame {
+        Frame::Summary { logs, .. } => logs.into_iter().next(),
+        _ => None,
+    });
+    let (log, spans) = logs.expect("the author's log");
+    raw.say(&mut author, pipe, &Frame::Summary { statements: vec![], logs: vec![], last: true });
+    let ranges =
+        spans.iter().map(|span| ReceiptRange { from: span.from, to: span.to, end: span.end });
+    let receipt = Receipt {
+        store: StoreId([1; 16]),
+        log,
+        kind: ReceiptKind::Stored,
+        reason: 0,
+        ranges: ranges.collect(),
+    };
+    let scope = Scope::Catchment(raw.area.catchment());
+    let body = huza_crdt::codec::encode(&receipt);
+    let statement = raw.statement(scope, huza_crdt::control::kind::RECEIPT, body);
+    raw.say(&mut author, pipe, &batch(0, &[&statement], &[]));
+    assert!(author.status().records.iter().all(|record| !record.stored));
+    author.handle(Input::PipeClosed { pipe });
+    world.meet(&mut author, &mut hub);
+    hub.pass(1_000);
+    world.meet(&mut author, &mut hub);
+    assert!(author.status().records.iter().all(|record| record.stored));
 }
 
 /// Carriers pass on what they hold, so what does not fit every later frame must not be taken.
@@ -182,8 +225,10 @@ fn frames_out_of_turn_end_the_session() {
 
 #[test]
 fn a_summary_over_the_limits_ends_the_session() {
-    let frame = |logs: Vec<(LogId, Vec<Span>)>, statements: Vec<StatementId>| {
-        Frame::Summary { statements, logs, last: false }
+    let frame = |logs: Vec<(LogId, Vec<Span>)>, statements: Vec<StatementId>| Frame::Summary {
+        statements,
+        logs,
+        last: false,
     };
     let id = |n: usize| {
         let mut bytes = [0; 32];
@@ -219,6 +264,23 @@ fn a_summary_over_the_limits_ends_the_session() {
         }
         assert!(told > most && matches!(fault(&hub, pipe), Some(Fault::Malformed(_))));
     }
+}
+
+#[test]
+fn a_summary_that_comes_before_the_proof_is_kept_within_a_limit() {
+    let (_, mut raw, mut hub) = world();
+    raw.hides_chain = true;
+    let pipe = raw.hello(&mut hub);
+    let span = |n: u64| Span { from: 2 * n, to: 2 * n, end: Hash([0; 32]) };
+    let logs = vec![(LogId([0; 32]), (0..64).map(span).collect()); 500];
+    let frame = Frame::Summary { statements: vec![], logs, last: false };
+    let length = frame.to_pipe().len();
+    for told in 1..=EARLY_BYTES_MAX / length {
+        raw.say(&mut hub, pipe, &frame);
+        assert_eq!(fault(&hub, pipe), None, "{told}");
+    }
+    raw.say(&mut hub, pipe, &frame);
+    assert_eq!(fault(&hub, pipe), Some(Fault::OutOfTurn("summary".to_owned())));
 }
 
 #[test]

@@ -1,5 +1,13 @@
 //! A member that says whatever a test wants: it holds a real certificate, and no Node.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    missing_debug_implementations,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "each test file uses a part of it, and it fails loudly"
+)]
 
 use huza_crdt::codec;
 use huza_crdt::control::{Opening, Scope, Statement, kind};
@@ -20,6 +28,8 @@ pub struct RawPeer {
     /// The first village of its certificate.
     pub area: AreaTag,
     pub version: u8,
+    /// Whether it keeps its certificate chain to itself.
+    pub hides_chain: bool,
     number: (u64, Hash),
     next_pipe: u64,
 }
@@ -45,6 +55,7 @@ impl RawPeer {
             chain,
             area,
             version: VERSION,
+            hides_chain: false,
             number: (0, Hash([0; 32])),
             next_pipe: 1_000 * u64::from(seed),
         }
@@ -70,7 +81,7 @@ impl RawPeer {
         let member = &self.membership.member;
         let sealed = channel.seal_hello(&hello, &self.key, member, [1; 32]);
         self.say(host, pipe, &Frame::Hello(sealed));
-        if Self::heard(host, pipe).contains(&Frame::WantChain) {
+        if Self::heard(host, pipe).contains(&Frame::WantChain) && !self.hides_chain {
             let sealed = channel.seal_chain(&self.chain, member, [2; 32]);
             self.say(host, pipe, &Frame::Chain(sealed));
         }
