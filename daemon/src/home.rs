@@ -3,6 +3,7 @@
 //! ```text
 //! HOME/carrier.redb   sealed envelopes, the control lane, the device's key
 //! HOME/reader.redb    reading keys and opened records; a device that only carries has none
+//! HOME/relay          empty; says that this device only carries
 //! HOME/huza.toml      settings
 //! HOME/lock           locked while a process uses the home; holds its number
 //! HOME/huza.sock      where a running daemon takes commands
@@ -67,6 +68,13 @@ pub enum HomeError {
     /// No directory can have this name.
     #[error("{} cannot be a home; name a directory", .0.display())]
     Name(PathBuf),
+    /// It had a reader, and the file is gone.
+    #[error(
+        "the reader store of the home at {} is missing; put reader.redb back from a backup, or make \
+         a new home",
+        .0.display()
+    )]
+    MissingReader(PathBuf),
     /// Another process uses it.
     #[error(
         "home in use by {}: {}; stop it, or wait until it is done",
@@ -182,7 +190,10 @@ impl Home {
             return Err(HomeError::Missing(path));
         }
         let config = Config::load(&path)?;
-        let reader = reader_file(&path).exists();
+        let reader = !relay_file(&path).exists();
+        if reader && !reader_file(&path).is_file() {
+            return Err(HomeError::MissingReader(path));
+        }
         Ok(Self { path, config, reader })
     }
 
@@ -235,6 +246,11 @@ impl Home {
 
 fn carrier_file(home: &Path) -> PathBuf {
     home.join("carrier.redb")
+}
+
+/// Its presence says that the device was made without a reader.
+fn relay_file(home: &Path) -> PathBuf {
+    home.join("relay")
 }
 
 fn reader_file(home: &Path) -> PathBuf {
@@ -292,6 +308,9 @@ fn build(building: &Path, options: &InitOptions) -> Result<JoinRequest, HomeErro
     let mut kinds = vec![(StoreKind::Carrier, carrier_file(building))];
     if options.reader {
         kinds.push((StoreKind::Reader, reader_file(building)));
+    } else {
+        let relay = relay_file(building);
+        files::replace(&relay, b"").map_err(failed("write", &relay))?;
     }
     for (store, path) in kinds {
         let made = Store::create(store, &path);

@@ -361,3 +361,12 @@ async fn nobody_has_to_listen_to_the_events() {
     stop.send(()).unwrap();
     task.await.unwrap().unwrap();
 }
+
+#[test]
+fn a_home_whose_reader_is_gone_is_not_taken_for_a_relay() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("phone");
+    Home::init(&path, &InitOptions { label: "phone".to_owned(), reader: true }).unwrap();
+    std::fs::remove_file(path.join("reader.redb")).unwrap();
+    assert!(matches!(Home::open(&path), Err(huza_daemon::HomeError::MissingReader(_))));
+}
