@@ -17,6 +17,7 @@
     clippy::print_stdout,
     clippy::expect_used,
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     reason = "a tool that a developer runs by hand, and that should fail loudly"
 )]
 

@@ -16,6 +16,22 @@ pub const PLAINTEXT_BYTES_MAX: usize = 4_194_304;
 /// Longest single FHIR resource, in bytes of JSON. // guess: 1 MB less room for the envelope
 pub const RESOURCE_BYTES_MAX: usize = 1_048_576;
 
+/// Longest raw change, in bytes: what surely fits one payload, even incompressible, with room for
+/// the envelope's own fields.
+pub const CHANGE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - 16_384;
+
+/// Most operations (keys put) in one change. // guess: a bundle of a person's whole history
+pub const CHANGE_OPS_MAX: usize = 8_192;
+
+/// Most dependencies of one change, and most foreign actors it names. // one per key it edits
+pub const CHANGE_DEPS_MAX: usize = CHANGE_OPS_MAX;
+
+/// Longest key, in bytes. // guess: a visit's uuid and a long field, or a long identifier system
+pub const KEY_BYTES_MAX: usize = 512;
+
+/// Longest name of a worker, in bytes. // guess
+pub const WORKER_BYTES_MAX: usize = 128;
+
 /// Largest file that `import` reads, in bytes. // guess: ten years of one village
 pub const IMPORT_BYTES_MAX: usize = 268_435_456;
 

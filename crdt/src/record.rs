@@ -62,20 +62,6 @@ pub use summary::{Demographics, Summary};
 pub use validate::{Checked, Danger, FieldError, FieldProblem, FieldWarning, check};
 pub use view::{RecordView, Shown, Value, VisitView};
 
-use crate::limits::PAYLOAD_BYTES_MAX;
-
-/// Longest raw change, in bytes: what surely fits one payload, even incompressible, with room for
-/// the envelope's own fields.
-pub const CHANGE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - 16_384;
-
-/// Most operations (keys put) in one change. // guess: a bundle of a person's whole history
-pub const CHANGE_OPS_MAX: usize = 8_192;
-
-/// Most dependencies of one change, and most foreign actors it names. // one per key it edits
-pub const CHANGE_DEPS_MAX: usize = CHANGE_OPS_MAX;
-
-/// Longest key, in bytes. // guess: a visit's uuid and a long field, or a long identifier system
-pub const KEY_BYTES_MAX: usize = 512;
-
-/// Longest name of a worker, in bytes. // guess
-pub const WORKER_BYTES_MAX: usize = 128;
+use crate::limits::{
+    CHANGE_BYTES_MAX, CHANGE_DEPS_MAX, CHANGE_OPS_MAX, KEY_BYTES_MAX, WORKER_BYTES_MAX,
+};

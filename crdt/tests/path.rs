@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{World, complete};
-use huza_crdt::node::{Command, Reply};
+use huza_crdt::node::{AreaRef, Command, Reply};
 use huza_crdt::time::Stamp;
 use huza_crdt::trust::Role;
 
@@ -51,4 +51,29 @@ fn a_visit_reaches_the_facility_and_the_proof_comes_back() {
     assert!(status.records.iter().flat_map(|one| &one.receipts).all(|one| one.verified));
     let Reply::Shown { record } = a.call(Command::Show { record }) else { panic!() };
     assert!(record.contains(&visit.to_string()), "{record}");
+}
+
+#[test]
+fn an_outsider_writes_into_a_village_that_it_cannot_read() {
+    let mut world = World::new();
+    let mut a = world.device(1, Role::Worker, &["01"]);
+    let mut b = world.device(2, Role::Worker, &["02"]);
+    let (_, area) = a.status().areas.remove(0);
+    let reply = b.call(Command::AddPerson {
+        area: AreaRef::Tag(area),
+        fields: answers(&[("name/given", "Ingabire")]),
+        worker: "worker 2".to_owned(),
+    });
+    assert!(matches!(reply, Reply::Written { .. }), "{reply:?}");
+    a.person("Uwase");
+    world.meet(&mut a, &mut b);
+    assert_eq!(a.found("ingabire"), 1, "members of the village read it");
+    assert_eq!((b.found("ingabire"), b.found("uwase")), (1, 0), "its author keeps its own only");
+    assert_eq!(b.status().pending, 0);
+    let elsewhere = b.call(Command::AddPerson {
+        area: AreaRef::Tag(huza_crdt::id::AreaTag([9; 16])),
+        fields: answers(&[("name/given", "Nobody")]),
+        worker: "worker 2".to_owned(),
+    });
+    assert!(matches!(elsewhere, Reply::Error(error) if error.code == "unknown_area"));
 }
