@@ -15,14 +15,12 @@ mod time;
 use std::process::ExitCode;
 
 use error::{Failure, Kind};
-use output::Output;
 
 fn main() -> ExitCode {
     let (context, command) = match args::parse() {
         Ok(parsed) => parsed,
         Err(early) => return early,
     };
-    let output = context.output;
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -30,11 +28,9 @@ fn main() -> ExitCode {
         .and_then(|runtime| runtime.block_on(commands::run(&context, command)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => finish(output, &failure),
+        Err(failure) => {
+            context.output.failure(&failure);
+            ExitCode::from(failure.kind.exit_code())
+        }
     }
-}
-
-fn finish(output: Output, failure: &Failure) -> ExitCode {
-    output.failure(failure);
-    ExitCode::from(failure.kind.exit_code())
 }

@@ -1,0 +1,400 @@
+//! The command line: what can be said, and the help that teaches it.
+
+mod help;
+mod values;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use huza_crdt::id::RecordId;
+use huza_crdt::node::AreaRef;
+use huza_crdt::time::Stamp;
+
+pub(crate) use values::{LangArgs, RoleName};
+use values::{area, pair, stamp};
+
+use crate::commands::Context;
+use crate::error::{Failure, Kind};
+use crate::output::Output;
+
+/// Brings community-health records together, phone to phone, where there is no network.
+#[derive(Debug, Parser)]
+#[command(name = "huza", version, after_help = help::EXAMPLES, after_long_help = help::long())]
+struct Line {
+    /// Folder of the device's files [default: $HUZA_HOME, else ~/.huza]
+    #[arg(long, global = true, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Answer with one JSON object on stdout; failures are one JSON object on stderr
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What a user can ask for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make this device: its keys and its empty stores
+    Init(InitArgs),
+    /// Print this device's join request again
+    Request(RequestArgs),
+    /// Found a programme, approve devices (a person's task, on a device of its own)
+    #[command(subcommand)]
+    Authority(AuthorityCommand),
+    /// Take the authority's welcome and become a member
+    Join(JoinArgs),
+    /// Run the daemon in the foreground, until Ctrl-C
+    Run(RunArgs),
+    /// Bring in FHIR R4 bundles (transaction, batch, collection) or single resources
+    Import(ImportArgs),
+    /// Add, find and show people
+    #[command(subcommand)]
+    Person(PersonCommand),
+    /// Record visits
+    #[command(subcommand)]
+    Visit(VisitCommand),
+    /// List the forms, or show one with its labels and limits
+    Forms(FormsArgs),
+    /// How this device stands, and where its records have arrived
+    Status(StatusArgs),
+    /// Devices that this one is exchanging with now
+    Peers,
+    /// Write every resource this device can read, one per line
+    Export(ExportArgs),
+    /// Watch records travel phone to phone to hub to facility, and the receipts come home
+    Demo(DemoArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+}
+
+/// `huza init`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  huza init --label \"Hub of Nyamata\" --request hub.txt")]
+pub(crate) struct InitArgs {
+    /// What people call the device; not a person's name
+    #[arg(long, value_name = "NAME", default_value = "device")]
+    pub(crate) label: String,
+    /// Only carry for others: this device will read nothing
+    #[arg(long)]
+    pub(crate) relay: bool,
+    /// Also write the join request to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) request: Option<PathBuf>,
+}
+
+/// `huza request`
+#[derive(Debug, Args)]
+pub(crate) struct RequestArgs {
+    /// Also write it to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `huza authority ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuthorityCommand {
+    /// Found a programme and the authority of its first health centre
+    #[command(
+        after_help = "Example:\n  huza authority create --home ~/authority --programme Bugesera --catchment 0512 --village 01 --village 02\n\n\
+        The folder will hold two secrets: `root.huza`, which belongs on paper in a safe, and\n`centre.huza`, which approves devices."
+    )]
+    Create(CreateArgs),
+    /// Approve a device: answer its join request with a welcome
+    #[command(
+        after_help = "Examples:\n  huza authority issue --home ~/authority --request phone.txt --role worker --village 01 --out phone-welcome.txt\n  \
+        huza authority issue --home ~/authority --request hub.txt --role hub --out hub-welcome.txt"
+    )]
+    Issue(IssueArgs),
+}
+
+/// `huza authority create`
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// What people call the programme
+    #[arg(long, value_name = "NAME")]
+    pub(crate) programme: String,
+    /// Facility id of the health centre
+    #[arg(long, value_name = "CODE")]
+    pub(crate) catchment: String,
+    /// Official code of a village of the catchment; repeat it for each
+    #[arg(long, value_name = "CODE", required = true)]
+    pub(crate) village: Vec<String>,
+}
+
+/// `huza authority issue`
+#[derive(Debug, Args)]
+pub(crate) struct IssueArgs {
+    /// The device's join request
+    #[arg(long, value_name = "FILE")]
+    pub(crate) request: PathBuf,
+    /// What the device is for
+    #[arg(long)]
+    pub(crate) role: RoleName,
+    /// A village it works in; repeat it for each. None: the whole catchment (not for workers)
+    #[arg(long, value_name = "CODE")]
+    pub(crate) village: Vec<String>,
+    /// Where to write the welcome [default: print it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `huza join`
+#[derive(Debug, Args)]
+pub(crate) struct JoinArgs {
+    /// The authority's welcome
+    pub(crate) file: PathBuf,
+}
+
+/// `huza run`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  huza run\n  huza run --listen 0.0.0.0:4001 --dial 192.168.43.1:4001\n  \
+    huza run --facility /srv/facility      (a gateway)\n\n\
+    With --json every event is one JSON object on a line of its own."
+)]
+pub(crate) struct RunArgs {
+    /// Where to be reached: 0.0.0.0:4001 or a multiaddress; port 0 lets the system choose
+    /// [default: as huza.toml in the home says]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Vec<String>,
+    /// A device to meet, such as 192.168.1.5:4001; tried again until it is there
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) dial: Vec<String>,
+    /// Do not look for devices on the local network
+    #[arg(long)]
+    pub(crate) no_mdns: bool,
+    /// Neither keep addresses of devices that were met, nor dial those kept
+    #[arg(long)]
+    pub(crate) no_remember: bool,
+    /// A gateway's facility: resources.ndjson is kept in this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) facility: Option<PathBuf>,
+}
+
+/// Who writes, and where; for commands that write.
+#[derive(Debug, Args)]
+pub(crate) struct WriteArgs {
+    /// Area as CATCHMENT/VILLAGE, or an area's tag [default: the device's only village]
+    #[arg(long, value_name = "AREA", value_parser = area)]
+    pub(crate) area: Option<AreaRef>,
+    #[command(flatten)]
+    pub(crate) by: WorkerArgs,
+}
+
+/// Who writes.
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArgs {
+    /// The worker who enters it [default: $HUZA_WORKER, else $USER]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) worker: Option<String>,
+}
+
+/// `huza import`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  huza import clinic-*.json --source https://clinic.example/fhir\n\n\
+    A file is taken with all its good entries or not at all; entries that cannot be taken are\n\
+    listed with the reason, and then the exit code is 7. Taking a file twice changes nothing."
+)]
+pub(crate) struct ImportArgs {
+    /// Files to bring in
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The system they come from, as a URL or a name [default: as the files tell]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
+}
+
+/// `huza person ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum PersonCommand {
+    /// Record a new person
+    #[command(
+        after_help = "Example:\n  huza person add --name \"Immaculee Uwase\" --sex female --birth-date 1998-04 --field phone=0780000000"
+    )]
+    Add(PersonAddArgs),
+    /// Find people by parts of names, village, identifiers
+    Find(PersonFindArgs),
+    /// Everything about one record, with conflicts and receipts
+    Show(PersonShowArgs),
+}
+
+/// `huza person add`
+#[derive(Debug, Args)]
+pub(crate) struct PersonAddArgs {
+    /// Names; the last word is the family name
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) name: Option<String>,
+    /// Sex
+    #[arg(long, value_parser = ["female", "male", "other", "unknown"])]
+    pub(crate) sex: Option<String>,
+    /// YYYY-MM-DD, YYYY-MM or YYYY
+    #[arg(long, value_name = "DATE")]
+    pub(crate) birth_date: Option<String>,
+    /// Another field, such as phone=0780000000; repeat it
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = pair)]
+    pub(crate) field: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
+}
+
+/// `huza person find`
+#[derive(Debug, Args)]
+pub(crate) struct PersonFindArgs {
+    /// Words that all must occur; none finds everyone
+    pub(crate) words: Vec<String>,
+    /// Most answers
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+/// `huza person show`
+#[derive(Debug, Args)]
+pub(crate) struct PersonShowArgs {
+    /// The record's id
+    pub(crate) record: RecordId,
+}
+
+/// `huza visit ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum VisitCommand {
+    /// Record a visit by a form
+    #[command(
+        after_help = "Example:\n  huza visit add 0192f1d4-... --form anc --set round=1 --set lmp=2026-05-30 --set weight=62.5 --set systolic=118 --set diastolic=76\n\n\
+        `huza forms show anc` lists the fields. A danger sign makes the visit urgent: it travels first."
+    )]
+    Add(VisitAddArgs),
+}
+
+/// `huza visit add`
+#[derive(Debug, Args)]
+pub(crate) struct VisitAddArgs {
+    /// The person's record
+    pub(crate) record: RecordId,
+    /// The form that was filled
+    #[arg(long)]
+    pub(crate) form: String,
+    /// An answer; repeat it for each
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
+    /// When it took place, such as 2026-11-23T10:15:00+02:00 or 2026-11-23 [default: now]
+    #[arg(long, value_name = "TIME", value_parser = stamp)]
+    pub(crate) occurred: Option<Stamp>,
+    #[command(flatten)]
+    pub(crate) by: WorkerArgs,
+}
+
+/// `huza forms`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "Example:\n  huza forms show sick-child --lang rw")]
+pub(crate) struct FormsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<FormsCommand>,
+    #[command(flatten)]
+    pub(crate) lang: LangArgs,
+}
+
+/// `huza forms ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum FormsCommand {
+    /// The fields of one form, with labels, units, limits and danger signs
+    Show(FormsShowArgs),
+}
+
+/// `huza forms show`
+#[derive(Debug, Args)]
+pub(crate) struct FormsShowArgs {
+    /// The form's id
+    pub(crate) form: String,
+    #[command(flatten)]
+    pub(crate) lang: LangArgs,
+}
+
+/// `huza status`
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Also tell, per record, which receipts it holds; each is verified again
+    #[arg(long)]
+    pub(crate) records: bool,
+}
+
+/// `huza export`
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// File to write, which must not exist [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `huza demo`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  huza demo\n  huza demo --out /tmp/demo --import bundle-1.json bundle-2.json --json\n\n\
+    With --out the folder stays: the homes of phone-a, phone-b, hub and gateway, the authority, and\n\
+    facility/resources.ndjson with what the facility received."
+)]
+pub(crate) struct DemoArgs {
+    /// Where to keep everything; must be empty or not exist [default: a temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// FHIR bundles to bring in on phone A instead of telling the built-in story
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) import: Vec<PathBuf>,
+    /// Keep the temporary folder
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// `huza completions`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  huza completions bash > /etc/bash_completion.d/huza")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Reads the command line. What ends here (help, version, a mistake) is already told.
+pub(crate) fn parse() -> Result<(Context, Command), ExitCode> {
+    match Line::try_parse() {
+        Ok(line) => {
+            let output = Output { json: line.json };
+            Ok((Context { home: line.home, output }, line.command))
+        }
+        Err(error) => Err(early(&error)),
+    }
+}
+
+/// The whole command line, for completions.
+pub(crate) fn command() -> clap::Command {
+    <Line as clap::CommandFactory>::command()
+}
+
+fn early(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if asked || !json {
+        // clap writes help to stdout and mistakes to stderr, in colour where that helps.
+        drop(error.print());
+        return ExitCode::from(if asked { 0 } else { Kind::Usage.exit_code() });
+    }
+    let text = error.to_string();
+    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let failure = Failure::new(Kind::Usage, "usage", message).hint("See huza --help");
+    Output { json }.failure(&failure);
+    ExitCode::from(Kind::Usage.exit_code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        command().debug_assert();
+    }
+}

@@ -1,0 +1,97 @@
+//! Values of the command line, and how they are read.
+
+use clap::{Args, ValueEnum};
+use huza_crdt::id::AreaTag;
+use huza_crdt::node::AreaRef;
+use huza_crdt::record::Language;
+use huza_crdt::time::Stamp;
+use huza_crdt::trust::Role;
+
+/// What a device is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleName {
+    /// A health worker's phone; reads its villages
+    Worker,
+    /// An always-on box at a health centre; signs that it stores
+    Hub,
+    /// Feeds a facility; signs that it was accepted
+    Gateway,
+    /// Carries what it cannot read
+    Relay,
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Worker => Self::Worker,
+            RoleName::Hub => Self::Hub,
+            RoleName::Gateway => Self::Gateway,
+            RoleName::Relay => Self::Relay,
+        }
+    }
+}
+
+/// In which language labels are.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct LangArgs {
+    /// Language of the labels
+    #[arg(long, default_value = "en")]
+    pub(crate) lang: Lang,
+}
+
+/// A language of labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lang {
+    /// Kinyarwanda
+    Rw,
+    /// French
+    Fr,
+    /// English
+    En,
+}
+
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::Rw => Self::Rw,
+            Lang::Fr => Self::Fr,
+            Lang::En => Self::En,
+        }
+    }
+}
+
+/// An area by its codes or by its tag.
+pub(super) fn area(text: &str) -> Result<AreaRef, String> {
+    if let Some(tag) = AreaTag::from_hex(text) {
+        return Ok(AreaRef::Tag(tag));
+    }
+    text.parse()
+        .map(AreaRef::Name)
+        .map_err(|()| "write it as CATCHMENT/VILLAGE, such as 0512/01".to_owned())
+}
+
+/// A field and its value.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((field, value)) if !field.is_empty() => Ok((field.to_owned(), value.to_owned())),
+        _ => Err("write it as FIELD=VALUE, such as weight=62.5".to_owned()),
+    }
+}
+
+/// A moment.
+pub(super) fn stamp(text: &str) -> Result<Stamp, String> {
+    crate::time::parse(text)
+        .ok_or_else(|| "write it as 2026-11-23T10:15:00+02:00 or 2026-11-23".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn areas_are_names_or_tags() {
+        assert!(matches!(area("0512/01"), Ok(AreaRef::Name(_))));
+        assert!(matches!(area(&"ab".repeat(16)), Ok(AreaRef::Tag(_))));
+        assert!(area("0512").is_err());
+    }
+}

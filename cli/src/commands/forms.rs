@@ -1,0 +1,157 @@
+//! `huza forms`: what can be asked at a visit, in three languages.
+
+use huza_crdt::record::{self, Comparison, DangerRule, Field, FieldType, Form, Language, Range};
+use serde_json::{Value, json};
+
+use crate::args::{FormsArgs, FormsCommand};
+use crate::commands::Context;
+use crate::error::{Failure, Kind};
+use crate::output;
+
+/// Lists, or shows one.
+pub(crate) fn run(context: &Context, args: &FormsArgs) -> Result<(), Failure> {
+    match &args.command {
+        None => list(context, args.lang.lang.into()),
+        Some(FormsCommand::Show(show)) => one(context, latest(&show.form)?, show.lang.lang.into()),
+    }
+}
+
+/// The highest version of a form.
+pub(crate) fn latest(id: &str) -> Result<&'static Form, Failure> {
+    let of_id = record::forms().iter().filter(|form| form.id == id);
+    of_id.max_by_key(|form| form.version).ok_or_else(|| {
+        let known: Vec<_> = record::forms().iter().map(|form| form.id.as_str()).collect();
+        Failure::new(Kind::Input, "unknown_form", format!("There is no form {id}"))
+            .hint(format!("The forms are {}", known.join(", ")))
+    })
+}
+
+fn list(context: &Context, language: Language) -> Result<(), Failure> {
+    let forms = record::forms();
+    let rows: Vec<Vec<String>> = forms
+        .iter()
+        .map(|form| {
+            vec![form.id.clone(), form.version.to_string(), form.title.text(language).to_owned()]
+        })
+        .collect();
+    let value: Vec<Value> = forms
+        .iter()
+        .map(|form| {
+            json!({
+                "id": form.id,
+                "version": form.version,
+                "title": form.title.text(language),
+                "fields": form.fields.len(),
+            })
+        })
+        .collect();
+    let text = output::table(&["form", "version", "title"], &rows);
+    context.output.answer(&json!({ "forms": value }), &text)
+}
+
+fn one(context: &Context, form: &Form, language: Language) -> Result<(), Failure> {
+    let value = json!({
+        "id": form.id,
+        "version": form.version,
+        "title": form.title.text(language),
+        "fields": form.fields.iter().map(|f| field_json(f, language)).collect::<Vec<_>>(),
+        "dangers": form.dangers.iter().map(|d| danger_json(d, language)).collect::<Vec<_>>(),
+    });
+    context.output.answer(&value, &text(form, language))
+}
+
+fn text(form: &Form, language: Language) -> String {
+    let rows: Vec<Vec<String>> = form.fields.iter().map(|field| row(field, language)).collect();
+    let dangers: Vec<Vec<String>> = form
+        .dangers
+        .iter()
+        .map(|rule| vec![rule.sign.clone(), condition(rule), rule.label.text(language).to_owned()])
+        .collect();
+    format!(
+        "{} version {}: {}\n\n{}\n\nDanger signs; any of them makes the visit urgent:\n{}\n\n\
+         * must be answered",
+        form.id,
+        form.version,
+        form.title.text(language),
+        output::table(&["field", "answer", "allowed", "usual", "question"], &rows),
+        output::table(&["sign", "when", "meaning"], &dangers),
+    )
+}
+
+fn row(field: &Field, language: Language) -> Vec<String> {
+    let answer = match field.kind {
+        FieldType::Choice => {
+            field.choices.iter().map(|choice| choice.id.as_str()).collect::<Vec<_>>().join("|")
+        }
+        kind => type_name(kind).to_owned(),
+    };
+    let answer = match &field.unit {
+        Some(unit) => format!("{answer}, {unit}"),
+        None => answer,
+    };
+    let required = if field.required { "*" } else { "" };
+    vec![
+        format!("{}{required}", field.id),
+        answer,
+        range(field.hard.as_ref()),
+        range(field.soft.as_ref()),
+        field.label.text(language).to_owned(),
+    ]
+}
+
+fn range(range: Option<&Range>) -> String {
+    range.map_or_else(String::new, |range| format!("{} to {}", range.min, range.max))
+}
+
+const fn type_name(kind: FieldType) -> &'static str {
+    match kind {
+        FieldType::Integer => "whole number",
+        FieldType::Decimal => "number",
+        FieldType::Date => "YYYY-MM-DD",
+        FieldType::Choice => "choice",
+        FieldType::YesNo => "yes|no",
+        FieldType::Text => "text",
+    }
+}
+
+fn condition(rule: &DangerRule) -> String {
+    let each = rule.when.iter().map(|on| {
+        let op = match on.op {
+            Comparison::Equal => "=",
+            Comparison::Below => "<",
+            Comparison::AtMost => "<=",
+            Comparison::Above => ">",
+            Comparison::AtLeast => ">=",
+        };
+        format!("{} {op} {}", on.field, on.value)
+    });
+    each.collect::<Vec<_>>().join(" and ")
+}
+
+fn field_json(field: &Field, language: Language) -> Value {
+    let bounds = |range: Option<&Range>| range.map(|r| json!({ "min": r.min, "max": r.max }));
+    let choices: Vec<Value> = field
+        .choices
+        .iter()
+        .map(|choice| json!({ "id": choice.id, "label": choice.label.text(language) }))
+        .collect();
+    json!({
+        "id": field.id,
+        "label": field.label.text(language),
+        "label_to_review": field.label.review,
+        "type": type_name(field.kind),
+        "unit": field.unit,
+        "required": field.required,
+        "hard": bounds(field.hard.as_ref()),
+        "soft": bounds(field.soft.as_ref()),
+        "choices": choices,
+    })
+}
+
+fn danger_json(rule: &DangerRule, language: Language) -> Value {
+    json!({
+        "sign": rule.sign,
+        "label": rule.label.text(language),
+        "when": condition(rule),
+    })
+}

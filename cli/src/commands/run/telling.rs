@@ -1,0 +1,156 @@
+//! Events of the daemon in words, and as JSON with ids as text.
+
+use huza_crdt::node::Event;
+use huza_crdt::session::{Peer, Stats};
+use huza_daemon::ShellEvent;
+use serde_json::{Value, json};
+
+use crate::output;
+
+/// One object. Ids are hexadecimal, as everywhere else where a machine reads.
+pub(super) fn json(event: &ShellEvent) -> Value {
+    let ShellEvent::Node(node) = event else { return plain(event) };
+    match node {
+        Event::Rolled { incarnation } => {
+            json!({ "event": "rolled", "incarnation": incarnation.to_string() })
+        }
+        Event::Met { pipe, peer } => {
+            json!({ "event": "met", "pipe": pipe.0, "peer": of_peer(peer) })
+        }
+        Event::ContactComplete { pipe, peer, stats } => json!({
+            "event": "contact_complete",
+            "pipe": pipe.0,
+            "peer": of_peer(peer),
+            "stats": stats,
+        }),
+        Event::ContactEnded { pipe, peer, stats, complete, fault } => json!({
+            "event": "contact_ended",
+            "pipe": pipe.0,
+            "peer": peer.as_ref().map(of_peer),
+            "stats": stats,
+            "complete": complete,
+            "fault": fault.as_ref().map(ToString::to_string),
+        }),
+        Event::Forked { log, seq } => {
+            json!({ "event": "forked", "log": log.to_string(), "seq": seq })
+        }
+        Event::SetAside { log, seq, why } => {
+            json!({ "event": "set_aside", "log": log.to_string(), "seq": seq, "why": why })
+        }
+        _ => plain(event),
+    }
+}
+
+fn plain(event: &ShellEvent) -> Value {
+    serde_json::to_value(event).unwrap_or_else(|error| json!({ "event": error.to_string() }))
+}
+
+fn of_peer(peer: &Peer) -> Value {
+    json!({
+        "device": peer.device.to_string(),
+        "certificate": peer.certificate.to_string(),
+        "role": peer.role.name(),
+    })
+}
+
+/// A line for people; none for what only concerns machines.
+pub(super) fn line(event: &ShellEvent) -> Option<String> {
+    Some(match event {
+        ShellEvent::Started { process } => format!("Running as process {process}; Ctrl-C ends it."),
+        ShellEvent::Listening { address } => format!("Listening on {address}."),
+        ShellEvent::ListeningEnded { address } => format!("No longer listening on {address}."),
+        ShellEvent::DialFailed { address, why, retry_ms } => {
+            let again = retry_ms.map_or_else(String::new, |ms| {
+                format!(" Trying again in {}.{} s.", ms / 1_000, ms % 1_000 / 100)
+            });
+            format!("{address} cannot be reached: {why}.{again}")
+        }
+        ShellEvent::DiscoveryFailed { why } => {
+            format!("Devices near by are not found by themselves: {why}. Use --dial.")
+        }
+        ShellEvent::FacilityFailed { why, retry_ms } => {
+            format!("The facility cannot be served: {why}. Trying again in {} s.", retry_ms / 1_000)
+        }
+        ShellEvent::Stopping => "Ending.".to_owned(),
+        ShellEvent::Missed { count } => format!("({count} events are not shown)"),
+        ShellEvent::Node(event) => return node_line(event),
+        _ => return None,
+    })
+}
+
+fn node_line(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Ready => "Ready.".to_owned(),
+        Event::Rolled { .. } => {
+            "This home is a copy, or was restored: it goes on under a new incarnation.".to_owned()
+        }
+        Event::Met { peer, .. } => format!("Met {}.", name(peer)),
+        Event::ContactComplete { peer, stats, .. } => {
+            format!("{} and this device hold the same: {}.", name(peer), took(stats))
+        }
+        Event::ContactEnded { peer, stats, complete, fault, .. } => {
+            let who = peer.as_ref().map_or_else(|| "an unknown device".to_owned(), name);
+            let how = match (fault, complete) {
+                (Some(fault), _) => format!("closed, because {fault}"),
+                (None, true) => "ended".to_owned(),
+                (None, false) => "was cut; the next one goes on from here".to_owned(),
+            };
+            format!("The contact with {who} {how}: {}.", took(stats))
+        }
+        Event::Refused { why, .. } => format!("Something was not accepted: {why}."),
+        Event::Forked { log, seq } => {
+            format!("FORK: log {} has two histories from {seq} on.", log.short())
+        }
+        Event::SetAside { log, seq, why } => {
+            format!("Set aside from envelope {seq} of log {}: {why}.", log.short())
+        }
+        Event::Receipts { count } => format!("Signed {}.", output::count(*count, "receipt")),
+        Event::Delivered { resources, refused } => {
+            let resources = output::count(*resources, "resource");
+            format!("The facility was given {resources} and refused {refused}.")
+        }
+        Event::Stopped { why, .. } => format!("A store failed: {why}."),
+        _ => return None,
+    })
+}
+
+fn name(peer: &Peer) -> String {
+    format!("{} {}", peer.role.name(), peer.device.short())
+}
+
+fn took(stats: &Stats) -> String {
+    let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    format!(
+        "{} out, {} in, {} and {}, {}, {} ms",
+        output::count(number(stats.envelopes_sent), "envelope"),
+        stats.envelopes_received,
+        output::bytes(stats.bytes_sent),
+        output::bytes(stats.bytes_received),
+        output::count(usize::try_from(stats.round_trips).unwrap_or(0), "round trip"),
+        stats.millis,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use huza_crdt::id::{CertId, DeviceKey};
+    use huza_crdt::node::PipeId;
+    use huza_crdt::trust::Role;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_text_and_every_object_has_its_tag() {
+        let peer =
+            Peer { certificate: CertId([1; 16]), device: DeviceKey([2; 32]), role: Role::Hub };
+        let stats = Stats { millis: 12, ..Stats::default() };
+        let event = Event::ContactComplete { pipe: PipeId(1), peer, stats };
+        let value = json(&ShellEvent::Node(event.clone()));
+        assert_eq!(value["event"], "contact_complete");
+        assert_eq!(value["peer"]["device"], "02".repeat(32));
+        assert_eq!(value["stats"]["millis"], 12);
+        assert!(node_line(&event).unwrap().starts_with("hub 02020202 and this device"));
+        assert_eq!(json(&ShellEvent::Node(Event::Ready))["event"], "ready");
+        assert_eq!(json(&ShellEvent::Stopping)["event"], "stopping");
+    }
+}

@@ -1,0 +1,193 @@
+//! `huza status` and `huza peers`.
+
+use huza_crdt::control::ReceiptKind;
+use huza_crdt::node::{Command, RecordStatus, Reply, SessionStatus, Status};
+use serde_json::{Value, json};
+
+use crate::args::StatusArgs;
+use crate::commands::Context;
+use crate::error::Failure;
+use crate::output;
+
+/// How the device stands.
+pub(crate) async fn status(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
+    // Machines get the records always: that is what they ask for.
+    let records = args.records || context.output.json;
+    let status = context.device().await?.status(records).await?;
+    let mut text = summary(&status);
+    if args.records {
+        text.push_str("\n\n");
+        text.push_str(&record_table(&status.records));
+    }
+    context.output.answer(&of_status(&status), &text)
+}
+
+fn summary(status: &Status) -> String {
+    let key = status.device.map_or_else(|| "none".to_owned(), |key| key.short());
+    let Some(role) = status.role else {
+        return format!(
+            "{} (key {key}) is no member of a programme yet. \
+             Give its request to the authority, then `huza join` the answer.",
+            status.label
+        );
+    };
+    let areas: Vec<&str> = status.areas.iter().map(|(name, _)| name.as_str()).collect();
+    let reads = if areas.is_empty() { "nothing".to_owned() } else { areas.join(", ") };
+    let mut text = format!(
+        "{} (key {key}) is a {} of {}.\nReads: {reads}.\nHolds {} in {}, {}, {}.",
+        status.label,
+        role.name(),
+        status.programme_name,
+        output::count(usize::try_from(status.envelopes).unwrap_or(usize::MAX), "envelope"),
+        output::count(status.logs, "log"),
+        output::count(status.statements, "statement"),
+        output::count(status.records_count, "record"),
+    );
+    if status.pending > 0 {
+        let changes = output::count(status.pending, "change");
+        text.push_str(&format!("\n{changes} written here wait for the next contact."));
+    }
+    if status.waiting > 0 {
+        let envelopes = output::count(status.waiting, "envelope");
+        text.push_str(&format!("\nCarries {envelopes} of others that it cannot read."));
+    }
+    text
+}
+
+/// Where each record has arrived.
+pub(crate) fn record_table(records: &[RecordStatus]) -> String {
+    let rows: Vec<Vec<String>> = records
+        .iter()
+        .map(|record| {
+            let accepted = if record.refused { "REFUSED" } else { mark(record.accepted) };
+            vec![
+                record.record.to_string(),
+                record.changes.to_string(),
+                record.taken.to_string(),
+                mark(record.stored).to_owned(),
+                accepted.to_owned(),
+                record.name.clone(),
+            ]
+        })
+        .collect();
+    output::table(&["record", "changes", "taken by", "stored", "accepted", "name"], &rows)
+}
+
+const fn mark(yes: bool) -> &'static str {
+    if yes { "yes" } else { "-" }
+}
+
+/// A status for machines: ids as text.
+fn of_status(status: &Status) -> Value {
+    let areas: Vec<Value> = status
+        .areas
+        .iter()
+        .map(|(name, tag)| json!({ "name": name, "tag": tag.to_string() }))
+        .collect();
+    json!({
+        "device": status.device.map(|key| key.to_string()),
+        "label": status.label,
+        "programme": status.programme.map(|id| id.to_string()),
+        "programme_name": status.programme_name,
+        "certificate": status.certificate.map(|id| id.to_string()),
+        "role": status.role.map(|role| role.name()),
+        "store": status.store.map(|id| id.to_string()),
+        "areas": areas,
+        "envelopes": status.envelopes,
+        "logs": status.logs,
+        "statements": status.statements,
+        "records_count": status.records_count,
+        "pending": status.pending,
+        "waiting": status.waiting,
+        "records": status.records.iter().map(of_record).collect::<Vec<_>>(),
+    })
+}
+
+fn of_record(record: &RecordStatus) -> Value {
+    let receipts: Vec<Value> = record
+        .receipts
+        .iter()
+        .map(|receipt| {
+            json!({
+                "kind": kind_name(receipt.kind),
+                "issuer": receipt.issuer.to_string(),
+                "role": receipt.role.name(),
+                "statement": receipt.statement.to_string(),
+                "verified": receipt.verified,
+            })
+        })
+        .collect();
+    json!({
+        "record": record.record.to_string(),
+        "name": record.name,
+        "changes": record.changes,
+        "pending": record.pending,
+        "taken": record.taken,
+        "stored": record.stored,
+        "accepted": record.accepted,
+        "refused": record.refused,
+        "receipts": receipts,
+    })
+}
+
+const fn kind_name(kind: ReceiptKind) -> &'static str {
+    match kind {
+        ReceiptKind::Stored => "stored",
+        ReceiptKind::Accepted => "accepted",
+        ReceiptKind::Refused => "refused",
+        ReceiptKind::Shown => "shown",
+    }
+}
+
+/// Who is being met now.
+pub(crate) async fn peers(context: &Context) -> Result<(), Failure> {
+    let Reply::Peers { sessions } = context.device().await?.call(Command::Peers).await? else {
+        return Err(Failure::answer("peers"));
+    };
+    let text = if sessions.is_empty() {
+        "Nobody is near. `huza run` looks for devices on the local network.".to_owned()
+    } else {
+        let rows: Vec<Vec<String>> = sessions.iter().map(session_row).collect();
+        output::table(
+            &["device", "role", "received", "sent", "bytes in", "bytes out", "equal"],
+            &rows,
+        )
+    };
+    let value: Vec<Value> = sessions.iter().map(of_session).collect();
+    context.output.answer(&json!({ "peers": value }), &text)
+}
+
+fn session_row(session: &SessionStatus) -> Vec<String> {
+    let (device, role) = match &session.peer {
+        Some(peer) => (peer.device.short(), peer.role.name()),
+        None => ("not proven yet".to_owned(), ""),
+    };
+    let of = |(total, done): (u64, u64)| format!("{done} of {total}");
+    vec![
+        device,
+        role.to_owned(),
+        of(session.receiving),
+        of(session.sending),
+        output::bytes(session.stats.bytes_received),
+        output::bytes(session.stats.bytes_sent),
+        mark(session.complete).to_owned(),
+    ]
+}
+
+fn of_session(session: &SessionStatus) -> Value {
+    let peer = session.peer.map(|peer| {
+        json!({
+            "device": peer.device.to_string(),
+            "certificate": peer.certificate.to_string(),
+            "role": peer.role.name(),
+        })
+    });
+    json!({
+        "pipe": session.pipe.0,
+        "peer": peer,
+        "complete": session.complete,
+        "stats": session.stats,
+        "receiving": { "total": session.receiving.0, "done": session.receiving.1 },
+        "sending": { "total": session.sending.0, "done": session.sending.1 },
+    })
+}

@@ -1,0 +1,264 @@
+//! What the tests share: a folder with a programme, the `huza` binary, running daemons.
+#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's own helpers fail as tests do"
+)]
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// What a command answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Answer {
+    /// The one JSON object on stdout.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("not one JSON object: {error}\n{self:?}"))
+    }
+
+    /// Fails the test unless the command succeeded.
+    pub(crate) fn done(self) -> Self {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+
+    /// Fails the test unless the command failed with this exit code and these words, printed
+    /// nothing else, and said what to do.
+    pub(crate) fn failed(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        assert_eq!(self.stdout, "", "a failure answers nothing");
+        assert!(self.stderr.starts_with("error: "), "{self:?}");
+        assert_eq!(self.stderr.lines().count(), 1, "one line: {self:?}");
+        assert!(self.stderr.matches(". ").count() >= 1, "two sentences: {self:?}");
+        for word in words {
+            let said = self.stderr.to_lowercase().contains(&word.to_lowercase());
+            assert!(said, "no {word:?} in {self:?}");
+        }
+        self
+    }
+}
+
+/// The binary, with no settings from the environment.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_huza"));
+    for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("HUZA_")) {
+        command.env_remove(name);
+    }
+    command.env("HUZA_WORKER", "tester").stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn huza<I>(args: I) -> Answer
+where
+    I: IntoIterator,
+    I::Item: AsRef<OsStr>,
+{
+    let output = command().args(args).output().unwrap();
+    Answer {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A file of `tests/fixtures`.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// A programme with one health centre (`0512`) and villages `01` and `02`.
+pub(crate) struct Lab {
+    folder: tempfile::TempDir,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Self {
+        let lab = Self { folder: tempfile::tempdir().unwrap() };
+        let authority = lab.path("authority");
+        huza(
+            ["authority", "create", "--programme", "Tests", "--catchment", "0512"]
+                .into_iter()
+                .chain(["--village", "01", "--village", "02", "--home"])
+                .map(OsStr::new)
+                .chain([authority.as_os_str()]),
+        )
+        .done();
+        lab
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs a command on the home `name`.
+    pub(crate) fn on(&self, name: &str, args: &[&str]) -> Answer {
+        let home = self.path(name);
+        huza(args.iter().map(OsStr::new).chain([OsStr::new("--home"), home.as_os_str()]))
+    }
+
+    /// The same, answered in JSON.
+    pub(crate) fn ask(&self, name: &str, args: &[&str]) -> Value {
+        let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
+        self.on(name, &args).done().json()
+    }
+
+    /// Makes a device and its request, `NAME.request`.
+    pub(crate) fn init(&self, name: &str) {
+        let request = self.path(&format!("{name}.request"));
+        self.on(name, &["init", "--label", name, "--request", request.to_str().unwrap()]).done();
+    }
+
+    /// Approves the device; the welcome is `NAME.welcome`.
+    pub(crate) fn issue(&self, name: &str, role: &str, villages: &[&str]) {
+        let request = self.path(&format!("{name}.request"));
+        let welcome = self.path(&format!("{name}.welcome"));
+        let mut args = vec!["authority", "issue", "--role", role];
+        args.extend(["--request", request.to_str().unwrap(), "--out", welcome.to_str().unwrap()]);
+        args.extend(villages.iter().flat_map(|village| ["--village", *village]));
+        self.on("authority", &args).done();
+    }
+
+    /// Makes a member.
+    pub(crate) fn member(&self, name: &str, role: &str, villages: &[&str]) {
+        self.init(name);
+        self.issue(name, role, villages);
+        let welcome = self.path(&format!("{name}.welcome"));
+        self.on(name, &["join", welcome.to_str().unwrap()]).done();
+    }
+
+    /// Adds a person and gives the record's id.
+    pub(crate) fn person(&self, on: &str, name: &str) -> String {
+        let args = ["person", "add", "--name", name, "--sex", "female", "--birth-date", "1998"];
+        self.ask(on, &args)["record"].as_str().unwrap().to_owned()
+    }
+
+    /// Records an antenatal visit with a note.
+    pub(crate) fn visit(&self, on: &str, record: &str, note: &str) -> Value {
+        let note = format!("note={note}");
+        let mut args = vec!["visit", "add", record, "--form", "anc"];
+        for set in ["round=1", "lmp=2026-05-30", "weight=62.5", "systolic=118", "diastolic=76"] {
+            args.extend(["--set", set]);
+        }
+        args.extend(["--set", &note]);
+        self.ask(on, &args)
+    }
+
+    /// Starts the daemon of a home.
+    pub(crate) fn run(&self, name: &str, dial: Option<&str>) -> Daemon {
+        let mut command = command();
+        command.args([
+            "run",
+            "--json",
+            "--no-mdns",
+            "--no-remember",
+            "--listen",
+            "127.0.0.1:0",
+            "--home",
+        ]);
+        command.arg(self.path(name)).env("HUZA_LOG", "warn");
+        if let Some(dial) = dial {
+            command.args(["--dial", dial]);
+        }
+        Daemon::start(command)
+    }
+
+    /// Lets `from` dial `to`, waits until both hold the same, and ends both.
+    pub(crate) fn meet(&self, from: &str, to: &str) {
+        let mut listener = self.run(to, None);
+        let address = listener.wait("listening")["address"].as_str().unwrap().to_owned();
+        let mut dialler = self.run(from, Some(&address));
+        dialler.wait("contact_complete");
+        listener.wait("contact_complete");
+        dialler.stop();
+        listener.stop();
+    }
+}
+
+/// A running `huza run --json`.
+pub(crate) struct Daemon {
+    child: Child,
+    events: mpsc::Receiver<Value>,
+    seen: Vec<String>,
+}
+
+impl Daemon {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, events) = mpsc::sync_channel(1_024);
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let event = serde_json::from_str(&line).expect("every line is JSON");
+                if sender.send(event).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, events, seen: Vec::new() }
+    }
+
+    /// Waits for an event.
+    pub(crate) fn wait(&mut self, name: &str) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let event = self.events.recv_timeout(left);
+            let event = event.unwrap_or_else(|_| panic!("no {name} after {:?}", self.seen));
+            if event["event"] == name {
+                return event;
+            }
+            self.seen.push(event["event"].to_string());
+        }
+    }
+
+    /// Ends it and waits for that.
+    pub(crate) fn stop(mut self) {
+        let id = i32::try_from(self.child.id()).unwrap();
+        let id = rustix::process::Pid::from_raw(id).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status} after {:?}", self.seen);
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Nothing to do if it has ended.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Every file below a folder with its content, sorted, without those that only tell that
+/// somebody looked.
+pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            all.extend(files(&entry.path()));
+        } else if kind.is_file() {
+            all.push((entry.path(), std::fs::read(entry.path()).unwrap()));
+        }
+    }
+    all.sort();
+    all
+}
