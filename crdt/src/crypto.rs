@@ -267,6 +267,9 @@ impl SealingPublic {
     ) -> Result<Vec<u8>, Unopened> {
         let public = <X25519HkdfSha256 as hpke::Kem>::PublicKey::from_bytes(&self.0)
             .map_err(|_refused| Unopened)?;
+        // Repeated entropy must not repeat a key for another plaintext.
+        let parts: [&[u8]; 4] = [&entropy, &self.0, context, plaintext];
+        let seed = crate::id::hash_parts("huza 2026 hpke entropy", &parts);
         let (encapsulated, sealed) = hpke::single_shot_seal_with_rng::<
             ChaCha20Poly1305,
             HkdfSha256,
@@ -277,7 +280,7 @@ impl SealingPublic {
             context,
             plaintext,
             b"",
-            &mut ChaCha20Rng::from_seed(entropy),
+            &mut ChaCha20Rng::from_seed(seed),
         )
         .map_err(|_refused| Unopened)?;
         Ok([encapsulated.to_bytes().as_slice(), &sealed].concat())

@@ -236,7 +236,11 @@ impl Payload {
         entropy: [u8; 32],
     ) -> Result<Unnumbered, OpenError> {
         self.check()?;
-        let plain = pack::pack(&codec::encode(self))?;
+        let plain = codec::encode(self);
+        if plain.len() > PLAINTEXT_BYTES_MAX {
+            return Err(DecodeError::Limit("plaintext bytes").into());
+        }
+        let plain = pack::pack(&plain)?;
         let (epoch, payload, salt) = match seal {
             Seal::Member(key) => {
                 let epoch = crate::trust::epoch_of(key);

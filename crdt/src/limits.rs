@@ -58,6 +58,13 @@ pub const STATEMENT_BYTES_MAX: usize = 8_192;
 /// // guess: a hub's receipts for every log it ever sees
 pub const STATEMENTS_PER_ISSUER_MAX: usize = 131_072;
 
+/// Of them, most of kinds that this version carries unread. // guess: a later version's revocations
+pub const UNREAD_PER_ISSUER_MAX: usize = 1_024;
+
+/// Most spans held of one log: an author who leaves more holes is not followed into them.
+/// // guess: urgent envelopes that overtook, many times over
+pub const HELD_SPANS_MAX: usize = 1_024;
+
 /// Most ranges of one log that a receipt or a summary may name. // guess: holes are few
 pub const RANGES_MAX: usize = 64;
 

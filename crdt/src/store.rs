@@ -56,7 +56,7 @@ tables! {
     Ingest = "ingest" in Carrier;
     /// Log id -> ranges held.
     Frontiers = "frontiers" in Carrier;
-    /// Log id, first change counter (big endian) -> sealed payload that has no seq yet.
+    /// Log id, index (big endian) -> sealed payload that has no seq yet.
     Outbox = "outbox" in Carrier;
     /// Log id, device key -> ranges that the device acknowledged as durable.
     Taken = "taken" in Carrier;
@@ -64,8 +64,6 @@ tables! {
     Forked = "forked" in Carrier;
     /// Single values: cursor, own logs and their change counters.
     ReaderMeta = "meta" in Reader;
-    /// Epoch id -> area key and what it opens.
-    Keys = "keys" in Reader;
     /// Record id, log id, change counter -> filed change.
     Changes = "changes" in Reader;
     /// Record id -> summary for lists and search.

@@ -155,9 +155,13 @@ fn receipt(bytes: &[u8]) -> Result<Receipt, DecodeError> {
     if receipt.ranges.len() > RANGES_MAX {
         return Err(DecodeError::Limit("ranges of a receipt"));
     }
-    let mut after = None;
+    if receipt.reason != 0 && receipt.kind != ReceiptKind::Refused {
+        return Err(DecodeError::NotCanonical);
+    }
+    let mut after: Option<u64> = None;
     for range in &receipt.ranges {
-        if range.from > range.to || after.is_some_and(|last| range.from <= last) {
+        let joins = |last: u64| range.from <= last.saturating_add(1);
+        if range.from > range.to || after.is_some_and(joins) {
             return Err(DecodeError::NotCanonical);
         }
         after = Some(range.to);

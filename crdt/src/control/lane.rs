@@ -10,8 +10,8 @@ use super::body::{Body, Opening, Receipt, ReceiptKind, kind};
 use super::statement::{Scope, Statement};
 use crate::codec::DecodeError;
 use crate::crypto::Signed;
-use crate::id::{CertId, DeviceKey, EpochId, Hash, LogId, ProgrammeId, StatementId, StoreId};
-use crate::limits::{CHAIN_MAX, STATEMENTS_PER_ISSUER_MAX};
+use crate::id::{AreaTag, CertId, DeviceKey, EpochId, Hash, LogId, ProgrammeId, StatementId, StoreId};
+use crate::limits::{CHAIN_MAX, STATEMENTS_PER_ISSUER_MAX, UNREAD_PER_ISSUER_MAX};
 use crate::trust::{AreaScope, Certificate, CertificateError, Issuer, Role};
 
 /// Why a statement is not accepted.
@@ -73,9 +73,11 @@ pub struct Lane {
     openings: BTreeMap<LogId, Opening>,
     receipts: BTreeMap<Slot, (StatementId, Receipt)>,
     grants: BTreeMap<(CertId, EpochId), StatementId>,
-    published: BTreeMap<(crate::id::AreaTag, EpochId), crate::crypto::SealingPublic>,
+    published: BTreeMap<(AreaTag, EpochId), crate::crypto::SealingPublic>,
     numbers: BTreeMap<(Issuer, u64), StatementId>,
     counts: BTreeMap<Issuer, usize>,
+    /// Of them, of kinds that this version does not read.
+    unread: BTreeMap<Issuer, usize>,
     forked: BTreeMap<LogId, u64>,
 }
 
@@ -94,6 +96,7 @@ impl Lane {
             published: BTreeMap::new(),
             numbers: BTreeMap::new(),
             counts: BTreeMap::new(),
+            unread: BTreeMap::new(),
             forked: BTreeMap::new(),
         }
     }
@@ -173,6 +176,15 @@ impl Lane {
         self.receipts.get(&(issuer, store, log, kind, reason)).map(|(_, receipt)| receipt)
     }
 
+    /// Whether a receipt comes from a device whose word counts for its log: of a hub or gateway
+    /// whose areas contain the log's. Others may sign `Stored` as second witnesses.
+    #[must_use]
+    pub fn is_weighty(&self, issuer: CertId, receipt: &Receipt) -> bool {
+        self.certificate(&issuer).zip(self.opening(&receipt.log)).is_some_and(|(known, opening)| {
+            matches!(known.role, Role::Hub | Role::Gateway) && vouches_for(known, opening.area)
+        })
+    }
+
     /// The grants to one certificate.
     pub fn grants_to(&self, to: CertId) -> impl Iterator<Item = &Statement> {
         let all = (to, EpochId([0; 16]))..=(to, EpochId([u8::MAX; 16]));
@@ -184,7 +196,7 @@ impl Lane {
     #[must_use]
     pub fn published_key(
         &self,
-        area: crate::id::AreaTag,
+        area: AreaTag,
     ) -> Option<(EpochId, crate::crypto::SealingPublic)> {
         let all = (area, EpochId([0; 16]))..=(area, EpochId([u8::MAX; 16]));
         self.published.range(all).next_back().map(|((_, epoch), key)| (*epoch, *key))
@@ -222,8 +234,8 @@ impl Lane {
             let statement = self.statements.get(id);
             let kind = statement.map_or(u8::MAX, Statement::kind);
             let rank = match kind {
-                kind::REVOCATION => 0,
-                kind::CERTIFICATE => 1,
+                kind::CERTIFICATE => 0,
+                kind::REVOCATION => 1,
                 kind::OPENING => 2,
                 _ => 3,
             };
@@ -266,20 +278,29 @@ impl Lane {
         }
         let issuer = statement.issuer();
         self.key_of(issuer).ok_or(LaneError::UnknownIssuer)?;
-        if self.counts.get(&issuer).is_some_and(|count| *count >= STATEMENTS_PER_ISSUER_MAX) {
-            return Err(LaneError::TooMany);
-        }
         let body = Body::read(statement.kind(), statement.body())?;
         self.check(&statement, &body)?;
         let mut replaced = None;
         if let Body::Receipt(receipt) = &body {
             let slot = slot(issuer, receipt);
             if let Some((old, _)) = self.receipts.get(&slot) {
-                if self.statements.get(old).is_some_and(|old| old.number() >= statement.number()) {
+                // Of two with one number the greater id counts, so that all replicas agree.
+                let rank = self.statements.get(old).map(|old_one| (old_one.number(), *old));
+                if rank > Some((statement.number(), id)) {
                     return Ok(Admitted::Outdated);
                 }
                 replaced = Some(*old);
             }
+        }
+        let count = |counts: &BTreeMap<Issuer, usize>| counts.get(&issuer).copied().unwrap_or(0);
+        let unread = body == Body::Unread;
+        if replaced.is_none() && count(&self.counts) >= STATEMENTS_PER_ISSUER_MAX
+            || unread && count(&self.unread) >= UNREAD_PER_ISSUER_MAX
+        {
+            return Err(LaneError::TooMany);
+        }
+        if unread {
+            *self.unread.entry(issuer).or_default() += 1;
         }
         if let Some(old) = replaced {
             self.forget(&old);
@@ -347,17 +368,23 @@ impl Lane {
                 let to = self.certificate(&grant.to).ok_or(LaneError::UnknownRecipient)?;
                 to.areas.iter().all(|area| self.governs(issuer, area))
             }
-            Body::PublishedKey(key) => self.governs(issuer, &AreaScope::Area(key.area)),
+            Body::PublishedKey(key) => {
+                statement.scope() == Scope::Catchment(key.area.catchment())
+                    && self.governs(issuer, &AreaScope::Area(key.area))
+            }
             Body::Receipt(receipt) => {
-                self.openings.get(&receipt.log).ok_or(LaneError::UnknownLog)?;
-                let role = match issuer {
+                let opening = self.openings.get(&receipt.log).ok_or(LaneError::UnknownLog)?;
+                let known = match issuer {
                     Issuer::Programme => None,
-                    Issuer::Certified(id) => self.certificate(&id).map(|known| known.role),
+                    Issuer::Certified(id) => self.certificate(&id),
                 };
-                match receipt.kind {
-                    ReceiptKind::Stored | ReceiptKind::Shown => role.is_some(),
-                    ReceiptKind::Accepted | ReceiptKind::Refused => role == Some(Role::Gateway),
-                }
+                let entitled = match receipt.kind {
+                    ReceiptKind::Stored | ReceiptKind::Shown => known.is_some(),
+                    ReceiptKind::Accepted | ReceiptKind::Refused => known.is_some_and(|known| {
+                        known.role == Role::Gateway && vouches_for(known, opening.area)
+                    }),
+                };
+                statement.scope() == Scope::Catchment(opening.area.catchment()) && entitled
             }
             Body::ForkProof(proof) => {
                 let opening = self.openings.get(&proof.log()).ok_or(LaneError::UnknownLog)?;
@@ -387,7 +414,8 @@ impl Lane {
     }
 
     /// Whether an issuer has authority over all of `scope`.
-    fn governs(&self, issuer: Issuer, scope: &AreaScope) -> bool {
+    #[must_use]
+    pub fn governs(&self, issuer: Issuer, scope: &AreaScope) -> bool {
         match issuer {
             Issuer::Programme => true,
             Issuer::Certified(id) => self
@@ -395,6 +423,11 @@ impl Lane {
                 .is_some_and(|known| known.role == Role::Authority && known.covers(scope)),
         }
     }
+}
+
+/// Whether a certificate's areas contain `area`; the directory is everybody's.
+fn vouches_for(certificate: &Certificate, area: AreaTag) -> bool {
+    area == crate::trust::directory_area() || certificate.covers(&AreaScope::Area(area))
 }
 
 const fn slot(issuer: Issuer, receipt: &Receipt) -> Slot {

@@ -269,10 +269,13 @@ impl Node {
             .iter()
             .filter(|(receipt, _)| places.iter().any(|place| covers(receipt, place)))
             .collect();
+        let lane = self.carrier.lane.as_ref();
         let all = |kind: ReceiptKind| {
             let covered = |place: &(LogId, u64)| {
                 about.iter().any(|(receipt, status)| {
-                    status.verified && receipt.kind == kind && covers(receipt, place)
+                    let weighty = lane.is_some_and(|lane| lane.is_weighty(status.issuer, receipt));
+                    let counts = status.verified && weighty;
+                    counts && receipt.kind == kind && covers(receipt, place)
                 })
             };
             pending == 0 && !places.is_empty() && places.iter().all(covered)

@@ -10,7 +10,7 @@ use crate::holdings::Held;
 use crate::id::{AreaTag, DeviceKey, Incarnation, LogId, RecordId, StoreId};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::trust::authority::{JoinRequest, Welcome, open_grant};
-use crate::trust::{Keyring, Role};
+use crate::trust::{AreaScope, Keyring, Role};
 
 /// The tables read at start, carrier first.
 const CARRIER_TABLES: [Table; 5] =
@@ -201,9 +201,11 @@ impl Node {
         let Some(sealing) = &reader.sealing else { return };
         let mut keyring = Keyring::new(&membership.member);
         for statement in lane.grants_to(membership.certificate) {
-            let grant: Result<Grant, _> = codec::decode(statement.body());
-            if let Ok(content) = grant.map_err(drop).and_then(|g| open_grant(&g, sealing).map_err(drop))
-            {
+            let Ok(grant) = codec::decode::<Grant>(statement.body()) else { continue };
+            let Ok(content) = open_grant(&grant, sealing) else { continue };
+            // What is inside must be what the statement says, and the issuer's to give.
+            let scope = AreaScope::from(&content);
+            if content.epoch() == grant.epoch && lane.governs(statement.issuer(), &scope) {
                 keyring.add(content);
             }
         }

@@ -152,7 +152,7 @@ impl Node {
         let from = session.channel.reversed();
         let (hello, signature) =
             from.open_hello(sealed, &membership.member).ok_or(Fault::NotAMember)?;
-        if hello.version != VERSION {
+        if hello.version < VERSION {
             return Err(Fault::Version(hello.version));
         }
         session.unproven = Some((hello.clone(), signature));
@@ -289,8 +289,16 @@ impl Node {
         let mut logs = claims.logs.into_iter().peekable();
         loop {
             let some: Vec<_> = statements.by_ref().take(SUMMARY_ENTRIES_PER_FRAME / 2).collect();
-            let more = logs.by_ref().take(SUMMARY_ENTRIES_PER_FRAME / 2);
-            let named = more.map(|(log, spans)| (log, spans.newest().to_vec())).collect();
+            let mut named = Vec::new();
+            let mut spans_named = 0;
+            while let Some((_, spans)) = logs.peek()
+                && named.len() < SUMMARY_ENTRIES_PER_FRAME / 2
+                && spans_named + spans.newest().len() <= SUMMARY_ENTRIES_PER_FRAME
+                && let Some((log, spans)) = logs.next()
+            {
+                spans_named += spans.newest().len();
+                named.push((log, spans.newest().to_vec()));
+            }
             let last = statements.peek().is_none() && logs.peek().is_none();
             self.say(pipe, &Frame::Summary { statements: some, logs: named, last });
             if last {

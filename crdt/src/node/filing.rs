@@ -370,10 +370,15 @@ impl Node {
                     known.place = known.place.or(place);
                     known.clone()
                 }
-                Some(_) => {
+                Some((_, known)) => {
                     let why = "two changes under one number".to_owned();
                     self.event(Event::SetAside { log: row.log, seq: row.seq, why });
-                    continue;
+                    // The one with the lower hash counts, whichever came first (see `Document`).
+                    if change_hash(&raw) >= change_hash(&known.raw) {
+                        continue;
+                    }
+                    *known = ChangeRow { place, raw };
+                    known.clone()
                 }
                 None => {
                     let new = ChangeRow { place, raw };
@@ -420,6 +425,12 @@ fn take_out(log: LogId, payload: Payload, origins: &BTreeSet<LogId>) -> Result<V
             Ok(Filed { record: item.record, origin, raw, card: item.card })
         })
         .collect()
+}
+
+/// Automerge's own hash of a change: SHA-256 of its chunk behind magic and checksum.
+fn change_hash(raw: &[u8]) -> [u8; 32] {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(raw.get(8..).unwrap_or_default()).into()
 }
 
 /// Consecutive changes of one log that go into one payload.

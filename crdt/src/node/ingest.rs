@@ -11,6 +11,7 @@ use crate::crypto::{Signature, Signed, verify_all};
 use crate::envelope::{ForkProof, Header, Stored, Urgency, Wire};
 use crate::holdings::{Fit, Held, Span};
 use crate::id::{DeviceKey, Hash, LogId, StatementId};
+use crate::limits::HELD_SPANS_MAX;
 use crate::session::Fault;
 use crate::session::frame::{Frame, Run};
 use crate::store::{Batch, Range, StoreKind, Table};
@@ -21,6 +22,16 @@ struct Checked {
     header: Header,
     wire: Wire,
     valid: bool,
+}
+
+/// What became of an envelope.
+enum Placed {
+    /// It is in its place now, or was before, or is not to be kept.
+    Done,
+    /// Something is in its place already.
+    Held(Box<Checked>),
+    /// It contradicts the envelope held at this seq.
+    Contradicts(u64, (Header, Signature)),
 }
 
 /// What a write will have changed in memory once it is durable.
@@ -70,6 +81,11 @@ impl Node {
             }
             Task::Remember => {
                 let change = self.change();
+                self.commit(change, |_| {});
+            }
+            Task::KeepFork { row_key, kept } => {
+                let mut change = self.change();
+                change.batch.put(Table::Forked, row_key, codec::encode(&*kept));
                 self.commit(change, |_| {});
             }
             Task::Roll => self.roll(),
@@ -193,11 +209,18 @@ impl Node {
         let (heard_statements, heard_envelopes) = (change.added.len(), envelopes.len());
         let mut forks = Vec::new();
         let mut heard = Vec::new();
+        let lane = self.carrier.lane.as_ref();
+        let known = |one: &Checked| lane.is_some_and(|lane| lane.opening(&one.header.log).is_some());
+        // An opening may be signed and still be one that nobody may make.
+        let (envelopes, baseless): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(known);
+        let mut suspects = Vec::new();
         for one in envelopes {
             let Header { log, seq, .. } = one.header;
             heard.push((log, Span { from: seq, to: seq, end: one.header.hash() }));
-            if let Some(fork) = self.place(&mut change, one) {
-                forks.push(fork);
+            match self.place(&mut change, one) {
+                Placed::Done => {}
+                Placed::Held(one) => suspects.push(*one),
+                Placed::Contradicts(seq, theirs) => forks.push((seq, theirs)),
             }
         }
         let new_envelopes = change.envelopes.len();
@@ -216,48 +239,78 @@ impl Node {
                 session.stats.statements_received += heard_statements as u64;
                 node.say(pipe, &Frame::Ack { number });
             }
+            if !baseless.is_empty() {
+                node.fault(pipe, Fault::UnknownLog);
+            }
             for (seq, theirs) in forks {
                 node.prove_fork(seq, theirs);
             }
+            node.examine(suspects);
         });
     }
 
-    /// Puts one envelope in its place. If it contradicts one that is held, the result is the seq
-    /// of that one.
-    fn place(
-        &mut self,
-        change: &mut Change,
-        one: Checked,
-    ) -> Option<(u64, (Header, Signature))> {
+    /// Puts one envelope in its place.
+    fn place(&mut self, change: &mut Change, one: Checked) -> Placed {
         let Checked { header, wire, .. } = one;
         let (log, seq, hash) = (header.log, header.seq, header.hash());
         if self.carrier.lane.as_ref().is_some_and(|lane| lane.is_forked(&log)) {
             // Frozen. What its honest author wrote beyond the fork comes again in another log.
-            return None;
+            return Placed::Done;
         }
         let held = change.logs.get(&log).or_else(|| self.carrier.holdings.logs.get(&log));
         let held = held.cloned().unwrap_or_default();
-        let stored = Stored { previous: header.previous, wire };
         let against = match held.fit(seq, header.previous, hash) {
+            Fit::New if held.spans.as_slice().len() >= HELD_SPANS_MAX => return Placed::Done,
             Fit::New => {
+                let stored = Stored { previous: header.previous, wire };
                 if self.carrier.own_area(log).is_some() {
                     // We signed this and do not hold it: we are a copy.
                     self.carrier.tasks.push_front(Task::Roll);
                 }
                 self.add_envelope(change, held, &header, &stored, None);
-                return None;
+                return Placed::Done;
             }
-            Fit::Held => {
-                let ends = held.spans.as_slice().iter();
-                let differs = ends.clone().any(|span| span.to == seq && span.end != hash);
-                differs.then_some(seq)
-            }
-            Fit::Unlinked(at) => Some(at),
-        }?;
+            Fit::Held => match held.spans.as_slice().iter().find(|span| span.to == seq) {
+                Some(span) if span.end == hash => return Placed::Done,
+                Some(_) => seq,
+                // Inside a span only the store can tell whether it is the same.
+                None => return Placed::Held(Box::new(Checked { header, wire, valid: true })),
+            },
+            Fit::Unlinked(at) => at,
+        };
+        let stored = Stored { previous: header.previous, wire };
         let row_key = [log_key(log, seq).as_slice(), &hash.0].concat();
         change.batch.put(Table::Forked, row_key, codec::encode(&stored));
         self.event(Event::Forked { log, seq });
-        Some((against, (header, stored.wire.signature)))
+        Placed::Contradicts(against, (header, stored.wire.signature))
+    }
+
+    /// Compares envelopes with those that are held in their places.
+    fn examine(&mut self, suspects: Vec<Checked>) {
+        let exact = |one: &Checked| Range {
+            rows_max: 1,
+            ..Range::prefix(Table::Envelopes, log_key(one.header.log, one.header.seq))
+        };
+        let ranges: Vec<Range> = suspects.iter().map(exact).collect();
+        if ranges.is_empty() {
+            return;
+        }
+        self.pages(ranges, move |node, rows| {
+            for (one, row) in suspects.into_iter().zip(rows) {
+                let stored = row.first().and_then(|(_, value)| codec::decode::<Stored>(value).ok());
+                let Some(stored) = stored else { continue };
+                let Header { log, seq, .. } = one.header;
+                if stored.wire.header(log, seq, stored.previous) == one.header {
+                    continue;
+                }
+                node.event(Event::Forked { log, seq });
+                let signature = one.wire.signature;
+                let kept = Stored { previous: one.header.previous, wire: one.wire };
+                let row_key = [log_key(log, seq).as_slice(), &one.header.hash().0].concat();
+                node.carrier.tasks.push_back(Task::KeepFork { row_key, kept: Box::new(kept) });
+                node.prove_fork(seq, (one.header, signature));
+            }
+        });
     }
 
     /// Adds an envelope that fits to `held` and to the change.

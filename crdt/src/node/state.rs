@@ -8,7 +8,7 @@ use super::api::{Command, CommandId, PipeId};
 use crate::codec;
 use crate::control::{Lane, Scope, Statement};
 use crate::crypto::{SealingKey, SigningKey, SymmetricKey};
-use crate::envelope::Unnumbered;
+use crate::envelope::{Stored, Unnumbered};
 use crate::holdings::{Holdings, Spans};
 use crate::id::{AreaTag, CertId, DeviceKey, Hash, Incarnation, LogId, RecordId, StoreId};
 use crate::record::Summary;
@@ -202,6 +202,8 @@ pub(super) enum Task {
     Issue { scope: Scope, kind: u8, body: Vec<u8> },
     /// Write down what peers acknowledged, as every other task does on the way.
     Remember,
+    /// Keep an envelope of another branch of a forked log, as evidence.
+    KeepFork { row_key: Vec<u8>, kept: Box<Stored> },
     /// Begin a new incarnation.
     Roll,
 }

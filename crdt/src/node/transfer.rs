@@ -100,17 +100,17 @@ impl Node {
             && session.may_send()
         {
             let todo = &mut session.todo;
-            let statements = if !todo.first.is_empty() {
-                Some(&mut todo.first)
+            let needed = !todo.first.is_empty();
+            let queue = if needed {
+                &mut todo.first
             } else if todo.urgent.is_empty() && !todo.statements.is_empty() {
-                Some(&mut todo.statements)
+                &mut todo.statements
             } else {
-                None
+                break;
             };
-            let Some(queue) = statements else { break };
             let count = queue.len().min(BATCH_STATEMENTS_MAX);
             let ids: Vec<StatementId> = queue.drain(..count).collect();
-            self.send_statements(pipe, ids);
+            self.send_statements(pipe, ids, needed);
         }
         if self.sessions.get(&pipe).is_some_and(crate::session::Session::may_send) {
             self.load_runs(pipe);
@@ -118,7 +118,7 @@ impl Node {
     }
 
     /// Sends as many of `ids` as one batch holds, and puts the rest back.
-    fn send_statements(&mut self, pipe: PipeId, ids: Vec<StatementId>) {
+    fn send_statements(&mut self, pipe: PipeId, ids: Vec<StatementId>, needed: bool) {
         let (Some(lane), Some(session)) = (&self.carrier.lane, self.sessions.get_mut(&pipe)) else {
             return;
         };
@@ -138,11 +138,8 @@ impl Node {
                 batch.push(Bytes(statement));
             }
         }
-        let queue = if session.todo.first.is_empty() && session.todo.urgent.is_empty() {
-            &mut session.todo.statements
-        } else {
-            &mut session.todo.first
-        };
+        let queue =
+            if needed { &mut session.todo.first } else { &mut session.todo.statements };
         for id in rest.into_iter().rev() {
             queue.push_front(id);
         }

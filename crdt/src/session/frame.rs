@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, DecodeError};
 use crate::crypto::{Purpose, Signature, Signed, SigningKey, SymmetricKey};
-use crate::envelope::Wire;
+use crate::envelope::{Content, Wire};
 use crate::holdings::Span;
 use crate::id::{CertId, DeviceKey, Hash, LogId, StatementId};
 use crate::limits::{
-    BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, CHAIN_MAX, FRAME_BYTES_MAX, RANGES_MAX,
+    BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, CHAIN_MAX, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX,
+    RANGES_MAX,
     SUMMARY_ENTRIES_PER_FRAME,
 };
 
@@ -109,6 +110,14 @@ impl Frame {
             Self::Batch { statements, runs, .. } => {
                 let envelopes: usize = runs.iter().map(|run| run.envelopes.len()).sum();
                 let empty = runs.iter().any(|run| run.envelopes.is_empty());
+                let unfit = |wire: &Wire| match &wire.content {
+                    Content::Sealed(payload) => payload.len() > PAYLOAD_BYTES_MAX,
+                    // Nothing is erased in this version: a stub would stand for what it hides.
+                    Content::Erased { .. } => true,
+                };
+                if runs.iter().flat_map(|run| &run.envelopes).any(unfit) {
+                    return Err(DecodeError::Limit("payload bytes"));
+                }
                 (statements.len() > BATCH_STATEMENTS_MAX
                     || envelopes > BATCH_ENVELOPES_MAX
                     || empty)

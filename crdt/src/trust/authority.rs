@@ -13,6 +13,7 @@ use crate::crypto::{
     Unopened,
 };
 use crate::id::{CertId, DeviceKey, Hash, ProgrammeId, StatementId};
+use crate::limits::{CERT_AREAS_MAX, STATEMENT_BYTES_MAX};
 use crate::time::Stamp;
 
 /// Seconds that a device's certificate is good for. // guess: two years, about a phone's life
@@ -31,6 +32,9 @@ pub enum IssueError {
     /// A worker's device needs at least one village.
     #[error("a worker's device needs at least one village")]
     NoVillage,
+    /// More villages than fit one certificate or grant.
+    #[error("more villages than one certificate or grant can name")]
+    TooManyVillages,
     /// A key in the request is unusable.
     #[error("the request holds an unusable key")]
     UnusableKey,
@@ -300,7 +304,9 @@ impl Centre {
         if villages.is_empty() && role == Role::Worker {
             return Err(IssueError::NoVillage);
         }
-        let Issuer::Certified(_) = self.chain.issuer else { return Err(IssueError::BadRequest) };
+        if villages.len() > CERT_AREAS_MAX {
+            return Err(IssueError::TooManyVillages);
+        }
         let areas = if villages.is_empty() {
             vec![AreaScope::Catchment(self.secret.catchment)]
         } else {
@@ -360,16 +366,17 @@ impl Centre {
         content: &GrantContent,
         entropy: &mut Entropy,
     ) -> Result<Statement, IssueError> {
-        let epoch = match content {
-            GrantContent::Area(key) => epoch_of(&key.key),
-            GrantContent::Catchment(secret) => epoch_of(&secret.epoch),
-        };
+        let epoch = content.epoch();
         let sealed = to
             .sealing
             .seal(&grant_context(id, epoch), &codec::encode(content), entropy.draw())
             .map_err(|_unusable| IssueError::UnusableKey)?;
         let body = codec::encode(&Grant { to: id, epoch, sealed });
-        Ok(self.chain.sign(&self.key(), self.scope(), kind::GRANT, body))
+        let statement = self.chain.sign(&self.key(), self.scope(), kind::GRANT, body);
+        if statement.to_bytes().len() > STATEMENT_BYTES_MAX {
+            return Err(IssueError::TooManyVillages);
+        }
+        Ok(statement)
     }
 }
 

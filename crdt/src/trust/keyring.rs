@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::AreaScope;
 use crate::crypto::{SealingKey, SymmetricKey};
 use crate::id::{AreaTag, CatchmentTag, EpochId, ProgrammeId, hash_parts, truncated};
 
@@ -107,6 +108,27 @@ pub enum GrantContent {
     Area(AreaKey),
     /// A whole catchment.
     Catchment(CatchmentSecret),
+}
+
+impl GrantContent {
+    /// The id of the key it carries.
+    #[must_use]
+    pub fn epoch(&self) -> EpochId {
+        match self {
+            Self::Area(granted) => epoch_of(&granted.key),
+            Self::Catchment(secret) => epoch_of(&secret.epoch),
+        }
+    }
+}
+
+impl From<&GrantContent> for AreaScope {
+    /// What it opens.
+    fn from(content: &GrantContent) -> Self {
+        match content {
+            GrantContent::Area(granted) => Self::Area(granted.area),
+            GrantContent::Catchment(secret) => Self::Catchment(secret.catchment),
+        }
+    }
 }
 
 /// The id of an area key.

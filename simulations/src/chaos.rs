@@ -1,0 +1,297 @@
+//! The chaos core: a run from its seed to its report.
+//!
+//! A run has two phases. In the first, users write, devices meet, and everything goes wrong that
+//! was drawn. In the second nothing goes wrong any more, all meet, and within a few rounds all
+//! must hold the same and show it. Laws are checked all the time.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use huza_crdt::node::{Command, Reply};
+use huza_crdt::trust::Role;
+
+use crate::audit::Model;
+use crate::check::end::{self, Resources};
+use crate::host::{Belonging, Host, HostId, Nature};
+use crate::options::Options;
+use crate::programme::village_number;
+use crate::report::{Report, Summary};
+use crate::violation::{Broken, Law, Violation};
+use crate::world::World;
+
+/// Rounds in which all meet, after which all must hold the same: the first brings everything
+/// together, the second brings receipts home, the rest is reserve.
+const ROUNDS_MAX: u64 = 5;
+
+/// Longest time of a contact in the second phase. // guess: far above hello and transfer
+const HEALED_CONTACT_MS_MAX: u64 = 180_000;
+
+/// How long a meeting goes on when both sides hold the same.
+const LINGER_MS_MAX: u64 = 1_500;
+
+/// Between rounds: receipts are signed, readers catch up, facilities answer.
+const REST_MS: u64 = 30_000;
+
+/// Runs a seed.
+///
+/// # Errors
+/// The first broken law.
+pub fn run(seed: u64) -> Result<Report, Violation> {
+    run_with(Options::draw(seed))
+}
+
+/// Runs a world with these options.
+///
+/// # Errors
+/// The first broken law.
+pub fn run_with(options: Options) -> Result<Report, Violation> {
+    let header = options.to_string();
+    let mut world = World::new(options)?;
+    let ended = catch_unwind(AssertUnwindSafe(|| live(&mut world)));
+    let ended = ended.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+        Err(world.violated(None, &Broken::new(Law::NoPanic, text)))
+    });
+    let World { now, laws, ledger, trace, options, .. } = world;
+    let (log_lines, hash) = (trace.lines(), trace.hash());
+    let log = trace.into_text();
+    match ended {
+        Ok(()) => {
+            let mut seen = laws.seen;
+            seen.insert("writes acknowledged", ledger.acked());
+            Ok(Report {
+                seed: options.seed,
+                options: header,
+                virtual_ms: now,
+                log_lines,
+                log_hash: huza_crdt::id::hex(&hash),
+                log,
+                seen,
+                errors: ledger.errors,
+            })
+        }
+        Err(violation) => {
+            let log = format!("{header}{}", log.unwrap_or_default());
+            Err(Violation { log, ..violation })
+        }
+    }
+}
+
+/// Runs seeds, on as many threads as there are processors, and tells of each as it ends.
+pub fn chaos(
+    seeds: Range<u64>,
+    mut progress: impl FnMut(u64, &Result<Report, Violation>),
+) -> Summary {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicU64::new(seeds.start);
+    let mut summary = Summary::default();
+    std::thread::scope(|scope| {
+        let (tell, told) = mpsc::sync_channel(threads);
+        for _ in 0..threads {
+            let (tell, next) = (tell.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end || tell.send((seed, run(seed))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(tell);
+        for (seed, result) in told {
+            progress(seed, &result);
+            summary.add(result);
+        }
+    });
+    summary
+}
+
+/// The life of a world.
+fn live(world: &mut World) -> Result<(), Violation> {
+    populate(world)?;
+    world.begin_sweeps();
+    world.plan_chaos();
+    world.chaos = true;
+    world.run_until(world.now + world.options.chaos_ms)?;
+    world.heal()?;
+    converge(world)?;
+    judge(world)
+}
+
+/// Founds the programme and enrols everybody.
+fn populate(world: &mut World) -> Result<(), Violation> {
+    let Options { catchments, villages, workers, relays, outsiders, .. } = world.options;
+    let mut natures = Vec::new();
+    for catchment in 0..catchments {
+        let numbers: Vec<u64> = (0..villages).map(|v| village_number(catchment, v)).collect();
+        let all: BTreeSet<u64> = numbers.iter().copied().collect();
+        let member = |label: String, role, covers| Nature {
+            label,
+            belonging: Belonging::Member,
+            role,
+            catchment,
+            covers,
+        };
+        for worker in 0..workers {
+            let mut covers: BTreeSet<u64> =
+                world.draws.keys.pick(&numbers).copied().into_iter().collect();
+            if world.draws.keys.chance(250) {
+                covers.extend(world.draws.keys.pick(&numbers));
+            }
+            natures.push(member(format!("worker{catchment}{worker}"), Role::Worker, covers));
+        }
+        natures.push(member(format!("hub{catchment}"), Role::Hub, all.clone()));
+        natures.push(member(format!("gateway{catchment}"), Role::Gateway, all));
+    }
+    let more = |label: &str, belonging, role| Nature {
+        label: label.to_owned(),
+        belonging,
+        role,
+        catchment: 0,
+        covers: BTreeSet::new(),
+    };
+    natures.extend((0..relays).map(|_| more("relay", Belonging::Member, Role::Relay)));
+    if outsiders {
+        natures.push(more("foreign", Belonging::Foreign, Role::Hub));
+        natures.push(more("nobody", Belonging::Nobody, Role::Worker));
+    }
+    for (nature, id) in natures.into_iter().zip(1..) {
+        world.add_host(HostId(id), nature)?;
+    }
+    Ok(())
+}
+
+/// All members that are left meet until they hold the same.
+fn converge(world: &mut World) -> Result<(), Violation> {
+    let members = world.ids(|host| host.is_member() && host.exists);
+    let mut last = None;
+    for _ in 0..ROUNDS_MAX {
+        let root = *world.draws.net.pick(&members).unwrap_or(&HostId(0));
+        for _ in 0..2 {
+            let mut others: Vec<HostId> =
+                members.iter().copied().filter(|id| *id != root).collect();
+            world.draws.net.shuffle(&mut others);
+            for other in others {
+                let calls = world.draws.net.chance(500);
+                let (dialer, listener) = if calls { (other, root) } else { (root, other) };
+                contact(world, dialer, listener)?;
+            }
+        }
+        world.run_until(world.now + REST_MS)?;
+        last = rested(world, &members)?;
+        if last.is_none() {
+            return Ok(());
+        }
+    }
+    let Some((host, broken)) = last else { return Ok(()) };
+    Err(world.violated(host, &broken))
+}
+
+/// Two members meet, undisturbed, until both hold the same.
+fn contact(world: &mut World, dialer: HostId, listener: HostId) -> Result<(), Violation> {
+    let Some(pipe) = world.open(dialer, listener)? else {
+        let broken = Broken::new(Law::Converges, "two members cannot meet");
+        return Err(world.violated(Some(dialer), &broken));
+    };
+    let complete = |world: &World, host| {
+        world.laws.talk(host, pipe).is_some_and(|talk| talk.complete && !talk.ended)
+    };
+    let until = world.now + HEALED_CONTACT_MS_MAX;
+    let done =
+        world.run_while(until, |world| complete(world, dialer) && complete(world, listener))?;
+    if !done {
+        let state = |host| {
+            let talk = world.laws.talk(host, pipe);
+            talk.map(|talk| (talk.complete, talk.ended, talk.heard_at, &talk.fault))
+        };
+        let evidence = format!(
+            "an undisturbed contact on pipe {} does not complete: {:?} and {:?}",
+            pipe.0,
+            state(dialer),
+            state(listener)
+        );
+        return Err(world.violated(Some(dialer), &Broken::new(Law::ContactEnds, evidence)));
+    }
+    let linger = world.draws.net.between(0, LINGER_MS_MAX);
+    world.run_until(world.now + linger)?;
+    world.cut(pipe)?;
+    world.run_until(world.now + 10)
+}
+
+/// What is still missing.
+fn rested(
+    world: &mut World,
+    members: &[HostId],
+) -> Result<Option<(Option<HostId>, Broken)>, Violation> {
+    let disks: Vec<(String, &crate::disk::Durable)> = members
+        .iter()
+        .filter_map(|id| world.hosts.get(id))
+        .map(|host| (host.name(), &host.disk.durable))
+        .collect();
+    if let Err(broken) = end::same_holdings(&disks) {
+        return Ok(Some((None, broken)));
+    }
+    for id in readers(world) {
+        let reply = world.ask(id, Command::Status { records: true })?;
+        let Reply::Status(status) = reply else {
+            return Err(world.unexpected(id, "status", &reply));
+        };
+        if let Err(broken) = end::at_rest(&status) {
+            return Ok(Some((Some(id), broken)));
+        }
+    }
+    Ok(None)
+}
+
+fn readers(world: &World) -> Vec<HostId> {
+    world.ids(|host: &Host| host.is_member() && host.exists && host.nature.reads())
+}
+
+/// Everybody holds the same: now the laws for the end.
+fn judge(world: &mut World) -> Result<(), Violation> {
+    let mut model = Model::default();
+    for host in world.hosts.values().filter(|host| host.is_member() && host.exists) {
+        model.add(&world.programmes.auditor, &world.laws.tokens, &host.disk.durable);
+    }
+    let lost = end::nothing_lost(&world.ledger, &model, &world.laws.tokens);
+    lost.map_err(|broken| world.violated(None, &broken))?;
+    for id in readers(world) {
+        let shown = export(world, id)?;
+        let Some(host) = world.hosts.get(&id) else { continue };
+        let expected = end::expected(&model, &host.nature, &world.programmes.auditor);
+        let outside = world.ledger.written_outside_by(id);
+        end::shown_is_true(&expected, &shown, &outside, &world.laws.tokens)
+            .map_err(|broken| world.violated(Some(id), &broken))?;
+        if host.nature.role == Role::Gateway {
+            let empty = crate::facility::Facility::default();
+            let facility = world.facilities.get(&id).unwrap_or(&empty);
+            let lost = world.ledger.excuses() > 0;
+            end::facility_exact(&expected, facility, lost)
+                .map_err(|broken| world.violated(Some(id), &broken))?;
+        }
+        world.laws.count("resources shown in the end", expected.len() as u64);
+    }
+    Ok(())
+}
+
+/// Everything a reader shows.
+fn export(world: &mut World, id: HostId) -> Result<Resources, Violation> {
+    let mut all = Resources::new();
+    let mut after = None;
+    loop {
+        let reply = world.ask(id, Command::Export { after })?;
+        let Reply::Exported { resources, next } = reply else {
+            return Err(world.unexpected(id, "export", &reply));
+        };
+        all.extend(resources.into_iter().map(|resource| (resource.key, resource.text)));
+        after = next;
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
+}

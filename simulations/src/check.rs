@@ -1,0 +1,221 @@
+//! The laws. Each is a function from what is seen to nothing or [`Broken`], in a file of its own
+//! with tests that break it; [`Laws`] remembers what they need to see.
+
+pub(crate) mod contact;
+pub(crate) mod durable;
+pub(crate) mod end;
+pub(crate) mod frames;
+pub(crate) mod receipt;
+pub(crate) mod secrecy;
+pub(crate) mod stranger;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use huza_crdt::control::{Statement, kind};
+use huza_crdt::id::{CertId, StatementId};
+use huza_crdt::node::{Event, PipeId};
+use huza_crdt::session::Fault;
+use huza_crdt::session::frame::Frame;
+use huza_crdt::store::Batch;
+
+use self::contact::Talk;
+use self::frames::Heard;
+use crate::disk::Durable;
+use crate::facility::Facility;
+use crate::host::{HostId, Nature};
+use crate::ledger::Ledger;
+use crate::programme::Auditor;
+use crate::token::{Token, Tokens};
+use crate::violation::{Broken, Law};
+
+/// What the laws have seen.
+#[derive(Debug, Default)]
+pub(crate) struct Laws {
+    pub(crate) tokens: Tokens,
+    /// The conversations of each host, its side of each pipe.
+    talks: BTreeMap<(HostId, PipeId), Talk>,
+    /// Receipts that left their issuers.
+    receipts: BTreeSet<StatementId>,
+    /// How often each thing was seen, for the report.
+    pub(crate) seen: BTreeMap<&'static str, u64>,
+}
+
+/// A speaker, as the laws see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Speaker<'a> {
+    pub(crate) host: HostId,
+    pub(crate) certificate: Option<CertId>,
+    pub(crate) durable: &'a Durable,
+    pub(crate) facility: Option<&'a Facility>,
+    pub(crate) auditor: &'a Auditor,
+    pub(crate) ledger: &'a Ledger,
+}
+
+impl Laws {
+    /// Counts something for the report.
+    pub(crate) fn count(&mut self, what: &'static str, how_many: u64) {
+        *self.seen.entry(what).or_default() += how_many;
+    }
+
+    /// A host opened its end of a pipe.
+    pub(crate) fn opened(&mut self, host: HostId, pipe: PipeId, talk: Talk) {
+        self.talks.insert((host, pipe), talk);
+        self.count("contacts", 1);
+    }
+
+    /// Whether both holds: the host saw this contact complete, or it ended.
+    pub(crate) fn talk(&self, host: HostId, pipe: PipeId) -> Option<&Talk> {
+        self.talks.get(&(host, pipe))
+    }
+
+    /// Bytes came to a host.
+    pub(crate) fn heard(&mut self, host: HostId, pipe: PipeId, bytes: &[u8], now: u64) {
+        let Some(talk) = self.talks.get_mut(&(host, pipe)) else { return };
+        talk.heard_at = now;
+        for frame in talk.heard.push(bytes) {
+            talk.hello_heard |= matches!(frame, Frame::Hello(_));
+            if let Frame::Batch { number, statements, runs } = frame {
+                talk.batches.insert(number, Heard::read(&statements, &runs));
+            }
+        }
+    }
+
+    /// A host sends bytes.
+    pub(crate) fn said(
+        &mut self,
+        speaker: Speaker<'_>,
+        pipe: PipeId,
+        bytes: &[u8],
+    ) -> Result<(), Broken> {
+        secrecy::on_link(&self.tokens, bytes)?;
+        let Some(talk) = self.talks.get_mut(&(speaker.host, pipe)) else { return Ok(()) };
+        let frames = talk.said.push(bytes);
+        for frame in &frames {
+            let Some(talk) = self.talks.get_mut(&(speaker.host, pipe)) else { return Ok(()) };
+            stranger::may_be_said(frame, talk.stranger, talk.hello_heard)?;
+            match frame {
+                Frame::Ack { number } => {
+                    let (batch, dirty) = (talk.batches.remove(number), talk.dirty);
+                    durable::acknowledged(*number, batch.as_ref(), speaker.durable, dirty)?;
+                    self.count("acks", 1);
+                }
+                Frame::Batch { statements, runs, .. } => {
+                    let batch = Heard::read(statements, runs);
+                    secrecy::in_envelopes(&self.tokens, batch.wires())?;
+                    durable::offered(&batch, speaker.durable)?;
+                    for statement in batch.statements.iter() {
+                        self.receipt(speaker, statement)?;
+                    }
+                }
+                Frame::Hello(_)
+                | Frame::WantChain
+                | Frame::Chain(_)
+                | Frame::Summary { .. }
+                | Frame::Totals { .. }
+                | Frame::End { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn receipt(&mut self, speaker: Speaker<'_>, statement: &Statement) -> Result<(), Broken> {
+        let issuer =
+            huza_crdt::trust::Issuer::Certified(speaker.certificate.unwrap_or(CertId([0; 16])));
+        if statement.kind() != kind::RECEIPT || statement.issuer() != issuer {
+            return Ok(());
+        }
+        // A receipt is true when signed. What an earlier life of this store signed comes back to
+        // it from others, and is void.
+        if !self.receipts.insert(statement.id()) {
+            return Ok(());
+        }
+        self.count("receipts checked", 1);
+        receipt::is_true(statement, speaker, &self.tokens)
+    }
+
+    /// Batches became durable at a host.
+    pub(crate) fn written(
+        &self,
+        nature: &Nature,
+        batch: &Batch,
+        outside: &dyn Fn(&Token) -> bool,
+    ) -> Result<(), Broken> {
+        durable::keeps(batch)?;
+        secrecy::on_disk(&self.tokens, nature, batch, outside)
+    }
+
+    /// A host says that something happened.
+    pub(crate) fn event(&mut self, host: HostId, event: &Event, now: u64) -> Result<(), Broken> {
+        secrecy::in_event(&self.tokens, event)?;
+        match event {
+            Event::Met { pipe, .. } => {
+                if self.talks.get(&(host, *pipe)).is_some_and(|talk| talk.stranger) {
+                    let evidence = format!("a stranger was taken for a member on pipe {}", pipe.0);
+                    return Err(Broken::new(Law::StrangersLearnNothing, evidence));
+                }
+                self.count("members met", 1);
+            }
+            Event::ContactComplete { pipe, .. } => {
+                if let Some(talk) = self.talks.get_mut(&(host, *pipe)) {
+                    talk.complete = true;
+                }
+                self.count("contacts complete", 1);
+            }
+            Event::ContactEnded { pipe, fault, .. } => {
+                return self.ended(host, *pipe, fault.as_ref(), now);
+            }
+            Event::Forked { log, seq } => {
+                let evidence = format!("log {} forked at {seq}", log.short());
+                return Err(Broken::new(Law::NoForks, evidence));
+            }
+            Event::SetAside { log, seq, why } => {
+                let evidence = format!("envelope {seq} of log {}: {why}", log.short());
+                return Err(Broken::new(Law::NothingSetAside, evidence));
+            }
+            Event::Refused { .. } => self.count("statements refused", 1),
+            Event::Rolled { .. } => self.count("incarnations rolled", 1),
+            Event::Receipts { count } => self.count("receipts signed", *count as u64),
+            Event::Delivered { .. } => self.count("deliveries", 1),
+            Event::Stopped { .. } => self.count("nodes stopped by their store", 1),
+            Event::Ready => self.count("starts", 1),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn ended(
+        &mut self,
+        host: HostId,
+        pipe: PipeId,
+        fault: Option<&Fault>,
+        now: u64,
+    ) -> Result<(), Broken> {
+        if fault.is_some() {
+            self.count("faults found in peers", 1);
+        }
+        let Some(talk) = self.talks.get_mut(&(host, pipe)) else { return Ok(()) };
+        talk.end(pipe, now)?;
+        talk.fault = fault.cloned();
+        contact::accusation(talk, pipe, fault)
+    }
+
+    /// A host's end of a pipe is closed, by whomever.
+    pub(crate) fn closed(&mut self, host: HostId, pipe: PipeId, now: u64) {
+        if let Some(talk) = self.talks.get_mut(&(host, pipe)) {
+            talk.closed_at.get_or_insert(now);
+        }
+    }
+
+    /// A host lost its memory: its conversations are over.
+    pub(crate) fn forget(&mut self, host: HostId) {
+        self.talks.retain(|(of, _), _| *of != host);
+    }
+
+    /// Whether some contact should have ended by now.
+    pub(crate) fn overdue(&self, now: u64) -> Result<(), (HostId, Broken)> {
+        for ((host, pipe), talk) in &self.talks {
+            contact::overdue(talk, *pipe, now).map_err(|broken| (*host, broken))?;
+        }
+        Ok(())
+    }
+}

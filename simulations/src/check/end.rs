@@ -1,0 +1,265 @@
+//! Laws for the end of a run, when the faults are over and everybody has met: all members hold
+//! the same, nothing promised is lost, readers show what the envelopes say, and the facility has
+//! exactly that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use huza_crdt::node::{RecordStatus, Status};
+use huza_crdt::record::project;
+use huza_crdt::store::Table;
+use huza_crdt::trust::directory_area;
+
+use crate::audit::Model;
+use crate::disk::Durable;
+use crate::facility::Facility;
+use crate::host::Nature;
+use crate::ledger::Ledger;
+use crate::programme::Auditor;
+use crate::token::{Token, Tokens};
+use crate::violation::{Broken, Law};
+
+/// Resources by key, as a facility keeps them.
+pub(crate) type Resources = BTreeMap<String, String>;
+
+/// Whether all of these disks hold the same envelopes and statements.
+pub(crate) fn same_holdings(disks: &[(String, &Durable)]) -> Result<(), Broken> {
+    for table in [Table::Envelopes, Table::Statements] {
+        let keys = |durable: &Durable| -> BTreeSet<Vec<u8>> {
+            durable.rows(table).into_iter().map(|(key, _)| key).collect()
+        };
+        let all: Vec<(&String, BTreeSet<Vec<u8>>)> =
+            disks.iter().map(|(name, durable)| (name, keys(durable))).collect();
+        let union: BTreeSet<&Vec<u8>> = all.iter().flat_map(|(_, keys)| keys).collect();
+        let lacking = all.iter().find(|(_, keys)| keys.len() < union.len());
+        if let Some((name, keys)) = lacking {
+            let missing = union.iter().find(|key| !keys.contains(**key));
+            let missing = missing.map(|key| huza_crdt::id::hex(key)).unwrap_or_default();
+            let evidence =
+                format!("{name} holds {} of {} {table:?}; not {missing}", keys.len(), union.len());
+            return Err(Broken::new(Law::Converges, evidence));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a device has nothing left to do, and all its receipts came home.
+pub(crate) fn at_rest(status: &Status) -> Result<(), Broken> {
+    let broken = |what: String| Err(Broken::new(Law::Converges, what));
+    // Envelopes of others' villages wait for a key for ever; whether one waits that should not is
+    // seen in what the reader shows.
+    if status.pending > 0 {
+        return broken(format!("{} changes pending", status.pending));
+    }
+    let home = |record: &&RecordStatus| {
+        record.pending == 0 && record.stored && (record.accepted || record.refused)
+    };
+    match status.records.iter().find(|record| !home(record)) {
+        None => Ok(()),
+        Some(RecordStatus {
+            record, changes, pending, taken, stored, accepted, refused, ..
+        }) => broken(format!(
+            "record {record}: {changes} changes, {pending} pending, taken by {taken}, stored \
+                 {stored}, accepted {accepted}, refused {refused}"
+        )),
+    }
+}
+
+/// Whether every promise is kept by the envelopes that all hold together.
+pub(crate) fn nothing_lost(ledger: &Ledger, model: &Model, tokens: &Tokens) -> Result<(), Broken> {
+    let broken = |token: &Token, what: &str| {
+        let who: Vec<u32> =
+            ledger.entries.get(token).iter().flat_map(|e| &e.acked).map(|host| host.0).collect();
+        let evidence = format!("{} acknowledged by hosts {who:?} {what}", token.as_str());
+        Err(Broken::new(Law::WrittenIsVisible, evidence))
+    };
+    if let Some((place, why)) = model.unread.first_key_value() {
+        let evidence = format!("envelope {} of log {}: {why}", place.1, place.0.short());
+        return Err(Broken::new(Law::WrittenIsVisible, evidence));
+    }
+    let mut visible = BTreeSet::new();
+    for (_, document) in model.records() {
+        if document.waiting() > 0 || !document.set_aside().is_empty() {
+            let (record, aside) = (document.record(), document.set_aside());
+            let waiting = document.waiting();
+            let evidence = format!("record {record}: {waiting} changes wait, set aside: {aside:?}");
+            return Err(Broken::new(Law::NothingSetAside, evidence));
+        }
+        visible.extend(tokens.find(format!("{:?}", document.view()).as_bytes()));
+    }
+    let latest = latest_versions(ledger, model);
+    for (token, entry) in ledger.entries.iter().filter(|(_, entry)| entry.is_owed()) {
+        if !model.tokens.contains_key(token) {
+            return broken(token, "is in no envelope");
+        }
+        let overtaken = entry
+            .version
+            .as_ref()
+            .is_some_and(|(key, version)| latest.get(key).is_some_and(|latest| latest > version));
+        if !overtaken && !visible.contains(token) {
+            return broken(token, "is in an envelope and no value shows it");
+        }
+    }
+    Ok(())
+}
+
+/// The latest version of each resource that any envelope holds.
+fn latest_versions<'a>(ledger: &'a Ledger, model: &Model) -> BTreeMap<&'a String, u64> {
+    let mut latest = BTreeMap::new();
+    for (token, entry) in &ledger.entries {
+        if let Some((key, version)) = &entry.version
+            && model.tokens.contains_key(token)
+        {
+            let known: &mut u64 = latest.entry(key).or_default();
+            *known = (*known).max(*version);
+        }
+    }
+    latest
+}
+
+/// What a device of this nature should show, were the model all that there is.
+pub(crate) fn expected(model: &Model, nature: &Nature, auditor: &Auditor) -> Resources {
+    let mut areas: BTreeSet<_> =
+        nature.covers.iter().filter_map(|village| auditor.area(*village)).collect();
+    areas.insert(directory_area());
+    let records = model.records().filter(|(area, _)| areas.contains(area));
+    let resources = records.flat_map(|(_, document)| project(&document.view()));
+    resources.map(|resource| (resource.key, resource.text)).collect()
+}
+
+/// Whether a reader shows exactly what is expected; of its own writes into others' villages it
+/// may show its own text besides.
+pub(crate) fn shown_is_true(
+    expected: &Resources,
+    shown: &Resources,
+    outside: &BTreeSet<&Token>,
+    tokens: &Tokens,
+) -> Result<(), Broken> {
+    let broken = |what: String| Err(Broken::new(Law::ShownIsTrue, what));
+    for (key, text) in expected {
+        match shown.get(key) {
+            None => return broken(format!("{key} is not shown")),
+            Some(other) if other != text => {
+                return broken(format!("{key} is shown as {other}, expected {text}"));
+            }
+            Some(_) => {}
+        }
+    }
+    for (key, text) in shown.iter().filter(|(key, _)| !expected.contains_key(*key)) {
+        let found = tokens.find(text.as_bytes());
+        if !found.iter().any(|token| outside.contains(token)) {
+            return broken(format!("{key} is shown and in no envelope: {text}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a facility has exactly what is expected, but for what it refused. It may also keep
+/// what a conflict once was, and, if devices were lost with what they held, what only they knew.
+pub(crate) fn facility_exact(
+    expected: &Resources,
+    facility: &Facility,
+    devices_lost: bool,
+) -> Result<(), Broken> {
+    let broken = |what: String| Err(Broken::new(Law::FacilityExact, what));
+    for (key, text) in expected.iter().filter(|(key, _)| !facility.refused.contains(*key)) {
+        match facility.resources.get(key) {
+            None => return broken(format!("the facility never got {key}")),
+            Some(other) if other != text => {
+                return broken(format!("the facility has {key} as {other}, expected {text}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let passing = |key: &String| key.contains("#conflict") || key.starts_with("DetectedIssue/");
+    if devices_lost {
+        return Ok(());
+    }
+    let stale = |(key, _): &(&String, &String)| !expected.contains_key(*key) && !passing(key);
+    match facility.resources.iter().find(stale) {
+        None => Ok(()),
+        Some((key, text)) => {
+            broken(format!("the facility has {key}, which nobody shows any more: {text}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::draw::Draw;
+    use crate::host::HostId;
+    use crate::ledger::Entry;
+    use huza_crdt::id::RecordId;
+    use huza_crdt::store::Batch;
+
+    fn resources(pairs: &[(&str, &str)]) -> Resources {
+        pairs.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_reader_that_lost_a_change_is_found() {
+        let expected = resources(&[("Patient/1", "a"), ("Patient/2", "b")]);
+        let shown = |pairs: &[(&str, &str)], outside: &BTreeSet<&Token>| {
+            shown_is_true(&expected, &resources(pairs), outside, &Tokens::default())
+        };
+        let none = BTreeSet::new();
+        assert!(shown(&[("Patient/1", "a"), ("Patient/2", "b")], &none).is_ok());
+        assert!(shown(&[("Patient/1", "a")], &none).is_err());
+        assert!(shown(&[("Patient/1", "a"), ("Patient/2", "c")], &none).is_err());
+        let token = Token::mint(2, &mut Draw::new(1, "end"));
+        let more = [("Patient/1", "a"), ("Patient/2", "b"), ("Patient/3", token.as_str())];
+        assert!(shown(&more, &none).is_err());
+        assert!(shown(&more, &BTreeSet::from([&token])).is_ok());
+    }
+
+    #[test]
+    fn a_facility_that_lacks_or_invents_something_is_found() {
+        let expected = resources(&[("Patient/1", "a")]);
+        let mut facility = Facility::new(0);
+        assert!(facility_exact(&expected, &facility, false).is_err());
+        facility.resources = expected.clone();
+        assert!(facility_exact(&expected, &facility, false).is_ok());
+        facility.resources.insert("Patient/1#conflict-1".to_owned(), "b".to_owned());
+        assert!(facility_exact(&expected, &facility, false).is_ok());
+        facility.resources.insert("Patient/9".to_owned(), "b".to_owned());
+        assert!(facility_exact(&expected, &facility, false).is_err());
+        facility.resources = resources(&[]);
+        facility.refused.insert("Patient/1".to_owned());
+        assert!(facility_exact(&expected, &facility, false).is_ok());
+    }
+
+    #[test]
+    fn a_promise_that_no_envelope_keeps_is_found() {
+        let token = Token::mint(1, &mut Draw::new(1, "end"));
+        let mut ledger = Ledger::default();
+        let entry = Entry {
+            authors: BTreeMap::from([(HostId(1), false)]),
+            acked: BTreeSet::new(),
+            excused: BTreeSet::new(),
+            version: None,
+        };
+        ledger.entries.insert(token.clone(), entry);
+        let mut model = Model::default();
+        let check =
+            |ledger: &Ledger, model: &Model| nothing_lost(ledger, model, &Tokens::default());
+        assert!(check(&ledger, &model).is_ok());
+        ledger.ack(HostId(1), core::slice::from_ref(&token));
+        assert_eq!(check(&ledger, &model).unwrap_err().law, Law::WrittenIsVisible);
+        model.tokens.insert(token.clone(), RecordId([1; 16]));
+        assert!(check(&ledger, &model).is_err());
+        ledger.excuse(&BTreeSet::new(), &BTreeMap::new());
+        assert!(check(&ledger, &model).is_ok());
+    }
+
+    #[test]
+    fn disks_that_differ_are_found() {
+        let mut one = Durable::default();
+        let mut batch = Batch::default();
+        batch.put(Table::Statements, [1], [1]);
+        one.carrier.apply(&batch);
+        let (same, other) = (one.clone(), Durable::default());
+        let disks = |other| [("one".to_owned(), &one), ("other".to_owned(), other)];
+        assert!(same_holdings(&disks(&same)).is_ok());
+        assert_eq!(same_holdings(&disks(&other)).unwrap_err().law, Law::Converges);
+    }
+}

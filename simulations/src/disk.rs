@@ -1,0 +1,191 @@
+//! The durable stores of a host, and what is on its way into them.
+//!
+//! Batches become durable in order, each whole; a crash keeps a drawn number of those under way
+//! and loses the rest. Reads see what is durable.
+
+use std::collections::VecDeque;
+
+use huza_crdt::node::Token;
+use huza_crdt::store::{Batch, MemoryStore, Op, Range, Row, StoreKind, Table};
+
+use crate::draw::Draw;
+use crate::violation::{Broken, Law};
+
+/// What a disk holds for good.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Durable {
+    pub(crate) carrier: MemoryStore,
+    pub(crate) reader: MemoryStore,
+}
+
+impl Durable {
+    pub(crate) const fn store(&self, kind: StoreKind) -> &MemoryStore {
+        match kind {
+            StoreKind::Carrier => &self.carrier,
+            StoreKind::Reader => &self.reader,
+        }
+    }
+
+    pub(crate) const fn store_mut(&mut self, kind: StoreKind) -> &mut MemoryStore {
+        match kind {
+            StoreKind::Carrier => &mut self.carrier,
+            StoreKind::Reader => &mut self.reader,
+        }
+    }
+
+    /// Reads a range, as the store does.
+    pub(crate) fn load(&self, range: &Range) -> Vec<Row> {
+        self.store(range.table.store()).load(range)
+    }
+
+    /// The value under a key.
+    pub(crate) fn value(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
+        let range = Range { rows_max: 1, ..Range::prefix(table, key) };
+        let row = self.load(&range).into_iter().next();
+        row.filter(|(found, _)| found == key).map(|(_, value)| value)
+    }
+
+    /// Every row of a table, page by page.
+    pub(crate) fn rows(&self, table: Table) -> Vec<Row> {
+        let mut range = Range::all(table);
+        let mut all = Vec::new();
+        loop {
+            let page = self.load(&range);
+            let Some((last, _)) = page.last() else { return all };
+            range = range.behind(last);
+            all.extend(page);
+        }
+    }
+}
+
+/// A disk, as the node's shell drives it.
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    pub(crate) durable: Durable,
+    carrier: VecDeque<(Token, Batch)>,
+    reader: VecDeque<(Token, Batch)>,
+}
+
+impl Disk {
+    const fn queue(&mut self, store: StoreKind) -> &mut VecDeque<(Token, Batch)> {
+        match store {
+            StoreKind::Carrier => &mut self.carrier,
+            StoreKind::Reader => &mut self.reader,
+        }
+    }
+
+    /// Accepts a batch. The result is whether the store was idle, so that a flush must be planned.
+    pub(crate) fn accept(
+        &mut self,
+        token: Token,
+        store: StoreKind,
+        batch: Batch,
+    ) -> Result<bool, Broken> {
+        if let Some(op) = batch.0.iter().find(|op| op.table().store() != store) {
+            let evidence = format!("a batch for {store:?} writes to {:?}", op.table());
+            return Err(Broken::new(Law::BatchesKeepToTheirStore, evidence));
+        }
+        let queue = self.queue(store);
+        queue.push_back((token, batch));
+        Ok(queue.len() == 1)
+    }
+
+    /// Makes up to `most` batches durable. The results are what was written, and whether more
+    /// wait.
+    pub(crate) fn flush(&mut self, store: StoreKind, most: u64) -> (Vec<(Token, Batch)>, bool) {
+        let mut written = Vec::new();
+        while (written.len() as u64) < most
+            && let Some((token, batch)) = self.queue(store).pop_front()
+        {
+            self.durable.store_mut(store).apply(&batch);
+            written.push((token, batch));
+        }
+        (written, !self.queue(store).is_empty())
+    }
+
+    /// Power goes: of each store a drawn number of the batches under way is kept. The result is
+    /// what was kept.
+    pub(crate) fn crash(&mut self, draw: &mut Draw) -> Vec<Batch> {
+        let mut kept = Vec::new();
+        for store in [StoreKind::Carrier, StoreKind::Reader] {
+            let waiting = self.queue(store).len() as u64;
+            let most = draw.between(0, waiting);
+            let (written, _) = self.flush(store, most);
+            kept.extend(written.into_iter().map(|(_, batch)| batch));
+            self.queue(store).clear();
+        }
+        kept
+    }
+
+    /// A write of this store fails: nothing of what is under way there is kept.
+    pub(crate) fn fail(&mut self, store: StoreKind) {
+        self.queue(store).clear();
+    }
+}
+
+/// Takes the first row out of a batch that is put into `table`, as a bug would.
+pub(crate) fn lose_a_row(batch: &mut Batch, table: Table) -> bool {
+    let at = batch.0.iter().position(|op| matches!(op, Op::Put { table: t, .. } if *t == table));
+    at.map(|at| batch.0.remove(at)).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(key: u8) -> Batch {
+        let mut batch = Batch::default();
+        batch.put(Table::Envelopes, [key], [key]);
+        batch.put(Table::Ingest, [key], [key]);
+        batch
+    }
+
+    fn disk(batches: u8) -> Disk {
+        let mut disk = Disk::default();
+        for key in 0..batches {
+            let idle = disk.accept(Token(key.into()), StoreKind::Carrier, batch(key)).unwrap();
+            assert_eq!(idle, key == 0);
+        }
+        disk
+    }
+
+    #[test]
+    fn a_crash_keeps_a_prefix_of_whole_batches() {
+        let mut lengths = std::collections::BTreeSet::new();
+        for seed in 0..100 {
+            let mut disk = disk(5);
+            disk.crash(&mut Draw::new(seed, "crash"));
+            let rows = disk.durable.rows(Table::Envelopes);
+            let keys: Vec<u8> = rows.iter().map(|(key, _)| key[0]).collect();
+            assert!((0..5).collect::<Vec<u8>>().starts_with(&keys));
+            assert_eq!(disk.durable.rows(Table::Ingest).len(), keys.len());
+            assert!(disk.flush(StoreKind::Carrier, 9).0.is_empty());
+            lengths.insert(keys.len());
+        }
+        assert_eq!(lengths.len(), 6);
+    }
+
+    #[test]
+    fn nothing_is_durable_before_the_flush() {
+        let mut disk = disk(3);
+        assert!(disk.durable.rows(Table::Envelopes).is_empty());
+        let (written, more) = disk.flush(StoreKind::Carrier, 2);
+        assert_eq!((written.len(), more), (2, true));
+        assert_eq!(disk.durable.value(Table::Envelopes, &[1]), Some(vec![1]));
+        assert_eq!(disk.durable.value(Table::Envelopes, &[2]), None);
+    }
+
+    #[test]
+    fn a_batch_for_the_other_store_is_found() {
+        let broken = Disk::default().accept(Token(1), StoreKind::Reader, batch(1)).unwrap_err();
+        assert_eq!(broken.law, Law::BatchesKeepToTheirStore);
+    }
+
+    #[test]
+    fn a_lost_row_is_one_row() {
+        let mut batch = batch(1);
+        assert!(lose_a_row(&mut batch, Table::Envelopes));
+        assert!(!lose_a_row(&mut batch, Table::Envelopes));
+        assert_eq!(batch.0.len(), 1);
+    }
+}

@@ -1,0 +1,179 @@
+//! The programme under test and another one: who founds, certifies and approves; and an auditor,
+//! an approved gateway that exists on paper only, whose keys let the laws look into envelopes.
+
+use std::collections::BTreeMap;
+
+use huza_crdt::control::{Statement, kind};
+use huza_crdt::crypto::{Entropy, SealingKey, SigningKey, SymmetricKey};
+use huza_crdt::id::{AreaTag, CertId};
+use huza_crdt::time::Stamp;
+use huza_crdt::trust::authority::{Centre, JoinRequest, Programme, Welcome, open_grant};
+use huza_crdt::trust::{CatchmentSecret, Certificate, GrantContent, Keyring, Role};
+
+use crate::draw::Draw;
+use crate::host::{Belonging, Nature};
+use crate::options::Options;
+use crate::violation::{Broken, Law};
+
+/// When everything is certified: before the world begins.
+const CERTIFIED: Stamp = Stamp(1_790_000_000);
+
+/// The number of a village, unique in the world; 0 is the directory.
+pub(crate) const fn village_number(catchment: u64, village: u64) -> u64 {
+    catchment * 10 + village + 1
+}
+
+/// The health centre of a village, by its number.
+pub(crate) const fn catchment_of(number: u64) -> u64 {
+    number.saturating_sub(1) / 10
+}
+
+/// The code of a village.
+pub(crate) fn village_code(number: u64) -> String {
+    format!("{number:02}")
+}
+
+/// The code of a health centre.
+pub(crate) fn catchment_code(catchment: u64) -> String {
+    format!("HC{catchment}")
+}
+
+/// What the laws may know and no device does.
+#[derive(Debug, Clone)]
+pub(crate) struct Auditor {
+    /// Reads everything of the programme.
+    pub(crate) keyring: Keyring,
+    /// The key that every member holds, for forged peers that stole it.
+    pub(crate) member: SymmetricKey,
+    secrets: BTreeMap<u64, CatchmentSecret>,
+}
+
+impl Auditor {
+    /// The tag of a village.
+    pub(crate) fn area(&self, number: u64) -> Option<AreaTag> {
+        let secret = self.secrets.get(&catchment_of(number))?;
+        Some(secret.area(&village_code(number)))
+    }
+}
+
+/// An approved device of the other programme.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcast {
+    pub(crate) key: SigningKey,
+    pub(crate) certificate: CertId,
+    /// Its chain of certificate statements.
+    pub(crate) chain: Vec<Vec<u8>>,
+}
+
+/// Both programmes.
+#[derive(Debug)]
+pub(crate) struct Programmes {
+    centres: BTreeMap<u64, Centre>,
+    foreign: Centre,
+    pub(crate) auditor: Auditor,
+    pub(crate) outcast: Outcast,
+    entropy: Entropy,
+}
+
+impl Programmes {
+    /// Founds them.
+    pub(crate) fn found(options: &Options, draw: &mut Draw) -> Result<Self, Broken> {
+        let mut entropy = Entropy::new(draw.bytes());
+        let mut ours = Programme::found("simulated", &mut entropy);
+        let mut theirs = Programme::found("another", &mut entropy);
+        let villages = |catchment: u64| -> Vec<String> {
+            let numbers = (0..options.villages).map(|v| village_number(catchment, v));
+            numbers.map(village_code).collect()
+        };
+        let mut certify = |programme: &mut Programme, catchment: u64| {
+            let (code, villages) = (catchment_code(catchment), villages(catchment));
+            programme
+                .certify_centre(&code, &villages, CERTIFIED, &mut entropy)
+                .map_err(|error| setup(&error))
+        };
+        let mut centres = BTreeMap::new();
+        for catchment in 0..options.catchments {
+            centres.insert(catchment, certify(&mut ours, catchment)?);
+        }
+        let mut foreign = certify(&mut theirs, 0)?;
+        let auditor = audit(&mut centres, &mut entropy)?;
+        let outcast = cast_out(&mut foreign, &mut entropy)?;
+        Ok(Self { centres, foreign, auditor, outcast, entropy })
+    }
+
+    /// Approves a device. The results are the answer and the device's certificate.
+    pub(crate) fn approve(
+        &mut self,
+        nature: &Nature,
+        request: &JoinRequest,
+    ) -> Result<(Welcome, CertId), Broken> {
+        let centre = match nature.belonging {
+            Belonging::Member => self.centres.get_mut(&nature.catchment),
+            Belonging::Foreign => Some(&mut self.foreign),
+            Belonging::Nobody => None,
+        };
+        let centre = centre.ok_or_else(|| setup(&"no such centre"))?;
+        let villages: Vec<String> = match nature.role {
+            Role::Worker => nature.covers.iter().copied().map(village_code).collect(),
+            Role::Hub | Role::Gateway | Role::Relay | Role::Authority => Vec::new(),
+        };
+        let welcome = centre
+            .approve(request, nature.role, &villages, CERTIFIED, &mut self.entropy)
+            .map_err(|error| setup(&error))?;
+        let certificate =
+            last_certificate(&welcome.statements).ok_or_else(|| setup(&"no certificate"))?;
+        Ok((welcome, certificate))
+    }
+}
+
+fn setup(error: &impl ToString) -> Broken {
+    Broken::new(Law::Progress, format!("the world cannot be set up: {}", error.to_string()))
+}
+
+/// The certificate issued last.
+fn last_certificate(statements: &[Statement]) -> Option<CertId> {
+    let mut certificates = statements.iter().filter(|s| s.kind() == kind::CERTIFICATE);
+    certificates.next_back().map(|statement| Certificate::id(statement.body()))
+}
+
+/// Approves a device of the other programme, for a forged peer to be.
+fn cast_out(foreign: &mut Centre, entropy: &mut Entropy) -> Result<Outcast, Broken> {
+    let key = SigningKey::from_seed(entropy.draw());
+    let sealing = SealingKey::from_seed(entropy.draw());
+    let request = JoinRequest::new(&key, sealing.public(), "outcast");
+    let welcome = foreign
+        .approve(&request, Role::Gateway, &[], CERTIFIED, entropy)
+        .map_err(|error| setup(&error))?;
+    let certificate =
+        last_certificate(&welcome.statements).ok_or_else(|| setup(&"no certificate"))?;
+    let certificates = welcome.statements.iter().filter(|s| s.kind() == kind::CERTIFICATE);
+    Ok(Outcast { key, certificate, chain: certificates.map(Statement::to_bytes).collect() })
+}
+
+/// Approves a gateway of each centre on paper, and opens its grants.
+fn audit(centres: &mut BTreeMap<u64, Centre>, entropy: &mut Entropy) -> Result<Auditor, Broken> {
+    let (key, sealing) =
+        (SigningKey::from_seed(entropy.draw()), SealingKey::from_seed(entropy.draw()));
+    let request = JoinRequest::new(&key, sealing.public(), "auditor");
+    let mut auditor: Option<Auditor> = None;
+    for (catchment, centre) in centres {
+        let welcome = centre
+            .approve(&request, Role::Gateway, &[], CERTIFIED, entropy)
+            .map_err(|error| setup(&error))?;
+        let member = welcome.open(&sealing).map_err(|error| setup(&error))?.member;
+        let auditor = auditor.get_or_insert_with(|| Auditor {
+            keyring: Keyring::new(&member),
+            member,
+            secrets: BTreeMap::new(),
+        });
+        for statement in welcome.statements.iter().filter(|s| s.kind() == kind::GRANT) {
+            let grant = huza_crdt::codec::decode(statement.body()).map_err(|e| setup(&e))?;
+            let content = open_grant(&grant, &sealing).map_err(|error| setup(&error))?;
+            if let GrantContent::Catchment(secret) = &content {
+                auditor.secrets.insert(*catchment, secret.clone());
+            }
+            auditor.keyring.add(content);
+        }
+    }
+    auditor.ok_or_else(|| setup(&"no catchment"))
+}

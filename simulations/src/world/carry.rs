@@ -1,0 +1,209 @@
+//! Carrying out what nodes want: the shell of each host.
+
+use huza_crdt::node::{Event, Input, Output, Reply, Resource, Token};
+use huza_crdt::store::{Batch, StoreKind, Table};
+
+use super::{Happening, World};
+use crate::check::Speaker;
+use crate::disk::lose_a_row;
+use crate::facility::Facility;
+use crate::host::HostId;
+use crate::options::Planted;
+use crate::violation::{Broken, Law, Violation};
+
+/// Longest time of a facility's answer.
+const DELIVER_MS_MAX: u64 = 2_000;
+
+impl World {
+    pub(super) fn carry_out(&mut self, id: HostId, output: Output) -> Result<(), Violation> {
+        let Some(host) = self.hosts.get(&id) else { return Ok(()) };
+        self.trace.output(self.now, &host.name(), &output);
+        let run = host.run;
+        match output {
+            Output::Load { token, range } => {
+                let delay = self.draws.disk.delay(self.options.load_ms_max);
+                self.plan(self.now + delay, Happening::Read(id, run, token, range));
+            }
+            Output::Persist { token, store, batch } => self.persist(id, token, store, batch)?,
+            Output::Work { token, job } => {
+                let delay = self.draws.disk.delay(self.options.work_ms_max);
+                let done = Input::Done { token, product: job.run() };
+                self.plan(self.now + delay, Happening::Hand(id, run, done));
+            }
+            Output::Deliver { token, resources } => self.deliver(id, token, &resources),
+            Output::Send { pipe, bytes } => {
+                self.check_said(id, pipe, &bytes)?;
+                self.send(id, pipe, &bytes);
+            }
+            Output::Close { pipe } => {
+                self.laws.closed(id, pipe, self.now);
+                self.close(id, pipe);
+            }
+            Output::Reply { id: command, reply } => self.reply(id, command, *reply)?,
+            Output::Publish { bytes } => self.publish(id, &bytes)?,
+            Output::NewsValid { .. } => {}
+            Output::Event(event) => self.event(id, &event)?,
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_said(
+        &mut self,
+        id: HostId,
+        pipe: huza_crdt::node::PipeId,
+        bytes: &[u8],
+    ) -> Result<(), Violation> {
+        let Some(host) = self.hosts.get(&id).filter(|host| host.is_member()) else {
+            return Ok(());
+        };
+        let speaker = Speaker {
+            host: id,
+            certificate: host.certificate,
+            durable: &host.disk.durable,
+            facility: self.facilities.get(&id),
+            auditor: &self.programmes.auditor,
+            ledger: &self.ledger,
+        };
+        let said = self.laws.said(speaker, pipe, bytes);
+        said.map_err(|broken| self.violated(Some(id), &broken))
+    }
+
+    fn persist(
+        &mut self,
+        id: HostId,
+        token: Token,
+        store: StoreKind,
+        mut batch: Batch,
+    ) -> Result<(), Violation> {
+        let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
+        let run = host.run;
+        let planted = self.options.planted.filter(|_| host.is_member());
+        if planted == Some(Planted::DropChange)
+            && [Table::Envelopes, Table::Changes]
+                .into_iter()
+                .any(|table| batch.0.iter().any(|op| op.table() == table))
+        {
+            if self.spare_rows == 0 {
+                let lost = [Table::Envelopes, Table::Changes];
+                let _ = lost.into_iter().any(|table| lose_a_row(&mut batch, table));
+            }
+            self.spare_rows = self.spare_rows.checked_sub(1).unwrap_or(u64::MAX);
+        }
+        let idle = match host.disk.accept(token, store, batch) {
+            Ok(idle) => idle,
+            Err(broken) => return Err(self.violated(Some(id), &broken)),
+        };
+        let delay = self.draws.disk.delay(self.options.persist_ms_max);
+        if planted == Some(Planted::AckBeforePersist) {
+            self.plan(self.now, Happening::Hand(id, run, Input::Persisted { token }));
+        }
+        if idle {
+            self.plan(self.now + delay, Happening::Flush(id, run, store));
+        }
+        Ok(())
+    }
+
+    /// Some of the batches under way become durable, and the node is told.
+    pub(super) fn flush(
+        &mut self,
+        id: HostId,
+        run: u32,
+        store: StoreKind,
+    ) -> Result<(), Violation> {
+        let most = self.draws.disk.between(1, self.options.group_commit_max);
+        let Some(host) = self.hosts.get_mut(&id).filter(|host| host.run == run) else {
+            return Ok(());
+        };
+        if !host.is_running() {
+            return Ok(());
+        }
+        let (written, more) = host.disk.flush(store, most);
+        if more {
+            let delay = self.draws.disk.delay(self.options.persist_ms_max);
+            self.plan(self.now + delay, Happening::Flush(id, run, store));
+        }
+        let told_early = self.options.planted == Some(Planted::AckBeforePersist);
+        for (token, batch) in written {
+            self.check_written(id, &batch)?;
+            let delay = self.draws.disk.delay(self.options.told_ms_max);
+            let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
+            let [carrier, reader] = &mut host.told;
+            let told = if store == StoreKind::Carrier { carrier } else { reader };
+            *told = (*told).max(self.now + delay);
+            let (at, tell) = (*told, !told_early || !host.is_member());
+            if tell {
+                self.plan(at, Happening::Hand(id, run, Input::Persisted { token }));
+            }
+        }
+        Ok(())
+    }
+
+    /// The laws look at what became durable.
+    pub(super) fn check_written(&mut self, id: HostId, batch: &Batch) -> Result<(), Violation> {
+        let Some(host) = self.hosts.get(&id).filter(|host| host.is_member()) else {
+            return Ok(());
+        };
+        let outside = self.ledger.written_outside_by(id);
+        let checked = self.laws.written(&host.nature, batch, &|token| outside.contains(token));
+        checked.map_err(|broken| self.violated(Some(id), &broken))
+    }
+
+    /// The facility takes resources; the answer may be lost in a crash, the effect is not.
+    fn deliver(&mut self, id: HostId, token: Token, resources: &[Resource]) {
+        let refused_per_mille = self.options.refused_per_mille;
+        let facility =
+            self.facilities.entry(id).or_insert_with(|| Facility::new(refused_per_mille));
+        let refused = facility.take(resources, &self.laws.tokens);
+        let delay = self.draws.disk.delay(DELIVER_MS_MAX);
+        let Some(host) = self.hosts.get(&id) else { return };
+        let run = host.run;
+        let answer = Input::Delivered { token, refused };
+        self.plan(self.now + delay, Happening::Hand(id, run, answer));
+    }
+
+    fn reply(
+        &mut self,
+        id: HostId,
+        command: huza_crdt::node::CommandId,
+        reply: Reply,
+    ) -> Result<(), Violation> {
+        if self.ledger.under_way.contains_key(&command) {
+            return self.promised(id, command, &reply);
+        }
+        self.replies.insert(command, reply);
+        Ok(())
+    }
+
+    /// A hint goes to all who have a pipe with this host.
+    fn publish(&mut self, id: HostId, bytes: &[u8]) -> Result<(), Violation> {
+        if self.laws.tokens.any(bytes) {
+            let broken = Broken::new(Law::Secrecy, "a canary is in a published hint");
+            return Err(self.violated(Some(id), &broken));
+        }
+        for (peer, latency) in self.neighbours(id) {
+            if self.chaos && self.draws.net.chance(200) {
+                continue;
+            }
+            let Some(run) = self.hosts.get(&peer).map(|host| host.run) else { continue };
+            self.sequence += 1;
+            let token = Token(self.sequence);
+            let news = Input::News { token, bytes: bytes.to_vec() };
+            self.plan(self.now + latency, Happening::Hand(peer, run, news));
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, id: HostId, event: &Event) -> Result<(), Violation> {
+        let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
+        host.ready |= *event == Event::Ready;
+        let member = host.is_member();
+        if matches!(event, Event::Stopped { .. }) && !core::mem::replace(&mut host.stopped, true) {
+            self.plan_restart(id);
+        }
+        if !member {
+            return Ok(());
+        }
+        let seen = self.laws.event(id, event, self.now);
+        seen.map_err(|broken| self.violated(Some(id), &broken))
+    }
+}

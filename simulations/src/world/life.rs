@@ -1,0 +1,200 @@
+//! The life of hosts and their users: starting, joining, writing, and the promises that follow.
+
+use huza_crdt::node::{Command, CommandId, Config, Reply};
+
+use super::{Happening, World};
+use crate::host::{Belonging, Host, HostId, Nature};
+use crate::shadow::Shadow;
+use crate::token::Token;
+use crate::violation::{Broken, Law, Violation};
+use crate::workload::Deed;
+
+/// Longest time until a node serves. // guess: the slowest disk and many pages
+const BOOT_MS_MAX: u64 = 120_000;
+
+/// Time for devices to notice that the faults are over. // guess: above the slowest disk
+const SETTLE_MS: u64 = 15_000;
+
+impl World {
+    /// Adds a host, starts it and lets it join.
+    pub(crate) fn add_host(&mut self, id: HostId, nature: Nature) -> Result<(), Violation> {
+        let host = Host::new(id, nature.clone(), &mut self.draws.keys);
+        self.hosts.insert(id, host);
+        self.start(id)?;
+        self.wait_ready(id)?;
+        let label = nature.label.clone();
+        let reply = self.ask(id, Command::Init { label })?;
+        let Reply::Request { request } = reply else {
+            return Err(self.unexpected(id, "init", &reply));
+        };
+        if nature.belonging == Belonging::Nobody {
+            return Ok(());
+        }
+        let approved = self.programmes.approve(&nature, &request);
+        let (welcome, certificate) = approved.map_err(|broken| self.violated(Some(id), &broken))?;
+        let reply = self.ask(id, Command::Join { welcome })?;
+        let Reply::Joined { .. } = reply else {
+            return Err(self.unexpected(id, "join", &reply));
+        };
+        if let Some(host) = self.hosts.get_mut(&id) {
+            host.certificate = Some(certificate);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unexpected(&self, id: HostId, asked: &str, reply: &Reply) -> Violation {
+        let evidence = format!("{asked} is answered with {reply:?}");
+        self.violated(Some(id), &Broken::new(Law::Progress, evidence))
+    }
+
+    /// Lets things happen until a host serves.
+    pub(crate) fn wait_ready(&mut self, id: HostId) -> Result<(), Violation> {
+        let until = self.now + BOOT_MS_MAX;
+        let ready =
+            self.run_while(until, |world| world.hosts.get(&id).is_some_and(|host| host.ready))?;
+        if ready {
+            return Ok(());
+        }
+        Err(self.violated(Some(id), &Broken::new(Law::Progress, "the node is never ready")))
+    }
+
+    /// A host begins a run.
+    pub(crate) fn start(&mut self, id: HostId) -> Result<(), Violation> {
+        let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
+        if !host.exists || host.is_running() {
+            return Ok(());
+        }
+        host.start(self.now, &mut self.draws.keys);
+        self.trace.note(self.now, &host.name(), "starts");
+        let outputs = host.drain();
+        for output in outputs {
+            self.carry_out(id, output)?;
+        }
+        self.plan_wake(id);
+        Ok(())
+    }
+
+    /// A user does something, if the device is on.
+    pub(super) fn user(&mut self, id: HostId) -> Result<(), Violation> {
+        let villages = self
+            .hosts
+            .values()
+            .filter(|host| host.is_member())
+            .flat_map(|host| host.nature.covers.iter().copied())
+            .collect();
+        let Some(host) = self.hosts.get(&id).filter(|host| host.ready) else { return Ok(()) };
+        let now = host.now(self.now).stamp;
+        let nature = host.nature.clone();
+        let knowledge = (&self.ledger, &self.programmes.auditor);
+        let Some(deed) = self.users.next(id, &nature, &villages, knowledge, now) else {
+            return Ok(());
+        };
+        let Deed { command, intent, outsider, versions } = deed;
+        let number = self.command_id();
+        self.laws.count("writes tried", intent.writes.len() as u64);
+        self.ledger.want(number, intent, outsider, |token| versions.get(token).cloned());
+        let command = Box::new(command);
+        self.feed(id, huza_crdt::node::Input::Command { id: number, command })
+    }
+
+    /// A node answered a write. What it promises must be on its disk now.
+    pub(super) fn promised(
+        &mut self,
+        id: HostId,
+        command: CommandId,
+        reply: &Reply,
+    ) -> Result<(), Violation> {
+        let Some(intent) = self.ledger.under_way.remove(&command) else { return Ok(()) };
+        let (promised, record): (Vec<Token>, _) = match reply {
+            Reply::Written { record, .. } => {
+                (intent.writes.iter().map(|(_, token)| token.clone()).collect(), Some(*record))
+            }
+            Reply::Imported { keys, .. } => {
+                let taken = |key: &Option<String>| key.as_ref().is_some_and(|k| keys.contains(k));
+                let taken = intent.writes.iter().filter(|(key, _)| taken(key));
+                (taken.map(|(_, token)| token.clone()).collect(), None)
+            }
+            Reply::Error(error) => {
+                *self.ledger.errors.entry(error.code.clone()).or_default() += 1;
+                return Ok(());
+            }
+            _ => return Err(self.unexpected(id, "a write", reply)),
+        };
+        for record in intent.people.iter().copied().chain(record) {
+            if !self.ledger.records.contains(&(intent.village, record)) {
+                self.ledger.records.push((intent.village, record));
+            }
+        }
+        for token in &promised {
+            self.trace.note(self.now, "world", &format!("{id:?} promises {}", token.as_str()));
+        }
+        self.ledger.ack(id, &promised);
+        self.survives(id, record, &promised)
+    }
+
+    /// Whether these writes are still there if power goes now.
+    fn survives(
+        &mut self,
+        id: HostId,
+        record: Option<huza_crdt::id::RecordId>,
+        promised: &[Token],
+    ) -> Result<(), Violation> {
+        let text = self.shadow(id).map(|mut shadow| match record {
+            Some(record) => match shadow.ask(Command::Show { record }) {
+                Some(Reply::Shown { record }) => record,
+                other => format!("{other:?}"),
+            },
+            None => shadow.export().into_iter().map(|resource| resource.text).collect(),
+        });
+        let text = text.unwrap_or_default();
+        let found = self.laws.tokens.find(text.as_bytes());
+        self.laws.count("promises checked by a power cut", 1);
+        let Some(lost) = promised.iter().find(|token| !found.contains(token)) else {
+            return Ok(());
+        };
+        let shown: String = text.chars().take(400).collect();
+        let evidence = format!("{} is gone after a power cut; it shows: {shown}", lost.as_str());
+        Err(self.violated(Some(id), &Broken::new(Law::WrittenIsDurable, evidence)))
+    }
+
+    /// A copy of a host's durable stores, started.
+    pub(crate) fn shadow(&mut self, id: HostId) -> Option<Shadow> {
+        let host = self.hosts.get(&id).filter(|host| host.exists && host.nature.reads())?;
+        let (life, entropy) = (host.life, self.draws.shadow.bytes());
+        let config = Config { entropy, life, reader: true };
+        Shadow::start(host.disk.durable.clone(), config, host.now(self.now))
+    }
+
+    /// Starts every host that still exists and waits until all serve.
+    pub(crate) fn all_up(&mut self) -> Result<(), Violation> {
+        for id in self.ids(|host| host.exists) {
+            self.plan(self.now, Happening::Start(id));
+        }
+        for id in self.ids(|host| host.exists) {
+            self.wait_ready(id)?;
+        }
+        Ok(())
+    }
+
+    /// Begins to look regularly at what is overdue.
+    pub(crate) fn begin_sweeps(&mut self) {
+        self.plan(self.now, Happening::Sweep);
+    }
+
+    /// The faults are over: what was planned of them is forgotten, links are cut, devices that
+    /// are off or gave up are switched on.
+    pub(crate) fn heal(&mut self) -> Result<(), Violation> {
+        self.chaos = false;
+        self.trace.note(self.now, "world", "heals");
+        self.forget_plans();
+        let ids: Vec<_> = self.pipes.keys().copied().collect();
+        for id in ids {
+            self.cut(id)?;
+        }
+        for id in self.ids(|host| host.stopped) {
+            self.crash(id)?;
+        }
+        self.all_up()?;
+        self.run_until(self.now + SETTLE_MS)
+    }
+}
