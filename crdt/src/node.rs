@@ -127,7 +127,7 @@ impl Node {
         let doubts = doubts.filter(|until| *until > self.now.millis);
         sessions
             .chain(doubts)
-            .chain(self.carrier.receipts_at)
+            .chain(self.carrier.receipts_at.filter(|_| !self.carrier.busy))
             .chain(self.pending_deadline())
             .min()
     }
@@ -194,8 +194,8 @@ impl Node {
     /// A store failed: nothing that follows could be made durable, so nothing is promised.
     fn stop(&mut self, store: StoreKind, why: String) {
         self.abandon();
-        for pipe in core::mem::take(&mut self.sessions).into_keys() {
-            self.fx.outputs.push_back(Output::Close { pipe });
+        for pipe in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.fault(pipe, crate::session::Fault::Unavailable);
         }
         self.stopped = Some(why.clone());
         for id in self.open_commands.clone() {

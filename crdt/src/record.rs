@@ -55,6 +55,7 @@ pub use form::{
     Range, form, forms, labels_to_review,
 };
 pub use genesis::{genesis, genesis_hash};
+pub(crate) use number::is_partial_date;
 pub use packed::{PackError, pack, unpack};
 pub use project::{Projected, project};
 pub use screen::SetAsideReason;

@@ -370,7 +370,7 @@ fn a_summary_of_many_holes_still_fits_its_frames() {
     RawPeer::heard(&mut hub, pipe);
     let again = raw.hello(&mut hub);
     let summaries: Vec<_> = hub.sent.iter().filter(|(to, _)| *to == again).collect();
-    assert!(!summaries.is_empty());
+    assert!(!summaries.is_empty(), "{:?}", hub.events.iter().rev().take(3).collect::<Vec<_>>());
     for (_, bytes) in summaries {
         assert!(bytes.len() <= FRAME_BYTES_MAX, "a summary frame of {} bytes", bytes.len());
     }

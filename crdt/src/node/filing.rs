@@ -46,11 +46,11 @@ struct Cursor {
 }
 
 /// A change taken out of an envelope.
-struct Filed {
-    record: RecordId,
-    origin: Origin,
-    raw: Vec<u8>,
-    card: Vec<u8>,
+pub(super) struct Filed {
+    pub(super) record: RecordId,
+    pub(super) origin: Origin,
+    pub(super) raw: Vec<u8>,
+    pub(super) card: Vec<u8>,
 }
 
 /// An envelope opened, or why not.
@@ -311,7 +311,9 @@ impl Node {
             }
             reader.to_deliver += filing.deliveries;
             for row in summaries {
-                reader.summaries.insert(row.summary.record, row);
+                let record = row.summary.record;
+                reader.held.retain(|_, records| !records.contains(&record));
+                reader.summaries.insert(record, row);
             }
             node.reader_idle();
         });
@@ -411,7 +413,11 @@ fn open(one: Incoming) -> Opened {
     Opened { number, row, area, epoch: header.epoch, changes }
 }
 
-fn take_out(log: LogId, payload: Payload, origins: &BTreeSet<LogId>) -> Result<Vec<Filed>, String> {
+pub(super) fn take_out(
+    log: LogId,
+    payload: Payload,
+    origins: &BTreeSet<LogId>,
+) -> Result<Vec<Filed>, String> {
     let log = payload.origin.unwrap_or(log);
     if !origins.contains(&log) {
         return Err("published again by another device than wrote it".to_owned());

@@ -21,6 +21,8 @@ type Told = BTreeMap<RecordId, BTreeMap<String, [u8; 16]>>;
 /// What is to be delivered, and why.
 struct Delivery {
     due: Vec<(Vec<u8>, DeliverRow)>,
+    /// Envelopes with a change that waits for another: the facility has not all of them yet.
+    early: Vec<(Vec<u8>, DeliverRow)>,
     /// What the facility will have been told of each record.
     told: Told,
     /// Resource -> record.
@@ -29,18 +31,21 @@ struct Delivery {
 
 impl Node {
     pub(super) fn must_deliver(&self) -> bool {
-        self.reader.as_ref().is_some_and(|reader| reader.to_deliver > 0)
+        self.reader.as_ref().is_some_and(|reader| reader.to_deliver > reader.held.len())
     }
 
     /// Delivers the records of the next envelopes.
     pub(super) fn deliver_next(&mut self) {
         let Some(reader) = &mut self.reader else { return };
         reader.busy = true;
-        let range = Range { rows_max: DELIVERED_AT_ONCE, ..Range::all(Table::Deliver) };
+        let rows_max = DELIVERED_AT_ONCE + reader.held.len();
+        let range = Range { rows_max, ..Range::all(Table::Deliver) };
         self.pages(vec![range], |node, rows| {
+            let held = node.reader.as_ref().map(|reader| reader.held.clone()).unwrap_or_default();
             let due: Vec<(Vec<u8>, DeliverRow)> = rows
                 .into_iter()
                 .flatten()
+                .filter(|(row_key, _)| !held.contains_key(row_key))
                 .filter_map(|(row_key, value)| Some((row_key, codec::decode(&value).ok()?)))
                 .collect();
             let records: BTreeSet<RecordId> =
@@ -94,10 +99,12 @@ impl Node {
         for (record, resources) in &delivery.told {
             batch.put(Table::Delivered, record.0, codec::encode(resources));
         }
-        let (done, refused) = (delivery.due.len(), refused.len());
+        let (done, refused, early) = (delivery.due.len(), refused.len(), delivery.early);
         self.persist(StoreKind::Reader, batch, move |node| {
             if let Some(reader) = &mut node.reader {
                 reader.to_deliver = reader.to_deliver.saturating_sub(done);
+                let early = early.into_iter().map(|(row_key, row)| (row_key, row.records));
+                reader.held.extend(early);
                 reader.answered.append(&mut answered);
             }
             if count > 0 {
@@ -126,10 +133,14 @@ fn prepare(
     }
     let mut owners = BTreeMap::new();
     let mut resources = Vec::new();
+    let mut unapplied: BTreeSet<(LogId, u64)> = BTreeSet::new();
     for record in records {
-        let changes = stored.get(record).into_iter().flatten();
-        let changes = changes.map(|(origin, row)| (*origin, &row.raw));
-        let view = Document::from_changes(*record, changes).view();
+        let changes = stored.get(record).map(Vec::as_slice).unwrap_or_default();
+        let raw = changes.iter().map(|(origin, row)| (*origin, &row.raw));
+        let document = Document::from_changes(*record, raw);
+        let waits = changes.iter().filter(|(origin, _)| !document.is_applied(*origin));
+        unapplied.extend(waits.filter_map(|(_, row)| row.place));
+        let view = document.view();
         let known = told.entry(*record).or_default();
         for projected in project(&view) {
             let hash = crate::id::truncated(hash_parts(
@@ -142,5 +153,8 @@ fn prepare(
             }
         }
     }
-    (Delivery { due, told, owners }, resources)
+    let (early, due) = due
+        .into_iter()
+        .partition(|(_, row): &(Vec<u8>, DeliverRow)| unapplied.contains(&(row.log, row.seq)));
+    (Delivery { due, early, told, owners }, resources)
 }

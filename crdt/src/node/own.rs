@@ -5,15 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Node;
 use super::api::Event;
 use super::ingest::Change;
+use super::filing::{Filed, take_out};
 use super::state::{
-    ChangeRow, OutboxRow, OwnLog, OwnRow, PendingRow, Task, key, log_key, read_change_key,
+    ChangeRow, OutboxRow, OwnLog, OwnRow, PendingRow, SummaryRow, Task, change_key, key, log_key,
+    read_change_key,
 };
+use super::write::stored_changes;
 use crate::codec;
 use crate::control::{Opening, Scope, Statement, kind};
-use crate::envelope::Urgency;
-use crate::id::{AreaTag, Hash, Incarnation, LogId, RecordId};
+use crate::crypto::SymmetricKey;
+use crate::envelope::{Header, Payload, Urgency};
+use crate::id::{AreaTag, Hash, Incarnation, LogId, Origin, RecordId};
+use crate::record::Document;
 use crate::session::Phase;
-use crate::store::{Batch, Range, StoreKind, Table};
+use crate::store::{Batch, Range, Row, StoreKind, Table};
 
 /// Payloads without a seq that are kept until a contact; more are numbered without one.
 /// // guess: a few days of one worker
@@ -158,8 +163,75 @@ impl Node {
     }
 
     /// Begins a new incarnation: from now on this device writes new logs. What the old ones had
-    /// no seq for stays pending in the reader and is published again in the new ones.
+    /// no seq for is pending in the reader, and is published again in the new ones. A reader that
+    /// was restored alone may lack some of it, so what the outbox holds is filed back first.
     pub(super) fn roll(&mut self) {
+        let Some(reader) = &self.reader else { return self.roll_now() };
+        let mut sealed = Vec::new();
+        for (area, own) in &self.carrier.own {
+            for row in own.outbox.values() {
+                if let Some(key) = reader.keyring.key(*area, row.sealed.epoch) {
+                    sealed.push((*area, own.row.log, row.clone(), key));
+                }
+            }
+        }
+        let salvage = move || sealed.into_iter().flat_map(salvage).collect::<Vec<_>>();
+        self.work("salvage", salvage, |node, found| {
+            let records: BTreeSet<RecordId> = found.iter().map(|(_, one)| one.record).collect();
+            let prefix = |record: &RecordId| Range::prefix(Table::Changes, record.0);
+            node.gather(records.iter().map(prefix).collect(), move |node, rows| {
+                node.file_back(found, &rows);
+            });
+        });
+    }
+
+    /// Files changes of the outbox that the reader does not have, then begins anew.
+    fn file_back(&mut self, found: Vec<(AreaTag, Filed)>, rows: &[Vec<Row>]) {
+        let mut stored = stored_changes(rows);
+        let mut batch = Batch::default();
+        let (mut pending, mut dirty) = (Vec::new(), BTreeMap::new());
+        for (area, one) in found {
+            let Origin { log, counter } = one.origin;
+            let changes = stored.entry(one.record).or_default();
+            if changes.iter().any(|(origin, _)| *origin == one.origin) {
+                continue;
+            }
+            let change = ChangeRow { place: None, raw: one.raw };
+            let row = PendingRow {
+                record: one.record,
+                area,
+                bytes: u32::try_from(change.raw.len()).unwrap_or(u32::MAX),
+                urgent: !one.card.is_empty(),
+                card: one.card,
+            };
+            let row_key = change_key(one.record, log, counter);
+            batch.put(Table::Changes, row_key, codec::encode(&change));
+            batch.put(Table::Pending, log_key(log, counter), codec::encode(&row));
+            changes.push((one.origin, change));
+            pending.push(((log, counter), row));
+            dirty.insert(one.record, area);
+        }
+        let mut summaries = Vec::new();
+        for (record, area) in dirty {
+            let changes = stored.get(&record).map(Vec::as_slice).unwrap_or_default();
+            let raw = changes.iter().map(|(origin, row)| (*origin, &row.raw));
+            let summary = Document::from_changes(record, raw).summary();
+            let row = SummaryRow { area, summary };
+            batch.put(Table::Summaries, record.0, codec::encode(&row));
+            summaries.push(row);
+        }
+        self.persist(StoreKind::Reader, batch, move |node| {
+            if let Some(reader) = &mut node.reader {
+                reader.pending.extend(pending);
+                for row in summaries {
+                    reader.summaries.insert(row.summary.record, row);
+                }
+            }
+            node.roll_now();
+        });
+    }
+
+    fn roll_now(&mut self) {
         let incarnation = Incarnation(self.entropy.draw());
         let Some(mut identity) = self.carrier.identity.clone() else {
             self.carrier.busy = false;
@@ -266,6 +338,27 @@ impl Node {
         }
         missing.is_empty()
     }
+}
+
+/// The changes in one payload of the outbox.
+fn salvage(
+    (area, log, row, key): (AreaTag, LogId, OutboxRow, SymmetricKey),
+) -> Vec<(AreaTag, Filed)> {
+    let sealed = &row.sealed;
+    let header = Header {
+        log,
+        seq: 0,
+        previous: Hash([0; 32]),
+        epoch: sealed.epoch,
+        urgency: sealed.urgency,
+        payload_bytes: 0,
+        payload_hash: Hash([0; 32]),
+        items_root: sealed.items_root,
+    };
+    let origins = BTreeSet::from([row.origin.unwrap_or(log)]);
+    let payload = Payload::open(&header, &sealed.payload, &key).ok();
+    let changes = payload.and_then(|payload| take_out(log, payload, &origins).ok());
+    changes.into_iter().flatten().map(|one| (area, one)).collect()
 }
 
 fn own_key(area: AreaTag) -> Vec<u8> {

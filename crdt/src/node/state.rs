@@ -269,6 +269,8 @@ pub(super) struct Reader {
     /// Envelopes that waited for a key which has come: ingest numbers.
     pub(super) refile: BTreeSet<u64>,
     pub(super) to_deliver: usize,
+    /// Of them, those with a change that waits for another: key, and the records concerned.
+    pub(super) held: BTreeMap<Vec<u8>, Vec<RecordId>>,
     pub(super) answered: BTreeMap<LogId, Answered>,
     pub(super) commands: VecDeque<(CommandId, Command)>,
     pub(super) busy: bool,

@@ -10,7 +10,7 @@ use crate::id::{AreaTag, LogId, Origin, RecordId, VisitId};
 use crate::limits::{ENVELOPE_BYTES_TARGET, PENDING_MS_MAX};
 use crate::record::{
     Checked, Document, Edit, Form, Import, ImportRun, Place, batches, card, check, forms,
-    read_bundle,
+    is_partial_date, read_bundle,
 };
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::time::{Millis, Stamp};
@@ -93,12 +93,18 @@ impl Node {
 
     /// When pending changes are sealed at the latest.
     pub(super) fn pending_deadline(&self) -> Option<Millis> {
-        let reader = self.reader.as_ref().filter(|_| self.unsealed().is_some())?;
+        let idle = |reader: &&super::state::Reader| !reader.busy && !self.carrier.busy;
+        let reader = self.reader.as_ref().filter(idle)?;
+        self.unsealed()?;
         Some(reader.pending_since?.plus(PENDING_MS_MAX))
     }
 
     fn start(&mut self, id: CommandId, command: Command) {
         match command {
+            Command::AddPerson { fields, .. } if invalid_person(&fields).is_some() => {
+                let message = invalid_person(&fields).unwrap_or_default();
+                self.decline(id, "invalid_person", &message, "correct it and try again");
+            }
             Command::AddPerson { area, fields, worker } => {
                 let edits = fields
                     .into_iter()
@@ -347,6 +353,18 @@ impl Node {
             node.reader_idle();
         });
     }
+}
+
+/// What is wrong with a person's fields, if anything.
+fn invalid_person(fields: &BTreeMap<String, String>) -> Option<String> {
+    const SEXES: [&str; 4] = ["female", "male", "other", "unknown"];
+    if let Some(date) = fields.get("birth-date").filter(|date| !is_partial_date(date)) {
+        return Some(format!(
+            "birth-date: {date:?} is not a date; YYYY, YYYY-MM or YYYY-MM-DD is needed"
+        ));
+    }
+    let sex = fields.get("sex").filter(|sex| !SEXES.contains(&sex.as_str()))?;
+    Some(format!("sex: {sex:?} is not one of {}", SEXES.join(", ")))
 }
 
 /// An import's problem with its cause.

@@ -125,6 +125,12 @@ impl Document {
         self.record
     }
 
+    /// Whether the change of `origin` that counts shows in this record.
+    #[must_use]
+    pub fn is_applied(&self, origin: Origin) -> bool {
+        self.claims.get(&origin.actor()).is_some_and(|hash| self.applied.contains_key(hash))
+    }
+
     /// How many changes wait for others.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -82,7 +82,8 @@ impl Patient {
                 let id = if taken { made_id(&[&record, "person"]) } else { record };
                 Self { reference: reference.clone(), made: Some((id, Some(reference))) }
             }
-            None if view.person.is_empty() && view.visits.is_empty() => {
+            // A visit may come before the person: nobody is made up who would stay at the facility.
+            None if view.person.is_empty() => {
                 Self { reference: format!("Patient/{record}"), made: None }
             }
             None => Self { reference: format!("Patient/{record}"), made: Some((record, None)) },

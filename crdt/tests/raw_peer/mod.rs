@@ -81,7 +81,11 @@ impl RawPeer {
         let member = &self.membership.member;
         let sealed = channel.seal_hello(&hello, &self.key, member, [1; 32]);
         self.say(host, pipe, &Frame::Hello(sealed));
-        if Self::heard(host, pipe).contains(&Frame::WantChain) && !self.hides_chain {
+        let heard = Self::heard(host, pipe);
+        let wanted = heard.contains(&Frame::WantChain);
+        // What it said besides is still to be read by the test.
+        host.sent.extend(heard.iter().map(|frame| (pipe, frame.to_pipe())));
+        if wanted && !self.hides_chain {
             let sealed = channel.seal_chain(&self.chain, member, [2; 32]);
             self.say(host, pipe, &Frame::Chain(sealed));
         }
