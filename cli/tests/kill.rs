@@ -1,6 +1,15 @@
 //! `kill -9` in the middle of a contact between two real processes, once for each side: what was
 //! durable stays, what was outstanding comes again, and both end with the same.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails"
+)]
+
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -270,19 +270,16 @@ impl SealingPublic {
         // Repeated entropy must not repeat a key for another plaintext.
         let parts: [&[u8]; 4] = [&entropy, &self.0, context, plaintext];
         let seed = crate::id::hash_parts("huza 2026 hpke entropy", &parts);
-        let (encapsulated, sealed) = hpke::single_shot_seal_with_rng::<
-            ChaCha20Poly1305,
-            HkdfSha256,
-            X25519HkdfSha256,
-        >(
-            &OpModeS::Base,
-            &public,
-            context,
-            plaintext,
-            b"",
-            &mut ChaCha20Rng::from_seed(seed),
-        )
-        .map_err(|_refused| Unopened)?;
+        let (encapsulated, sealed) =
+            hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+                &OpModeS::Base,
+                &public,
+                context,
+                plaintext,
+                b"",
+                &mut ChaCha20Rng::from_seed(seed),
+            )
+            .map_err(|_refused| Unopened)?;
         Ok([encapsulated.to_bytes().as_slice(), &sealed].concat())
     }
 }

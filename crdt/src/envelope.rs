@@ -11,9 +11,7 @@ use crate::crypto::{
     Purpose, SealingKey, SealingPublic, Signature, Signed, SigningKey, SymmetricKey, Unopened,
 };
 use crate::id::{DeviceKey, EpochId, Hash, LogId, RecordId, hash_parts, truncated};
-use crate::limits::{
-    CARD_BYTES_MAX, ENVELOPE_ITEMS_MAX, PAYLOAD_BYTES_MAX, PLAINTEXT_BYTES_MAX,
-};
+use crate::limits::{CARD_BYTES_MAX, ENVELOPE_ITEMS_MAX, PAYLOAD_BYTES_MAX, PLAINTEXT_BYTES_MAX};
 use crate::pack;
 
 /// How soon an envelope must travel.
@@ -431,8 +429,7 @@ mod tests {
         let (header, _) = numbered(&Seal::Member(SymmetricKey::from_bytes([2; 32])));
         let other = Header { payload_bytes: 1, ..header };
         let sign = |header: &Header| key.sign(Purpose::Envelope, &codec::encode(header));
-        let proof =
-            ForkProof { one: (header, sign(&header)), other: (other, sign(&other)) };
+        let proof = ForkProof { one: (header, sign(&header)), other: (other, sign(&other)) };
         assert!(proof.holds(key.public()));
         let same = ForkProof { other: proof.one, ..proof };
         assert!(!same.holds(key.public()));

@@ -72,8 +72,8 @@ impl Spans {
         let mut merged = new;
         let mut rest = Vec::with_capacity(self.0.len() + 1);
         for span in self.0.drain(..) {
-            let apart = span.to.saturating_add(1) < merged.from
-                || merged.to.saturating_add(1) < span.from;
+            let apart =
+                span.to.saturating_add(1) < merged.from || merged.to.saturating_add(1) < span.from;
             if apart {
                 rest.push(span);
                 continue;

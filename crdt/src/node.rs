@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Same inputs, same outputs, bit for bit. Inside, each half does one thing that writes at a
-//! time, so that no two of its writes can cross: the carrier its [`state::Task`]s, the reader its
+//! time, so that no two of its writes can cross: the carrier its tasks, the reader its
 //! commands, sealing, filing and delivering. Sessions run side by side and only ask the carrier.
 //!
 //! | file | what it does |

@@ -10,6 +10,6 @@ mod keyring;
 
 pub use certificate::{AreaScope, Certificate, CertificateError, Issuer, Role};
 pub use keyring::{
-    AreaKey, AreaName, CatchmentSecret, GrantContent, Keyring, directory_area, directory_key, epoch_of,
-    sealing_of,
+    AreaKey, AreaName, CatchmentSecret, GrantContent, Keyring, directory_area, directory_key,
+    epoch_of, sealing_of,
 };

@@ -11,7 +11,6 @@
 )]
 
 use huza_crdt::codec::{self, DecodeError};
-use huza_crdt::limits;
 use huza_crdt::control::{
     Body, Grant, Lane, LaneError, Opening, PublishedKey, Receipt, ReceiptKind, ReceiptRange, Scope,
     Statement, StatementError, kind, programme_id,
@@ -25,6 +24,7 @@ use huza_crdt::id::{
     AreaTag, CatchmentTag, CertId, DeviceKey, EpochId, Hash, Incarnation, LogId, Origin, RecordId,
     StatementId, StoreId, VisitId,
 };
+use huza_crdt::limits;
 use huza_crdt::limits::{
     BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, CARD_BYTES_MAX, CERT_AREAS_MAX, CHAIN_MAX,
     ENVELOPE_ITEMS_MAX, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX, PLAINTEXT_BYTES_MAX, RANGES_MAX,

@@ -99,7 +99,10 @@ fn an_urgent_envelope_that_arrives_alone_shows_its_card() {
         hub.show(record)
     });
     let shown = alone.expect("it arrives in the end");
-    assert!(shown.contains(r#""cards":[{"visit":"#) && shown.contains(r#""name":"Uwase""#), "{shown}");
+    assert!(
+        shown.contains(r#""cards":[{"visit":"#) && shown.contains(r#""name":"Uwase""#),
+        "{shown}"
+    );
     assert!(!shown.contains("cough"), "it came before the routine visits: {shown}");
 }
 
@@ -167,11 +170,7 @@ fn either_store_restored_alone_loses_nothing_written() {
         a.person("Mutesi");
         a.call(Command::Seal);
         let now = a.backup();
-        a.store = if reader_restored {
-            mixed(&now, &backup)
-        } else {
-            mixed(&backup, &now)
-        };
+        a.store = if reader_restored { mixed(&now, &backup) } else { mixed(&backup, &now) };
         a.restart(false);
         assert!(a.rolled());
         a.person("Ingabire");
@@ -229,7 +228,12 @@ fn a_member_of_another_programme_is_told_nothing() {
     let mut programme =
         huza_crdt::trust::authority::Programme::found("Other", &mut elsewhere.entropy);
     elsewhere.centre = programme
-        .certify_centre("HC9", &["01".to_owned()], huza_crdt::time::Stamp(1), &mut elsewhere.entropy)
+        .certify_centre(
+            "HC9",
+            &["01".to_owned()],
+            huza_crdt::time::Stamp(1),
+            &mut elsewhere.entropy,
+        )
         .unwrap();
     let mut stranger = elsewhere.device(9, Role::Worker, &["01"]);
     let pipe = world.open(&mut a, &mut stranger);

@@ -175,7 +175,8 @@ fn meet(a: &mut Host, b: &mut Host, pipe: u64) -> bool {
     a.handle(Input::PipeClosed { pipe });
     b.handle(Input::PipeClosed { pipe });
     let complete = |host: &Host| {
-        let same = |event: &&Event| matches!(event, Event::ContactComplete { pipe: p, .. } if *p == pipe);
+        let same =
+            |event: &&Event| matches!(event, Event::ContactComplete { pipe: p, .. } if *p == pipe);
         host.events.iter().rev().find(same).is_some()
     };
     complete(a) && complete(b)

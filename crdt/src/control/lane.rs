@@ -10,7 +10,9 @@ use super::body::{Body, Opening, Receipt, ReceiptKind, kind};
 use super::statement::{Scope, Statement};
 use crate::codec::DecodeError;
 use crate::crypto::Signed;
-use crate::id::{AreaTag, CertId, DeviceKey, EpochId, Hash, LogId, ProgrammeId, StatementId, StoreId};
+use crate::id::{
+    AreaTag, CertId, DeviceKey, EpochId, Hash, LogId, ProgrammeId, StatementId, StoreId,
+};
 use crate::limits::{CHAIN_MAX, STATEMENTS_PER_ISSUER_MAX, UNREAD_PER_ISSUER_MAX};
 use crate::trust::{AreaScope, Certificate, CertificateError, Issuer, Role};
 
@@ -194,10 +196,7 @@ impl Lane {
     /// The public key of an area, with the key epoch it belongs to; the greatest epoch id if
     /// there are several.
     #[must_use]
-    pub fn published_key(
-        &self,
-        area: AreaTag,
-    ) -> Option<(EpochId, crate::crypto::SealingPublic)> {
+    pub fn published_key(&self, area: AreaTag) -> Option<(EpochId, crate::crypto::SealingPublic)> {
         let all = (area, EpochId([0; 16]))..=(area, EpochId([u8::MAX; 16]));
         self.published.range(all).next_back().map(|((_, epoch), key)| (*epoch, *key))
     }
@@ -460,8 +459,7 @@ impl Candidates<'_> {
         let mut signed = vec![statement.signed(key)];
         match Body::read(statement.kind(), statement.body())? {
             Body::Certificate(cose) => {
-                let (certificate, also) =
-                    Certificate::read(&cose, |issuer| self.key_of(issuer))?;
+                let (certificate, also) = Certificate::read(&cose, |issuer| self.key_of(issuer))?;
                 signed.push(also);
                 self.certificates.insert(Certificate::id(&cose), certificate);
             }

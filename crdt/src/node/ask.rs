@@ -79,16 +79,19 @@ impl Node {
     }
 
     fn show(&mut self, id: CommandId, record: RecordId) {
-        let ranges = vec![
-            Range::prefix(Table::Changes, record.0),
-            Range::prefix(Table::Cards, record.0),
-        ];
+        let ranges =
+            vec![Range::prefix(Table::Changes, record.0), Range::prefix(Table::Cards, record.0)];
         self.gather(ranges, move |node, rows| {
             let (changes, cards) = rows.split_at(1);
             let stored = stored_changes(changes);
             let Some(changes) = stored.get(&record) else {
                 let message = format!("no record {record} on this device");
-                return node.refuse(id, "unknown_record", &message, "`huza person find` finds its id");
+                return node.refuse(
+                    id,
+                    "unknown_record",
+                    &message,
+                    "`huza person find` finds its id",
+                );
             };
             let document = document(record, changes);
             let whole = Whole {
@@ -112,11 +115,10 @@ impl Node {
         let prefix = |record: &RecordId| Range::prefix(Table::Changes, record.0);
         self.gather(records.iter().map(prefix).collect(), move |node, rows| {
             let stored = stored_changes(&rows);
-            let all = stored.iter().flat_map(|(record, changes)| {
-                project(&document(*record, changes).view())
-            });
-            let resources =
-                all.map(|one| Resource { key: one.key, text: one.text }).collect();
+            let all = stored
+                .iter()
+                .flat_map(|(record, changes)| project(&document(*record, changes).view()));
+            let resources = all.map(|one| Resource { key: one.key, text: one.text }).collect();
             node.reply(id, Reply::Exported { resources, next });
         });
     }
@@ -168,9 +170,7 @@ impl Node {
     fn receipt_ends(&self) -> BTreeSet<(LogId, u64)> {
         let receipts = self.carrier.lane.iter().flat_map(|lane| lane.receipts());
         receipts
-            .flat_map(|(_, _, receipt)| {
-                receipt.ranges.iter().map(|range| (receipt.log, range.to))
-            })
+            .flat_map(|(_, _, receipt)| receipt.ranges.iter().map(|range| (receipt.log, range.to)))
             .collect()
     }
 
@@ -205,7 +205,8 @@ impl Node {
     ) -> Vec<RecordStatus> {
         let receipts = self.verified_receipts(hashes);
         let stored = stored_changes(changes);
-        let all = stored.iter().map(|(record, changes)| self.record_status(*record, changes, &receipts));
+        let all =
+            stored.iter().map(|(record, changes)| self.record_status(*record, changes, &receipts));
         all.collect()
     }
 
@@ -260,9 +261,8 @@ impl Node {
             changes.iter().filter_map(|(_, change)| change.place).collect();
         let pending = changes.iter().filter(|(_, change)| change.place.is_none()).count();
         let covers = |receipt: &Receipt, (log, seq): &(LogId, u64)| {
-            let within = |range: &crate::control::ReceiptRange| {
-                (range.from..=range.to).contains(seq)
-            };
+            let within =
+                |range: &crate::control::ReceiptRange| (range.from..=range.to).contains(seq);
             receipt.log == *log && receipt.ranges.iter().any(within)
         };
         let about: Vec<&(Receipt, ReceiptStatus)> = receipts

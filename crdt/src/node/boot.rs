@@ -61,7 +61,10 @@ impl Node {
                 carrier.taken.insert(place, codec::decode(&value).ok()?);
             }
             Table::ReaderMeta => self.boot_reader_meta(&row_key, &value)?,
-            Table::Summaries | Table::Pending | Table::Waiting | Table::Deliver
+            Table::Summaries
+            | Table::Pending
+            | Table::Waiting
+            | Table::Deliver
             | Table::Answered => {
                 let reader = self.reader.as_mut()?;
                 match table {
@@ -156,7 +159,8 @@ impl Node {
         let paired = self.reader.is_none()
             || in_carrier.this == in_reader.this
             || !in_reader.done && in_carrier.this == in_reader.before;
-        let forked = |lane: &Lane| self.carrier.own.values().any(|own| lane.is_forked(&own.row.log));
+        let forked =
+            |lane: &Lane| self.carrier.own.values().any(|own| lane.is_forked(&own.row.log));
         let forked = self.carrier.lane.as_ref().is_some_and(forked);
         if self.carrier.membership.is_some() && (copied || !paired || forked) {
             self.carrier.tasks.push_back(Task::Roll);
@@ -247,7 +251,10 @@ impl Node {
 
     /// The key to which this device's grants are sealed.
     fn sealing(&self) -> Option<&SealingKey> {
-        self.reader.as_ref().and_then(|reader| reader.sealing.as_ref()).or(self.carrier_sealing.as_ref())
+        self.reader
+            .as_ref()
+            .and_then(|reader| reader.sealing.as_ref())
+            .or(self.carrier_sealing.as_ref())
     }
 
     pub(super) fn request(&mut self, id: CommandId) {
@@ -262,7 +269,12 @@ impl Node {
     pub(super) fn join(&mut self, id: CommandId, welcome: Welcome) {
         let hint = "ask the authority for an answer to this device's own request";
         let Some(sealing) = self.sealing() else {
-            return self.refuse(id, "no_identity", "this home has no keys", "make them with `huza init`");
+            return self.refuse(
+                id,
+                "no_identity",
+                "this home has no keys",
+                "make them with `huza init`",
+            );
         };
         let membership = match welcome.open(sealing) {
             Ok(membership) => membership,
@@ -270,14 +282,24 @@ impl Node {
         };
         if self.carrier.membership.as_ref().is_some_and(|known| known.root != membership.root) {
             let message = "this device belongs to another programme already";
-            return self.refuse(id, "other_programme", message, "use a new home for this programme");
+            return self.refuse(
+                id,
+                "other_programme",
+                message,
+                "use a new home for this programme",
+            );
         }
         let mut lane = self.carrier.lane.clone().unwrap_or_else(|| Lane::new(membership.root));
         for statement in &welcome.statements {
             let signed = lane.candidates().add(statement);
             let valid = signed.is_ok_and(|all| all.iter().all(crate::crypto::Signed::verify));
             if !valid || lane.admit(statement.clone()).is_err() {
-                return self.refuse(id, "bad_welcome", "a statement in the answer is not valid", hint);
+                return self.refuse(
+                    id,
+                    "bad_welcome",
+                    "a statement in the answer is not valid",
+                    hint,
+                );
             }
         }
         let certificate = lane.certificate(&membership.certificate);

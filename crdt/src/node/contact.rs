@@ -27,11 +27,7 @@ impl Node {
         };
         let mut session = Session::new(channel, self.now.millis, &self.carrier.holdings);
         session.digest = digest;
-        let hello = Hello {
-            version: VERSION,
-            certificate: membership.certificate,
-            digest,
-        };
+        let hello = Hello { version: VERSION, certificate: membership.certificate, digest };
         let entropy = self.entropy.draw();
         let sealed = channel.seal_hello(&hello, &identity.key(), &membership.member, entropy);
         self.sessions.insert(pipe, session);
@@ -387,9 +383,11 @@ impl Node {
     /// sessions carry the growth itself.
     pub(super) fn news(&mut self, token: Token, bytes: &[u8]) {
         let member = self.carrier.membership.as_ref().map(|membership| &membership.member);
-        let valid = member.is_some_and(|member| member.open(NEWS, bytes).is_ok_and(|plain| {
-            crate::codec::decode::<(LogId, u64)>(&plain).is_ok()
-        }));
+        let valid = member.is_some_and(|member| {
+            member
+                .open(NEWS, bytes)
+                .is_ok_and(|plain| crate::codec::decode::<(LogId, u64)>(&plain).is_ok())
+        });
         self.fx.outputs.push_back(Output::NewsValid { token, valid });
     }
 

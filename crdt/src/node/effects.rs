@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::api::{Job, Output, Product, Resource, Token};
 use super::Node;
+use super::api::{Job, Output, Product, Resource, Token};
 use crate::store::{Batch, Range, Row, StoreKind};
 
 type Then<T> = Box<dyn FnOnce(&mut Node, T) + Send>;
@@ -14,7 +14,10 @@ type Then<T> = Box<dyn FnOnce(&mut Node, T) + Send>;
 /// What waits under a token.
 enum Waiting {
     /// A page of range `index` of a gather.
-    Page { gather: u64, index: usize },
+    Page {
+        gather: u64,
+        index: usize,
+    },
     Persisted(Then<()>),
     Done(Then<Product>),
     Delivered(Then<BTreeMap<String, u16>>),

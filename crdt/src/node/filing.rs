@@ -93,9 +93,7 @@ impl Filing {
 impl Node {
     pub(super) fn must_file(&self) -> bool {
         let next = self.carrier.next_ingest;
-        self.reader
-            .as_ref()
-            .is_some_and(|reader| reader.cursor < next || !reader.refile.is_empty())
+        self.reader.as_ref().is_some_and(|reader| reader.cursor < next || !reader.refile.is_empty())
     }
 
     /// Envelopes that waited for a key may have one now.
@@ -153,10 +151,8 @@ impl Node {
     fn file_rows(&mut self, cursor: Option<Cursor>, rows: Vec<(u64, IngestRow)>) {
         let (own, others): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|(_, row)| self.is_pending(row));
-        let exact = |log, seq| Range {
-            rows_max: 1,
-            ..Range::prefix(Table::Envelopes, log_key(log, seq))
-        };
+        let exact =
+            |log, seq| Range { rows_max: 1, ..Range::prefix(Table::Envelopes, log_key(log, seq)) };
         let ranges = others.iter().map(|(_, row)| exact(row.log, row.seq)).collect();
         self.pages(ranges, move |node, envelopes| {
             let (incoming, missing) = node.match_keys(others, envelopes);
@@ -205,9 +201,8 @@ impl Node {
                 missing.push((number, header.epoch));
                 continue;
             };
-            let same_device = |(_, other): &(&LogId, &crate::control::Opening)| {
-                other.device == opening.device
-            };
+            let same_device =
+                |(_, other): &(&LogId, &crate::control::Opening)| other.device == opening.device;
             let origins = lane.openings().filter(same_device).map(|(log, _)| *log).collect();
             let area = opening.area;
             incoming.push(Incoming { number, row, area, header, sealed, key, origins });
@@ -226,7 +221,10 @@ impl Node {
         let mut records: BTreeSet<RecordId> = filed.map(|change| change.record).collect();
         let pending = self.reader.iter().flat_map(|reader| {
             own.iter().filter_map(|(_, row)| row.own).flat_map(|(log, first, changes)| {
-                reader.pending.range((log, first)..(log, first + changes)).map(|(_, row)| row.record)
+                reader
+                    .pending
+                    .range((log, first)..(log, first + changes))
+                    .map(|(_, row)| row.record)
             })
         });
         records.extend(pending);
@@ -247,7 +245,8 @@ impl Node {
         opened: Vec<Opened>,
         mut stored: BTreeMap<RecordId, Vec<(Origin, ChangeRow)>>,
     ) {
-        let mut filing = Filing { gateway: self.role() == Some(Role::Gateway), ..Filing::default() };
+        let mut filing =
+            Filing { gateway: self.role() == Some(Role::Gateway), ..Filing::default() };
         for (number, row) in own {
             self.mark_own(&mut filing, &mut stored, *number, row);
         }
@@ -329,7 +328,8 @@ impl Node {
     ) {
         let (Some(reader), Some((log, first, changes))) = (&self.reader, row.own) else { return };
         let mut records = BTreeSet::new();
-        for ((log, counter), pending) in reader.pending.range((log, first)..(log, first + changes)) {
+        for ((log, counter), pending) in reader.pending.range((log, first)..(log, first + changes))
+        {
             let origin = Origin { log: *log, counter: *counter };
             let changes = stored.entry(pending.record).or_default();
             for (_, change) in changes.iter_mut().filter(|(other, _)| *other == origin) {

@@ -83,9 +83,9 @@ impl Node {
         let mut batch = Batch::default();
         let mut answered: BTreeMap<LogId, Answered> = BTreeMap::new();
         for (row_key, row) in &delivery.due {
-            let of_log = answered.entry(row.log).or_insert_with(|| {
-                reader.answered.get(&row.log).cloned().unwrap_or_default()
-            });
+            let of_log = answered
+                .entry(row.log)
+                .or_insert_with(|| reader.answered.get(&row.log).cloned().unwrap_or_default());
             let span = Span { from: row.seq, to: row.seq, end: row.hash };
             match row.records.iter().find_map(|record| codes.get(record)) {
                 None => of_log.accepted.insert(span),

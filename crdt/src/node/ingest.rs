@@ -31,7 +31,7 @@ enum Placed {
     /// Something is in its place already.
     Held(Box<Checked>),
     /// It contradicts the envelope held at this seq.
-    Contradicts(u64, (Header, Signature)),
+    Contradicts(u64, Box<(Header, Signature)>),
 }
 
 /// What a write will have changed in memory once it is durable.
@@ -210,7 +210,8 @@ impl Node {
         let mut forks = Vec::new();
         let mut heard = Vec::new();
         let lane = self.carrier.lane.as_ref();
-        let known = |one: &Checked| lane.is_some_and(|lane| lane.opening(&one.header.log).is_some());
+        let known =
+            |one: &Checked| lane.is_some_and(|lane| lane.opening(&one.header.log).is_some());
         // An opening may be signed and still be one that nobody may make.
         let (envelopes, baseless): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(known);
         let mut suspects = Vec::new();
@@ -220,7 +221,7 @@ impl Node {
             match self.place(&mut change, one) {
                 Placed::Done => {}
                 Placed::Held(one) => suspects.push(*one),
-                Placed::Contradicts(seq, theirs) => forks.push((seq, theirs)),
+                Placed::Contradicts(seq, theirs) => forks.push((seq, *theirs)),
             }
         }
         let new_envelopes = change.envelopes.len();
@@ -282,7 +283,7 @@ impl Node {
         let row_key = [log_key(log, seq).as_slice(), &hash.0].concat();
         change.batch.put(Table::Forked, row_key, codec::encode(&stored));
         self.event(Event::Forked { log, seq });
-        Placed::Contradicts(against, (header, stored.wire.signature))
+        Placed::Contradicts(against, Box::new((header, stored.wire.signature)))
     }
 
     /// Compares envelopes with those that are held in their places.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::api::Event;
-use super::ingest::Change;
 use super::filing::{Filed, take_out};
+use super::ingest::Change;
 use super::state::{
     ChangeRow, OutboxRow, OwnLog, OwnRow, PendingRow, SummaryRow, Task, change_key, key, log_key,
     read_change_key,
@@ -328,11 +328,8 @@ impl Node {
 
     /// Areas in which this device is about to write and has no log yet.
     pub(super) fn open_logs(&mut self, areas: &BTreeSet<AreaTag>) -> bool {
-        let missing: Vec<AreaTag> = areas
-            .iter()
-            .filter(|area| !self.carrier.own.contains_key(area))
-            .copied()
-            .collect();
+        let missing: Vec<AreaTag> =
+            areas.iter().filter(|area| !self.carrier.own.contains_key(area)).copied().collect();
         for area in missing.iter().filter(|area| self.carrier.opening.insert(**area)) {
             self.carrier.tasks.push_back(Task::Open { area: *area });
         }

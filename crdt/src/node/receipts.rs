@@ -32,7 +32,8 @@ impl Node {
         let mut change = self.change();
         let mut count = 0;
         for (log, kind, reason, spans) in due {
-            count += usize::from(self.sign_receipt(&mut change, log, kind, reason, &spans).is_some());
+            count +=
+                usize::from(self.sign_receipt(&mut change, log, kind, reason, &spans).is_some());
         }
         if count > 0 {
             self.event(Event::Receipts { count });

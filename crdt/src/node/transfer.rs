@@ -47,8 +47,7 @@ impl Node {
             let needed = lane.statement(&id).is_some_and(|statement| {
                 matches!(statement.kind(), kind::REVOCATION | kind::CERTIFICATE | kind::OPENING)
             });
-            let queue =
-                if needed { &mut session.todo.first } else { &mut session.todo.statements };
+            let queue = if needed { &mut session.todo.first } else { &mut session.todo.statements };
             queue.push_back(id);
         }
     }
@@ -65,7 +64,8 @@ impl Node {
 
     /// Something new is durable here: it joins every open transfer whose peer lacks it.
     pub(super) fn spread(&mut self, statements: &[StatementId], envelopes: &[(LogId, u64)]) {
-        let forked = |log: &LogId| self.carrier.lane.as_ref().is_some_and(|lane| lane.is_forked(log));
+        let forked =
+            |log: &LogId| self.carrier.lane.as_ref().is_some_and(|lane| lane.is_forked(log));
         let mut grown = BTreeMap::new();
         for (log, seq) in envelopes.iter().filter(|(log, _)| !forked(log)) {
             let Some(held) = self.carrier.holdings.logs.get(log) else { continue };
@@ -138,8 +138,7 @@ impl Node {
                 batch.push(Bytes(statement));
             }
         }
-        let queue =
-            if needed { &mut session.todo.first } else { &mut session.todo.statements };
+        let queue = if needed { &mut session.todo.first } else { &mut session.todo.statements };
         for id in rest.into_iter().rev() {
             queue.push_front(id);
         }
@@ -214,8 +213,7 @@ impl Node {
             }
             runs.extend(run);
         }
-        let queue =
-            if urgent { &mut session.todo.urgent } else { &mut session.todo.routine };
+        let queue = if urgent { &mut session.todo.urgent } else { &mut session.todo.routine };
         if runs.is_empty() {
             // Nothing there: what was held is held no more. It is not asked for again.
             return;
@@ -244,10 +242,8 @@ impl Node {
 
     pub(super) fn hear_ack(&mut self, pipe: PipeId, number: u32) -> Result<(), Fault> {
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
-        let done = session
-            .in_flight
-            .remove(&number)
-            .ok_or_else(|| Fault::OutOfTurn("ack".to_owned()))?;
+        let done =
+            session.in_flight.remove(&number).ok_or_else(|| Fault::OutOfTurn("ack".to_owned()))?;
         session.stats.envelopes_sent += done.envelopes;
         session.stats.statements_sent += done.statements;
         let Some(peer) = session.peer else { return Ok(()) };

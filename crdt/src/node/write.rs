@@ -164,8 +164,8 @@ impl Node {
             }
             AreaRef::Tag(area) => {
                 let lane = self.carrier.lane.as_ref()?;
-                let known =
-                    reader.keyring.writing_key(*area).is_some() || lane.published_key(*area).is_some();
+                let known = reader.keyring.writing_key(*area).is_some()
+                    || lane.published_key(*area).is_some();
                 let message = format!("no key of area {area} is known here");
                 (known.then_some(*area), message, "meet a device of that catchment first")
             }
@@ -185,7 +185,8 @@ impl Node {
         occurred: Stamp,
         answers: &BTreeMap<String, String>,
     ) -> Option<Draft> {
-        let Some(row) = self.reader.as_ref().and_then(|reader| reader.summaries.get(&record)) else {
+        let Some(row) = self.reader.as_ref().and_then(|reader| reader.summaries.get(&record))
+        else {
             let message = format!("no record {record} on this device");
             self.decline(id, "unknown_record", &message, "`huza person find` finds its id");
             return None;
@@ -336,7 +337,8 @@ impl Node {
                 batch.put(Table::Cards, row_key, row.card.clone());
             }
         }
-        let reply = reply_to(&plan, &outcome.summaries, (outcome.record, outcome.visit, outcome.unchanged));
+        let reply =
+            reply_to(&plan, &outcome.summaries, (outcome.record, outcome.visit, outcome.unchanged));
         let (id, summaries) = (plan.id, outcome.summaries);
         self.persist(StoreKind::Reader, batch, move |node| {
             let now = node.now.millis;
@@ -453,7 +455,12 @@ fn make(
 
 impl Draft {
     /// Its edits, in pieces that each fit an envelope, and the card if it is an urgent visit.
-    fn edits(&self, record: RecordId, begin: Origin, worker: &str) -> (Vec<Vec<Edit>>, Option<Vec<u8>>) {
+    fn edits(
+        &self,
+        record: RecordId,
+        begin: Origin,
+        worker: &str,
+    ) -> (Vec<Vec<Edit>>, Option<Vec<u8>>) {
         match &self.content {
             Content::Edits(edits) => (batches(edits.clone(), ENVELOPE_BYTES_TARGET), None),
             Content::Visit { form, checked, occurred, name } => {

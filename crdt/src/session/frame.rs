@@ -9,8 +9,7 @@ use crate::holdings::Span;
 use crate::id::{CertId, DeviceKey, Hash, LogId, StatementId};
 use crate::limits::{
     BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, CHAIN_MAX, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX,
-    RANGES_MAX,
-    SUMMARY_ENTRIES_PER_FRAME,
+    RANGES_MAX, SUMMARY_ENTRIES_PER_FRAME,
 };
 
 /// The version of this protocol.
@@ -230,12 +229,7 @@ impl Channel {
 
     /// Seals the sender's chain.
     #[must_use]
-    pub fn seal_chain(
-        &self,
-        chain: &[Vec<u8>],
-        member: &SymmetricKey,
-        entropy: [u8; 32],
-    ) -> Bytes {
+    pub fn seal_chain(&self, chain: &[Vec<u8>], member: &SymmetricKey, entropy: [u8; 32]) -> Bytes {
         let chain: Vec<Bytes> = chain.iter().cloned().map(Bytes).collect();
         Bytes(member.seal(&self.context(), &codec::encode(&chain), entropy))
     }

@@ -266,11 +266,8 @@ impl Centre {
         for village in self.secret.villages.clone() {
             let area = self.secret.area(&village);
             let key = self.secret.key(area);
-            let published = PublishedKey {
-                area,
-                epoch: epoch_of(&key),
-                public: sealing_of(&key).public(),
-            };
+            let published =
+                PublishedKey { area, epoch: epoch_of(&key), public: sealing_of(&key).public() };
             let statement = self.chain.sign(
                 &self.key(),
                 self.scope(),
@@ -439,10 +436,7 @@ mod tests {
         let membership = welcome.open(&sealing).unwrap();
         let mut lane = Lane::new(membership.root);
         for statement in &welcome.statements {
-            assert!(matches!(
-                verify_and_admit(&mut lane, statement),
-                Ok(Admitted::New { .. })
-            ));
+            assert!(matches!(verify_and_admit(&mut lane, statement), Ok(Admitted::New { .. })));
         }
         let mut keyring = Keyring::new(&membership.member);
         for statement in lane.grants_to(membership.certificate) {
@@ -461,8 +455,7 @@ mod tests {
         let mut entropy = Entropy::new([1; 32]);
         let mut centre = centre(&mut entropy);
         let (_, _, request) = device(2);
-        let welcome =
-            centre.approve(&request, Role::Hub, &[], Stamp(2), &mut entropy).unwrap();
+        let welcome = centre.approve(&request, Role::Hub, &[], Stamp(2), &mut entropy).unwrap();
         let (_, thief, _) = device(3);
         assert!(welcome.open(&thief).is_err());
     }
@@ -488,8 +481,7 @@ mod tests {
         let mut entropy = Entropy::new([1; 32]);
         let (_, _, request) = device(2);
         let mut foreign = centre(&mut entropy);
-        let welcome =
-            foreign.approve(&request, Role::Hub, &[], Stamp(2), &mut entropy).unwrap();
+        let welcome = foreign.approve(&request, Role::Hub, &[], Stamp(2), &mut entropy).unwrap();
         let mut lane = Lane::new(SigningKey::from_seed([7; 32]).public());
         let signed = lane.candidates().add(&welcome.statements[0]).unwrap();
         assert!(!signed.iter().all(Signed::verify), "not signed by our root");

@@ -217,8 +217,7 @@ impl Certificate {
             coset::cbor::from_reader(payload).map_err(|_malformed| malformed.clone())?;
         let certificate = Self::from_claims(&claims, &sign1.protected.header.key_id)
             .ok_or_else(|| malformed.clone())?;
-        let signature =
-            Signature::from_slice(&sign1.signature).ok_or_else(|| malformed.clone())?;
+        let signature = Signature::from_slice(&sign1.signature).ok_or_else(|| malformed.clone())?;
         if certificate.rebuild(signature)? != cose {
             return Err(malformed);
         }
@@ -300,11 +299,8 @@ impl Certificate {
     fn from_claims(claims: &Value, key_id: &[u8]) -> Option<Self> {
         let programme = ProgrammeId::from_hex(claim(claims, CLAIM_ISS)?.as_text()?)?;
         let key_id = CertId::from_slice(key_id)?;
-        let issuer = if key_id.0 == programme.0 {
-            Issuer::Programme
-        } else {
-            Issuer::Certified(key_id)
-        };
+        let issuer =
+            if key_id.0 == programme.0 { Issuer::Programme } else { Issuer::Certified(key_id) };
         let key = claim(claim(claims, CLAIM_CNF)?, 1)?;
         let role = integer(claim(claims, CLAIM_ROLE)?)?;
         let areas = claim(claims, CLAIM_AREAS)?.as_array()?;
@@ -389,10 +385,7 @@ mod tests {
         let inside = certificate();
         let authority = |areas| Certificate { role: Role::Authority, areas, ..certificate() };
         let catchment = AreaTag([5; 16]).catchment();
-        assert_eq!(
-            inside.check_issuer(&authority(vec![AreaScope::Catchment(catchment)])),
-            Ok(())
-        );
+        assert_eq!(inside.check_issuer(&authority(vec![AreaScope::Catchment(catchment)])), Ok(()));
         let elsewhere = authority(vec![AreaScope::Catchment(CatchmentTag([6; 8]))]);
         assert_eq!(inside.check_issuer(&elsewhere), Err(CertificateError::OutsideIssuer));
         assert_eq!(inside.check_issuer(&inside), Err(CertificateError::NotAnAuthority));
