@@ -74,9 +74,9 @@ fn a_batch_for_the_other_half_is_refused_whole() {
     let store = Store::create(StoreKind::Carrier, &directory.path().join("c")).unwrap();
     let mut batch = Batch::default();
     batch.put(Table::Ingest, [1], [1]);
-    batch.put(Table::Keys, [1], [1]);
-    assert!(matches!(store.apply(&batch), Err(StoreError::Table("keys"))));
-    assert!(matches!(store.load(&Range::all(Table::Keys)), Err(StoreError::Table("keys"))));
+    batch.put(Table::Cards, [1], [1]);
+    assert!(matches!(store.apply(&batch), Err(StoreError::Table("cards"))));
+    assert!(matches!(store.load(&Range::all(Table::Cards)), Err(StoreError::Table("cards"))));
     assert_eq!(store.load(&Range::all(Table::Ingest)).unwrap(), []);
 }
 
