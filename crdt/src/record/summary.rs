@@ -18,7 +18,8 @@ use crate::time::Stamp;
 pub struct Summary {
     /// The record.
     pub record: RecordId,
-    /// Display names, the shown one first; conflicting ones follow.
+    /// Display names, the shown one first; conflicting ones follow. Of a record without a person,
+    /// what its resource calls itself.
     pub names: Vec<String>,
     /// `female`, `male`, `other` or `unknown`.
     pub sex: Option<String>,
@@ -144,6 +145,9 @@ impl From<&RecordView> for Summary {
         if names.is_empty() {
             names = patient.names;
         }
+        if names.is_empty() {
+            names.extend(thing_name(view));
+        }
         let mut identifiers: Vec<_> = view
             .person
             .keys()
@@ -171,6 +175,17 @@ impl From<&RecordView> for Summary {
             urgent: latest.is_some_and(|visit| is_urgent(visit)),
             latest: latest.and_then(|visit| visit.occurred()),
         }
+    }
+}
+
+/// Of a record without a person, such as an organization: what its resource calls itself.
+fn thing_name(view: &RecordView) -> Option<String> {
+    let (key, shown) = view.resources.iter().next()?;
+    let kind = key.split('/').next().unwrap_or_default();
+    let resource = json::parse(shown.text()).ok()?;
+    match resource.get("name").and_then(Json::as_str) {
+        Some(name) => Some(name.to_owned()),
+        None => resource.items("name").find_map(human_name).or_else(|| Some(kind.to_owned())),
     }
 }
 

@@ -182,6 +182,11 @@ impl Certificate {
     /// # Errors
     /// If CBOR encoding fails, which it does not for these values.
     pub fn sign(&self, key: &SigningKey) -> Result<Vec<u8>, CertificateError> {
+        self.cose(|bytes| key.sign(Purpose::Cose, bytes))
+    }
+
+    /// Its COSE_Sign1 bytes with the signature that `sign` gives.
+    fn cose(&self, sign: impl FnOnce(&[u8]) -> Signature) -> Result<Vec<u8>, CertificateError> {
         let protected = HeaderBuilder::new()
             .algorithm(iana::Algorithm::EdDSA)
             .key_id(self.key_id().to_vec())
@@ -192,7 +197,7 @@ impl Certificate {
         CoseSign1Builder::new()
             .protected(protected)
             .payload(claims)
-            .create_signature(b"", |bytes| key.sign(Purpose::Cose, bytes).to_bytes().to_vec())
+            .create_signature(b"", |bytes| sign(bytes).to_bytes().to_vec())
             .build()
             .to_vec()
             .map_err(|_failed| CertificateError::Malformed)
@@ -218,7 +223,7 @@ impl Certificate {
         let certificate = Self::from_claims(&claims, &sign1.protected.header.key_id)
             .ok_or_else(|| malformed.clone())?;
         let signature = Signature::from_slice(&sign1.signature).ok_or_else(|| malformed.clone())?;
-        if certificate.rebuild(signature)? != cose {
+        if certificate.cose(|_| signature)? != cose {
             return Err(malformed);
         }
         let key = key_of(certificate.issuer).ok_or(CertificateError::UnknownIssuer)?;
@@ -257,24 +262,6 @@ impl Certificate {
             Issuer::Programme => self.programme.0,
             Issuer::Certified(id) => id.0,
         }
-    }
-
-    /// The same certificate with a given signature, to compare with received bytes.
-    fn rebuild(&self, signature: Signature) -> Result<Vec<u8>, CertificateError> {
-        let protected = HeaderBuilder::new()
-            .algorithm(iana::Algorithm::EdDSA)
-            .key_id(self.key_id().to_vec())
-            .build();
-        let mut claims = Vec::new();
-        coset::cbor::into_writer(&self.claims(), &mut claims)
-            .map_err(|_failed| CertificateError::Malformed)?;
-        CoseSign1Builder::new()
-            .protected(protected)
-            .payload(claims)
-            .signature(signature.to_bytes().to_vec())
-            .build()
-            .to_vec()
-            .map_err(|_failed| CertificateError::Malformed)
     }
 
     fn claims(&self) -> Value {
