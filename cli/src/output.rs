@@ -92,9 +92,11 @@ fn sentences(failure: &Failure) -> String {
     text
 }
 
-/// Begins with a capital, unless the first word is a name that is spelled small, as in `weight: ..`.
+/// Begins with a capital, unless the first word is a name that must stay as it is spelled: of a
+/// field, as in `weight: ..`, or of a file.
 fn sentence(text: &str) -> String {
-    if text.split_whitespace().next().is_some_and(|word| word.ends_with(':')) {
+    let named = |word: &str| word.chars().any(|c| !c.is_alphabetic() && c != '\'');
+    if text.split_whitespace().next().is_some_and(named) {
         return format!("{}.", text.trim_end_matches('.'));
     }
     let mut chars = text.trim_end_matches('.').chars();

@@ -299,7 +299,7 @@ async fn strangers_who_send_garbage_are_no_event() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_address_or_in_use_is_refused_in_clear_words() {
     let not = Net::start(NetConfig { dial: vec!["hub".into()], ..config(&[]) }).unwrap_err();
-    assert!(not.to_string().contains("write it as 192.168.1.5:4747"), "{not}");
+    assert!(not.to_string().contains("write it as 192.168.1.5:4001"), "{not}");
     assert!(matches!(
         Net::start(config(&["/ip4/127.0.0.1/udp/1"])).unwrap_err(),
         NetError::Address(_)

@@ -26,6 +26,8 @@ pub(crate) struct Taken {
     pub(crate) unchanged: usize,
     /// Entries that were left out, with the reason.
     pub(crate) problems: Vec<String>,
+    /// Persons who share an id with another but contradict it, and so got a record of their own.
+    pub(crate) kept_apart: usize,
 }
 
 /// Imports every file; one that cannot be taken does not keep the others out.
@@ -36,6 +38,7 @@ pub(crate) async fn run(context: &Context, args: ImportArgs) -> Result<(), Failu
     let mut files: Vec<Value> = Vec::new();
     let mut keys = BTreeSet::new();
     let mut left_out = 0;
+    let mut some_in = false;
     let mut failed: Option<Failure> = None;
     for (index, path) in args.files.iter().enumerate() {
         context.output.progress(&format!(
@@ -48,6 +51,7 @@ pub(crate) async fn run(context: &Context, args: ImportArgs) -> Result<(), Failu
         context.output.progress("");
         match taken {
             Ok(taken) => {
+                some_in = true;
                 left_out += taken.problems.len();
                 tell(context, path, &taken)?;
                 files.push(of_file(path, &taken));
@@ -66,7 +70,7 @@ pub(crate) async fn run(context: &Context, args: ImportArgs) -> Result<(), Failu
     }
     let text = format!("{} in all.", output::count(keys.len(), "distinct resource"));
     context.output.answer(&json!({ "resources": keys.len(), "files": files }), &text)?;
-    end(left_out, failed)
+    end(left_out, some_in, failed)
 }
 
 /// Imports one file.
@@ -85,8 +89,8 @@ pub(crate) async fn file(
         worker: worker.to_owned(),
     };
     match device.call(command).await {
-        Ok(Reply::Imported { resources, keys, records, unchanged, problems }) => {
-            Ok(Taken { resources, keys, records, unchanged, problems })
+        Ok(Reply::Imported { resources, keys, records, unchanged, problems, kept_apart }) => {
+            Ok(Taken { resources, keys, records, unchanged, problems, kept_apart })
         }
         Ok(_) => Err(Failure::answer("import")),
         Err(failure) => {
@@ -123,6 +127,14 @@ fn tell(context: &Context, path: &Path, taken: &Taken) -> Result<(), Failure> {
         output::count(taken.records, "record"),
         taken.unchanged,
     ))?;
+    if taken.kept_apart > 0 {
+        context.output.note(&format!(
+            "{}: {} under a known id with another sex or birth date; kept as a record of its own, \
+             and linked as possibly the same person",
+            path.display(),
+            output::count(taken.kept_apart, "person"),
+        ));
+    }
     for problem in &taken.problems {
         context.output.note(&format!("{}: left out: {problem}", path.display()));
     }
@@ -136,13 +148,16 @@ fn of_file(path: &Path, taken: &Taken) -> Value {
         "records": taken.records,
         "unchanged": taken.unchanged,
         "problems": taken.problems,
+        "kept_apart": taken.kept_apart,
     })
 }
 
-fn end(left_out: usize, failed: Option<Failure>) -> Result<(), Failure> {
+fn end(left_out: usize, some_in: bool, failed: Option<Failure>) -> Result<(), Failure> {
     if let Some(failure) = failed {
         let message = "Not every file could be imported";
-        return Err(Failure::new(failure.kind, "import-files", message)
+        // Something is in already, so this is not a failure that changed nothing.
+        let kind = if some_in { Kind::Incomplete } else { failure.kind };
+        return Err(Failure::new(kind, "import_files", message)
             .hint("See what was said of each file; the others are in"));
     }
     if left_out > 0 {

@@ -464,6 +464,9 @@ pub enum Reply {
         unchanged: usize,
         /// Entries that could not be taken, each with the reason.
         problems: Vec<String>,
+        /// Persons who share an id with another but contradict its sex or birth date: each got a
+        /// record of its own, with a suggested link.
+        kept_apart: usize,
     },
     /// To [`Command::Find`].
     Found {

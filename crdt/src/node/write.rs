@@ -21,8 +21,16 @@ pub(super) struct Plan {
     id: CommandId,
     worker: String,
     drafts: Vec<Draft>,
-    /// Of an import: distinct resources read, and what was left out.
-    import: Option<(Vec<String>, Vec<String>)>,
+    import: Option<Imported>,
+}
+
+/// What an import read.
+struct Imported {
+    /// Keys of its distinct resources.
+    keys: Vec<String>,
+    /// What was left out, and why.
+    problems: Vec<String>,
+    kept_apart: usize,
 }
 
 /// What it will write in one record.
@@ -229,7 +237,9 @@ impl Node {
         let Some(reader) = &self.reader else { return };
         let known = |record| reader.summaries.get(&record).map(|row| row.summary.clone());
         let import = ImportRun::new().settle(import, known);
-        let problems = import.problems.iter().map(describe).collect();
+        let problems = import.problems.iter().map(ToString::to_string).collect();
+        // A link goes each way.
+        let kept_apart = import.links.len() / 2;
         let keys: BTreeSet<String> = import.incoming.iter().map(|one| one.key.clone()).collect();
         let by_record = crate::record::edits_by_record(import);
         let drafts = by_record
@@ -243,7 +253,8 @@ impl Node {
                 Draft { area, record: Some(record), content: Content::Edits(edits) }
             })
             .collect();
-        let import = Some((keys.into_iter().collect(), problems));
+        let keys = keys.into_iter().collect();
+        let import = Some(Imported { keys, problems, kept_apart });
         self.execute(Plan { id, worker, drafts, import });
     }
 
@@ -369,18 +380,14 @@ fn invalid_person(fields: &BTreeMap<String, String>) -> Option<String> {
     Some(format!("sex: {sex:?} is not one of {}", SEXES.join(", ")))
 }
 
-/// An import's problem with its cause.
-fn describe(problem: &crate::record::ImportProblem) -> String {
-    problem.to_string()
-}
-
 fn reply_to(
     plan: &Plan,
     summaries: &[SummaryRow],
     (record, visit, unchanged): (Option<RecordId>, Option<VisitId>, usize),
 ) -> Reply {
-    if let Some((keys, problems)) = &plan.import {
+    if let Some(Imported { keys, problems, kept_apart }) = &plan.import {
         return Reply::Imported {
+            kept_apart: *kept_apart,
             resources: keys.len(),
             keys: keys.clone(),
             records: summaries.len(),

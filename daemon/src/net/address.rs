@@ -9,8 +9,8 @@ use libp2p::{Multiaddr, multiaddr::Protocol};
 
 use super::NetError;
 
-/// Whether `text` can be dialled: `192.168.1.5:4747`, `/ip4/192.168.1.5/udp/4747/quic-v1` or
-/// `/ip4/192.168.1.5/tcp/4747`, the last two also with `/p2p/...` behind.
+/// Whether `text` can be dialled: `192.168.1.5:4001`, `/ip4/192.168.1.5/udp/4001/quic-v1` or
+/// `/ip4/192.168.1.5/tcp/4001`, the last two also with `/p2p/...` behind.
 ///
 /// # Errors
 /// [`NetError::Address`], which says how an address looks.
@@ -117,23 +117,23 @@ mod tests {
     fn an_address_is_a_host_and_a_port_by_quic_or_tcp() {
         let peer = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp";
         for good in [
-            "192.168.1.5:4747",
-            "[fe80::1]:4747",
-            "/ip4/192.168.1.5/tcp/4747",
-            "/ip6/::1/udp/4747/quic-v1",
+            "192.168.1.5:4001",
+            "[fe80::1]:4001",
+            "/ip4/192.168.1.5/tcp/4001",
+            "/ip6/::1/udp/4001/quic-v1",
             &format!("/ip4/10.0.0.1/udp/1/quic-v1/p2p/{peer}"),
         ] {
             check_address(good).unwrap();
         }
         for bad in [
             "",
-            "hub.local:4747",
+            "hub.local:4001",
             "/dns4/hub/tcp/1",
             "/ip4/1.2.3.4",
-            "/ip4/1.2.3.4/udp/4747",
+            "/ip4/1.2.3.4/udp/4001",
             "/ip4/1.2.3.4/tcp/0",
-            "/ip4/0.0.0.0/tcp/4747",
-            "/ip4/1.2.3.4/tcp/4747/ws",
+            "/ip4/0.0.0.0/tcp/4001",
+            "/ip4/1.2.3.4/tcp/4001/ws",
             &format!("/ip4/1.2.3.4/tcp/1/p2p/{peer}/p2p-circuit"),
         ] {
             assert!(matches!(check_address(bad), Err(NetError::Address(_))), "{bad}");

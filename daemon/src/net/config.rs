@@ -6,8 +6,8 @@ use huza_crdt::limits::{SESSIONS_MAX, SILENCE_MS_MAX};
 /// nobody and neither announces itself nor gossips.
 #[derive(Debug, Clone)]
 pub struct NetConfig {
-    /// Multiaddresses to listen on, such as `/ip4/0.0.0.0/udp/4747/quic-v1` and
-    /// `/ip4/0.0.0.0/tcp/4747`. Use one port number for both, because a dialler that knows one
+    /// Multiaddresses to listen on, such as `/ip4/0.0.0.0/udp/4001/quic-v1` and
+    /// `/ip4/0.0.0.0/tcp/4001`. Use one port number for both, because a dialler that knows one
     /// derives the other.
     pub listen: Vec<String>,
     /// Configured peers: `host:port` or a multiaddress, with or without `/p2p/...`. Dialled until

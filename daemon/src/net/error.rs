@@ -8,8 +8,8 @@ use std::io;
 pub enum NetError {
     /// Not an address, or not of a kind that is spoken here.
     #[error(
-        "{0:?} is not an address; write it as 192.168.1.5:4747, \
-         /ip4/192.168.1.5/udp/4747/quic-v1 or /ip4/192.168.1.5/tcp/4747"
+        "{0:?} is not an address; write it as 192.168.1.5:4001, \
+         /ip4/192.168.1.5/udp/4001/quic-v1 or /ip4/192.168.1.5/tcp/4001"
     )]
     Address(String),
     /// An address of our own cannot be listened on.
