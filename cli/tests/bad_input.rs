@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use support::{Lab, files, fixture, huza};
 
 const INPUT: i32 = 3;
+const INCOMPLETE: i32 = 7;
 const HOME: i32 = 4;
 const BUSY: i32 = 5;
 
@@ -158,7 +159,7 @@ fn a_broken_file_does_not_keep_a_good_one_out() {
     let (broken, good) = (fixture("broken.json"), fixture("numbers.json"));
     let args = ["import", broken.to_str().unwrap(), good.to_str().unwrap(), "--json"];
     let answer = lab.on("phone", &args);
-    assert_eq!(answer.code, INPUT, "{answer:?}");
+    assert_eq!(answer.code, INCOMPLETE, "{answer:?}");
     assert_eq!(answer.json()["resources"], 6);
     assert!(answer.json()["files"][0]["error"]["message"].as_str().unwrap().contains("broken"));
     assert_eq!(lab.on("phone", &["export"]).done().stdout.lines().count(), 6);
