@@ -75,7 +75,14 @@ pub const CERT_AREAS_MAX: usize = 64;
 /// comes between later).
 pub const CHAIN_MAX: usize = 4;
 
-/// Bytes of summary that are kept for a member whose certificate chain is still to come.
+/// Devices whose claim to hold more of our own log than we do stops our numbering, each once, for
+/// [`SILENCE_MS_MAX`] at most. // guess: a whole village has lied by then
+pub const DOUBTERS_MAX: usize = 8;
+
+/// Bytes that a peer may send in one frame before its hello has come.
+pub const HELLO_BYTES_MAX: usize = 4_096;
+
+/// Bytes of summary, of all sessions together, that are kept for a member whose certificate chain is still to come.
 /// // guess: the summary of every log of the nation, once
 pub const EARLY_BYTES_MAX: usize = 16_777_216;
 

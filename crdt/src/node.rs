@@ -76,6 +76,7 @@ pub struct Node {
     /// While starting: marks of the last boot in carrier and reader.
     boots: (state::Boot, state::Boot),
     must_recover: bool,
+    must_roll: bool,
     boot_statements: Vec<Statement>,
     boot_outbox: Vec<(LogId, u64, state::OutboxRow)>,
 }
@@ -109,6 +110,7 @@ impl Node {
             carrier_sealing: None,
             boots: (state::Boot::default(), state::Boot::default()),
             must_recover: false,
+            must_roll: false,
             boot_statements: Vec::new(),
             boot_outbox: Vec::new(),
         };

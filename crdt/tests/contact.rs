@@ -337,3 +337,79 @@ fn one_side_may_know_the_other_already() {
     assert!(complete(&a, pipe) && complete(&b, pipe));
     assert_eq!(b.found("uwase"), 1);
 }
+
+#[test]
+fn a_copy_made_before_the_first_write_makes_other_ids() {
+    let mut world = World::new();
+    let mut a = world.device(1, Role::Worker, &["01"]);
+    let mut hub = world.device(3, Role::Hub, &[]);
+    let image = a.backup();
+    a.restart(false);
+    let first = a.person("Mutesi");
+    world.meet(&mut a, &mut hub);
+    a.store = image;
+    a.restart(false);
+    let second = a.person("Ingabire");
+    assert_ne!(first, second);
+    for _ in 0..4 {
+        world.meet(&mut a, &mut hub);
+    }
+    for name in ["mutesi", "ingabire"] {
+        assert_eq!((a.found(name), hub.found(name)), (1, 1), "{name}");
+    }
+}
+
+#[test]
+fn a_copy_that_is_shown_many_of_its_envelopes_begins_anew_once() {
+    let (mut world, mut a, mut b) = two_phones();
+    let backup = a.backup();
+    let record = a.person("Mutesi");
+    for _ in 0..10 {
+        a.visit(record, &CONVULSIONS);
+    }
+    world.meet(&mut a, &mut b);
+    a.store = backup;
+    a.restart(false);
+    world.meet(&mut a, &mut b);
+    let rolls = a.events.iter().filter(|event| matches!(event, Event::Rolled { .. })).count();
+    assert_eq!(rolls, 1);
+    assert_eq!(a.found("mutesi"), 1);
+}
+
+#[test]
+fn an_urgent_visit_does_not_wait_behind_the_directory() {
+    let mut world = World::new();
+    let mut a = world.device(1, Role::Worker, &["01"]);
+    let record = a.person("Uwase");
+    a.call(Command::Seal);
+    let text = r#"{"resourceType":"Bundle","type":"collection","entry":[{"resource":
+        {"resourceType":"Organization","id":"o1","name":"Clinic"}}]}"#;
+    let (text, worker) = (text.to_owned(), "worker 1".to_owned());
+    let area = huza_crdt::node::AreaRef::Own;
+    let reply = a.call(Command::Import { area, text, source: None, worker });
+    assert!(matches!(reply, Reply::Imported { resources: 1, .. }), "{reply:?}");
+    let before = a.status();
+    a.visit(record, &CONVULSIONS);
+    let after = a.status();
+    assert_eq!((after.envelopes, after.pending), (before.envelopes + 1, before.pending));
+}
+
+#[test]
+fn a_gateway_with_a_backlog_comes_to_rest_after_a_new_incarnation() {
+    let mut world = World::new();
+    let mut a = world.device(1, Role::Worker, &["01"]);
+    let mut gateway = world.device(4, Role::Gateway, &[]);
+    gateway.facility_away = true;
+    let record = a.person("Uwase");
+    for _ in 0..30 {
+        a.visit(record, &CONVULSIONS);
+    }
+    world.meet(&mut a, &mut gateway);
+    assert!(gateway.facility.is_empty());
+    assert_eq!(gateway.found("uwase"), 1, "it reads on while the facility is away");
+    gateway.facility_away = false;
+    gateway.restart(true);
+    assert!(!gateway.facility.is_empty());
+    world.meet(&mut a, &mut gateway);
+    assert!(a.status().records.iter().all(|record| record.accepted));
+}

@@ -431,3 +431,20 @@ fn the_synthea_bundles_go_in_and_come_out_whole() {
     assert_eq!(received, sent);
     println!("{} resources in {} records", sent.len(), phone.records.len());
 }
+
+#[test]
+fn nothing_about_a_person_goes_to_the_directory() {
+    let patients = [
+        r#"{"display":"Uwase Marie","identifier":{"system":"TEMPID","value":"12345"}}"#,
+        r#"{"reference":"Patient?identifier=TEMPID|12345"}"#,
+        r##"{"reference":"#p"}"##,
+    ];
+    for patient in patients {
+        let text = format!(
+            r#"{{"resourceType":"Bundle","type":"collection","entry":[{{"resource":
+            {{"resourceType":"Device","id":"d1","patient":{patient}}}}}]}}"#
+        );
+        let import = read(&text);
+        assert_eq!(import.incoming[0].place, Place::Unowned, "{patient}");
+    }
+}

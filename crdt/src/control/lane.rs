@@ -4,7 +4,7 @@
 //! [`Lane::candidates`] says which signatures must hold, [`Lane::admit`] applies the rules that
 //! need no cryptography. `admit` must only be given statements whose signatures hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::body::{Body, Opening, Receipt, ReceiptKind, kind};
 use super::statement::{Scope, Statement};
@@ -79,7 +79,7 @@ pub struct Lane {
     numbers: BTreeMap<(Issuer, u64), StatementId>,
     counts: BTreeMap<Issuer, usize>,
     /// Of them, of kinds that this version does not read.
-    unread: BTreeMap<Issuer, usize>,
+    unread: BTreeMap<Issuer, BTreeSet<(u64, StatementId)>>,
     forked: BTreeMap<LogId, u64>,
 }
 
@@ -292,14 +292,21 @@ impl Lane {
             }
         }
         let count = |counts: &BTreeMap<Issuer, usize>| counts.get(&issuer).copied().unwrap_or(0);
-        let unread = body == Body::Unread;
-        if replaced.is_none() && count(&self.counts) >= STATEMENTS_PER_ISSUER_MAX
-            || unread && count(&self.unread) >= UNREAD_PER_ISSUER_MAX
-        {
+        if replaced.is_none() && count(&self.counts) >= STATEMENTS_PER_ISSUER_MAX {
             return Err(LaneError::TooMany);
         }
-        if unread {
-            *self.unread.entry(issuer).or_default() += 1;
+        if body == Body::Unread {
+            // The lowest numbers stay, whatever came first: else members who were given different
+            // ones would differ for ever.
+            let unread = self.unread.entry(issuer).or_default();
+            unread.insert((statement.number(), id));
+            if unread.len() > UNREAD_PER_ISSUER_MAX {
+                let last = unread.pop_last().map(|(_, last)| last);
+                if last == Some(id) {
+                    return Err(LaneError::TooMany);
+                }
+                replaced = last;
+            }
         }
         if let Some(old) = replaced {
             self.forget(&old);

@@ -193,7 +193,7 @@ impl Node {
             statements: carrier.holdings.statements.len(),
             records_count: reader.map_or(0, |reader| reader.summaries.len()),
             pending: reader.map_or(0, |reader| reader.pending.len()),
-            waiting: reader.map_or(0, |reader| reader.waiting),
+            waiting: reader.map_or(0, |reader| reader.waiting.len()),
             records,
         }
     }
@@ -219,17 +219,19 @@ impl Node {
         let status = |(issuer, id, receipt): (Issuer, &StatementId, &Receipt)| {
             let Issuer::Certified(certificate) = issuer else { return None };
             let statement = lane.statement(id)?;
-            let ends = receipt.ranges.iter().all(|range| {
-                hashes.get(&(receipt.log, range.to)).is_none_or(|hash| *hash == range.end)
+            // Of its ranges, those whose end we hold ourselves, with the hash it names.
+            let mut receipt = receipt.clone();
+            receipt.ranges.retain(|range| {
+                hashes.get(&(receipt.log, range.to)).is_some_and(|hash| *hash == range.end)
             });
             let status = ReceiptStatus {
                 kind: receipt.kind,
                 issuer: certificate,
                 role: lane.certificate(&certificate)?.role,
                 statement: *id,
-                verified: ends && self.verify_again(statement, certificate),
+                verified: !receipt.ranges.is_empty() && self.verify_again(statement, certificate),
             };
-            Some((receipt.clone(), status))
+            Some((receipt, status))
         };
         lane.receipts().filter_map(status).collect()
     }
@@ -261,8 +263,15 @@ impl Node {
             changes.iter().filter_map(|(_, change)| change.place).collect();
         let pending = changes.iter().filter(|(_, change)| change.place.is_none()).count();
         let covers = |receipt: &Receipt, (log, seq): &(LogId, u64)| {
-            let within =
-                |range: &crate::control::ReceiptRange| (range.from..=range.to).contains(seq);
+            // The end hash speaks for our envelope only if we hold all between the two.
+            let held = self.carrier.holdings.logs.get(log).map(|held| held.spans.as_slice());
+            let linked = |to: u64| {
+                let mut spans = held.unwrap_or_default().iter();
+                spans.any(|span| span.from <= *seq && to <= span.to)
+            };
+            let within = |range: &crate::control::ReceiptRange| {
+                (range.from..=range.to).contains(seq) && linked(range.to)
+            };
             receipt.log == *log && receipt.ranges.iter().any(within)
         };
         let about: Vec<&(Receipt, ReceiptStatus)> = receipts

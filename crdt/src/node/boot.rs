@@ -7,7 +7,7 @@ use crate::codec;
 use crate::control::{Grant, Lane, Statement, kind};
 use crate::crypto::{SealingKey, SymmetricKey};
 use crate::holdings::Held;
-use crate::id::{AreaTag, DeviceKey, Incarnation, LogId, RecordId, StoreId};
+use crate::id::{AreaTag, DeviceKey, EpochId, Incarnation, LogId, RecordId, StoreId};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::trust::authority::{JoinRequest, Welcome, open_grant};
 use crate::trust::{AreaScope, Keyring, Role};
@@ -76,8 +76,13 @@ impl Node {
                         reader.pending.insert(read_log_key(&row_key)?, codec::decode(&value).ok()?);
                         reader.pending_since = Some(self.now.millis);
                     }
-                    Table::Waiting => reader.waiting += 1,
-                    Table::Deliver => reader.to_deliver += 1,
+                    Table::Waiting => {
+                        let number = row_key.get(EpochId::LEN..)?.try_into().ok()?;
+                        reader.waiting.insert(u64::from_be_bytes(number));
+                    }
+                    Table::Deliver => {
+                        reader.due.insert(u64::from_be_bytes(row_key.try_into().ok()?));
+                    }
                     _ => {
                         let log = LogId::from_slice(&row_key)?;
                         reader.answered.insert(log, codec::decode(&value).ok()?);
@@ -103,6 +108,7 @@ impl Node {
             key::SEALING => self.carrier_sealing = Some(codec::decode(value).ok()?),
             key::BOOT => self.boots.0 = codec::decode(value).ok()?,
             key::RECOVER => self.must_recover = true,
+            key::ROLL => self.must_roll = true,
             _ => {}
         }
         Some(())
@@ -162,7 +168,8 @@ impl Node {
         let forked =
             |lane: &Lane| self.carrier.own.values().any(|own| lane.is_forked(&own.row.log));
         let forked = self.carrier.lane.as_ref().is_some_and(forked);
-        if self.carrier.membership.is_some() && (copied || !paired || forked) {
+        let roll = copied || !paired || forked || self.must_roll;
+        if self.carrier.membership.is_some() && roll {
             self.carrier.tasks.push_back(Task::Roll);
         }
         let this = self.entropy.draw();

@@ -7,8 +7,11 @@ use crate::control::{Statement, kind};
 use crate::crypto::{Signature, Signed};
 use crate::holdings::{Claims, Spans};
 use crate::id::LogId;
-use crate::limits::{EARLY_BYTES_MAX, SESSIONS_MAX, SILENCE_MS_MAX, SUMMARY_ENTRIES_PER_FRAME};
-use crate::session::frame::{Bytes, Channel, Frame, Hello, VERSION, take_frame};
+use crate::limits::{
+    DOUBTERS_MAX, EARLY_BYTES_MAX, FRAME_BYTES_MAX, HELLO_BYTES_MAX, SESSIONS_MAX, SILENCE_MS_MAX,
+    SUMMARY_ENTRIES_PER_FRAME,
+};
+use crate::session::frame::{Bytes, Channel, Frame, Hello, VERSION, take_frame_within};
 use crate::session::{Fault, Peer, Phase, Session};
 
 /// Milliseconds within which two sessions with one device count as a dial from both sides at
@@ -51,7 +54,11 @@ impl Node {
         session.hear(bytes.len(), self.now.millis);
         session.buffer.extend_from_slice(bytes);
         while let Some(session) = self.sessions.get_mut(&pipe) {
-            let frame = match take_frame(&mut session.buffer) {
+            let most = match session.phase {
+                Phase::Hello if session.unproven.is_none() => HELLO_BYTES_MAX,
+                _ => FRAME_BYTES_MAX,
+            };
+            let frame = match take_frame_within(&mut session.buffer, most) {
                 Ok(Some(bytes)) => Frame::from_bytes(&bytes),
                 Ok(None) => return,
                 Err(error) => Err(error),
@@ -109,10 +116,11 @@ impl Node {
             (Phase::Hello, frame @ Frame::Summary { .. }) if session.unproven.is_some() => {
                 // It knows our certificate and went on; we still wait for its chain.
                 session.early_bytes += frame.to_pipe().len();
-                if session.early_bytes > EARLY_BYTES_MAX {
+                session.early.push(frame);
+                let all: usize = self.sessions.values().map(|session| session.early_bytes).sum();
+                if all > EARLY_BYTES_MAX {
                     return Err(Fault::OutOfTurn(name.to_owned()));
                 }
-                session.early.push(frame);
                 Ok(())
             }
             (Phase::Summary, Frame::Summary { statements, logs, last }) => {
@@ -250,6 +258,7 @@ impl Node {
         }
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
         let early = core::mem::take(&mut session.early);
+        session.early_bytes = 0;
         early.into_iter().try_for_each(|frame| self.hear(pipe, frame))
     }
 
@@ -313,8 +322,11 @@ impl Node {
             let last = mine.and_then(|held| held.spans.last());
             theirs.get(&own.row.log).and_then(Spans::last) > last
         });
-        if beyond {
-            session.doubt_until = Some(self.now.millis.plus(SILENCE_MS_MAX));
+        let Some(peer) = session.peer.filter(|_| beyond) else { return };
+        let doubts = &mut self.carrier.doubts;
+        if doubts.len() < DOUBTERS_MAX || doubts.contains_key(&peer.device) {
+            let until = self.now.millis.plus(SILENCE_MS_MAX);
+            session.doubt_until = Some(*doubts.entry(peer.device).or_insert(until));
         }
     }
 
@@ -376,7 +388,7 @@ impl Node {
         !carrier.busy
             && carrier.tasks.is_empty()
             && carrier.own.values().all(|own| own.outbox.is_empty())
-            && self.unsealed().is_none()
+            && self.all_sealed()
     }
 
     /// A hint by gossip: it is forwarded if a member sealed it. It says that a log has grown;

@@ -72,9 +72,10 @@ struct Filing {
     dirty: BTreeMap<RecordId, AreaTag>,
     /// Pending changes that have a place now.
     settled: Vec<(LogId, u64)>,
-    waiting: usize,
-    freed: usize,
-    deliveries: usize,
+    /// Ingest numbers that wait from now on, wait no longer, have to be delivered.
+    waiting: Vec<u64>,
+    freed: Vec<u64>,
+    deliveries: Vec<u64>,
 }
 
 impl Filing {
@@ -86,7 +87,7 @@ impl Filing {
         let records = records.into_iter().collect();
         let due = DeliverRow { log: row.log, seq: row.seq, hash: row.hash, records };
         self.batch.put(Table::Deliver, number.to_be_bytes(), codec::encode(&due));
-        self.deliveries += 1;
+        self.deliveries.push(number);
     }
 }
 
@@ -98,7 +99,7 @@ impl Node {
 
     /// Envelopes that waited for a key may have one now.
     pub(super) fn refile_waiting(&mut self) {
-        if self.reader.as_ref().is_none_or(|reader| reader.waiting == 0) {
+        if self.reader.as_ref().is_none_or(|reader| reader.waiting.is_empty()) {
             return;
         }
         self.gather(vec![Range::all(Table::Waiting)], |node, rows| {
@@ -256,7 +257,7 @@ impl Node {
         for (number, epoch) in missing {
             let row_key = [epoch.0.as_slice(), &number.to_be_bytes()].concat();
             filing.batch.put(Table::Waiting, row_key, []);
-            filing.waiting += 1;
+            filing.waiting.push(*number);
         }
         let rolls = self.reader.as_ref().map_or(0, |reader| reader.rolls);
         let cursor = cursor.filter(|cursor| cursor.rolls == rolls);
@@ -303,12 +304,12 @@ impl Node {
             if reader.pending.is_empty() {
                 reader.pending_since = None;
             }
-            if cursor.is_some() {
-                reader.waiting += filing.waiting;
-            } else {
-                reader.waiting = reader.waiting.saturating_sub(filing.freed);
+            reader.filings += 1;
+            reader.waiting.extend(filing.waiting);
+            for number in filing.freed {
+                reader.waiting.remove(&number);
             }
-            reader.to_deliver += filing.deliveries;
+            reader.due.extend(filing.deliveries);
             for row in summaries {
                 let record = row.summary.record;
                 reader.held.retain(|_, records| !records.contains(&record));
@@ -357,7 +358,7 @@ impl Node {
                 self.event(Event::SetAside { log: row.log, seq: row.seq, why });
                 let row_key = [HOPELESS.0.as_slice(), &number.to_be_bytes()].concat();
                 filing.batch.put(Table::Waiting, row_key, []);
-                filing.waiting += 1;
+                filing.waiting.push(number);
                 return;
             }
         };
@@ -399,7 +400,7 @@ impl Node {
             records.insert(record);
         }
         filing.batch.delete(Table::Waiting, [epoch.0.as_slice(), &number.to_be_bytes()].concat());
-        filing.freed += 1;
+        filing.freed.push(number);
         filing.deliver(number, &row, records);
     }
 }
@@ -445,16 +446,25 @@ pub(super) struct Unsealed {
     /// The log whose changes they are.
     log: LogId,
     rows: Vec<(u64, PendingRow)>,
+    /// Whether something urgent is among what this log has to seal.
+    urgent: bool,
 }
 
 impl Node {
-    /// The first change of this device that is in no payload yet.
-    pub(super) fn unsealed(&self) -> Option<(AreaTag, LogId, u64)> {
-        let reader = self.reader.as_ref()?;
-        for (area, own) in &self.carrier.own {
+    /// Whether every change of this device is in a payload.
+    pub(super) fn all_sealed(&self) -> bool {
+        self.unsealed().is_empty()
+    }
+
+    /// For each log, the first change of this device that is in no payload yet.
+    fn unsealed(&self) -> Vec<(AreaTag, LogId, u64)> {
+        let mut found = Vec::new();
+        let Some(reader) = &self.reader else { return found };
+        let may = |area: &AreaTag| !reader.unsealable.contains(area);
+        for (area, own) in self.carrier.own.iter().filter(|(area, _)| may(area)) {
             let all = (own.row.log, own.sealed_to())..=(own.row.log, u64::MAX);
             if let Some(((log, counter), _)) = reader.pending.range(all).next() {
-                return Some((*area, *log, *counter));
+                found.push((*area, *log, *counter));
             }
         }
         // Of earlier incarnations, once everything the carrier holds is filed: some of it may
@@ -466,18 +476,26 @@ impl Node {
                 continue;
             }
             let own = self.carrier.own.get(&row.area);
-            if own.is_none_or(|own| !own.has_again(*log, *counter)) {
-                return Some((row.area, *log, *counter));
+            if may(&row.area) && own.is_none_or(|own| !own.has_again(*log, *counter)) {
+                found.push((row.area, *log, *counter));
+                from = (*log, u64::MAX);
+                continue;
             }
-            from = (*log, counter + 1);
+            from = (*log, counter.saturating_add(1));
         }
-        None
+        found
     }
 
     /// What must be sealed now: because it is urgent, fills an envelope, somebody is there, a
     /// user wants it, or it has waited long enough.
     pub(super) fn must_seal(&mut self) -> Option<Unsealed> {
-        let (area, log, first) = self.unsealed()?;
+        let all = self.unsealed().into_iter().filter_map(|place| self.wanted(place));
+        // What is urgent in one area does not wait for what is routine in another.
+        all.max_by_key(|next| next.urgent)
+    }
+
+    /// What of one log must be sealed now, if anything.
+    fn wanted(&self, (area, log, first): (AreaTag, LogId, u64)) -> Option<Unsealed> {
         let reader = self.reader.as_ref()?;
         let earlier = self.carrier.own_area(log).is_none();
         if earlier && self.must_file() {
@@ -507,13 +525,13 @@ impl Node {
         let old = self.now.millis.since(since) >= PENDING_MS_MAX;
         let full = count >= ENVELOPE_ITEMS_TARGET || bytes >= ENVELOPE_BYTES_TARGET;
         let wanted = urgent || full || met || old || !reader.seal_all.is_empty() || earlier;
-        wanted.then_some(Unsealed { area, log, rows })
+        wanted.then_some(Unsealed { area, log, rows, urgent })
     }
 
     /// Seals the next payload and hands it to the carrier.
     /// Whether it did; if not, the area's log is not open yet.
     pub(super) fn seal(&mut self, next: Unsealed) -> bool {
-        let Unsealed { area, log, rows } = next;
+        let Unsealed { area, log, rows, .. } = next;
         if !self.open_logs(&BTreeSet::from([area])) {
             return false;
         }
@@ -547,6 +565,10 @@ impl Node {
                 }
                 None => {
                     // It cannot be sealed; it stays pending, and is seen as such.
+                    if let Some(reader) = &mut node.reader {
+                        reader.unsealable.insert(area);
+                    }
+                    node.reader_idle();
                     node.event(Event::SetAside {
                         log,
                         seq: 0,
@@ -562,7 +584,7 @@ impl Node {
     pub(super) fn answer_seals(&mut self) {
         let Some(reader) = &self.reader else { return };
         let left = self.carrier.own.values().any(|own| !own.outbox.is_empty());
-        if reader.seal_all.is_empty() || left || self.carrier.busy || self.unsealed().is_some() {
+        if reader.seal_all.is_empty() || left || self.carrier.busy || !self.all_sealed() {
             return;
         }
         let written = self.carrier.written();

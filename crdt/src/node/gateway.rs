@@ -15,14 +15,22 @@ use crate::store::{Batch, Range, Row, StoreKind, Table};
 /// Envelopes whose records are delivered together. // guess: bounds memory and a facility's wait
 const DELIVERED_AT_ONCE: usize = 256;
 
+/// The code with which an envelope is refused that holds a change which breaks the rules of
+/// records, and so never shows: nothing of it was given to the facility.
+const REFUSED_SET_ASIDE: u16 = 1;
+
 /// Record -> key of a resource -> hash of its text: what the facility has.
 type Told = BTreeMap<RecordId, BTreeMap<String, [u8; 16]>>;
 
 /// What is to be delivered, and why.
 struct Delivery {
-    due: Vec<(Vec<u8>, DeliverRow)>,
+    due: Vec<(u64, DeliverRow)>,
     /// Envelopes with a change that waits for another: the facility has not all of them yet.
-    early: Vec<(Vec<u8>, DeliverRow)>,
+    early: Vec<(u64, DeliverRow)>,
+    /// Of those due: envelopes with a change that can never show.
+    unfit: BTreeSet<(LogId, u64)>,
+    /// Filings done when this was prepared.
+    filings: u64,
     /// What the facility will have been told of each record.
     told: Told,
     /// Resource -> record.
@@ -31,23 +39,29 @@ struct Delivery {
 
 impl Node {
     pub(super) fn must_deliver(&self) -> bool {
-        self.reader.as_ref().is_some_and(|reader| reader.to_deliver > reader.held.len())
+        self.reader
+            .as_ref()
+            .is_some_and(|reader| !reader.delivering && reader.due.len() > reader.held.len())
     }
 
     /// Delivers the records of the next envelopes.
     pub(super) fn deliver_next(&mut self) {
         let Some(reader) = &mut self.reader else { return };
         reader.busy = true;
-        let rows_max = DELIVERED_AT_ONCE + reader.held.len();
-        let range = Range { rows_max, ..Range::all(Table::Deliver) };
-        self.pages(vec![range], |node, rows| {
-            let held = node.reader.as_ref().map(|reader| reader.held.clone()).unwrap_or_default();
-            let due: Vec<(Vec<u8>, DeliverRow)> = rows
-                .into_iter()
-                .flatten()
-                .filter(|(row_key, _)| !held.contains_key(row_key))
-                .filter_map(|(row_key, value)| Some((row_key, codec::decode(&value).ok()?)))
-                .collect();
+        let filings = reader.filings;
+        let ready = reader.due.iter().filter(|number| !reader.held.contains_key(number));
+        let numbers: Vec<u64> = ready.copied().take(DELIVERED_AT_ONCE).collect();
+        let exact = |number: &u64| Range {
+            rows_max: 1,
+            ..Range::prefix(Table::Deliver, number.to_be_bytes())
+        };
+        self.pages(numbers.iter().map(exact).collect(), move |node, rows| {
+            let row = |(number, rows): (u64, Vec<Row>)| {
+                let (_, value) = rows.into_iter().next()?;
+                Some((number, codec::decode(&value).ok()?))
+            };
+            let due: Vec<(u64, DeliverRow)> =
+                numbers.into_iter().zip(rows).filter_map(row).collect();
             let records: BTreeSet<RecordId> =
                 due.iter().flat_map(|(_, row)| row.records.iter().copied()).collect();
             let changes = records.iter().map(|record| Range::prefix(Table::Changes, record.0));
@@ -56,7 +70,7 @@ impl Node {
             node.gather(ranges, move |node, rows| {
                 node.work(
                     "project",
-                    move || prepare(due, &records, &rows),
+                    move || prepare(due, filings, &records, &rows),
                     |node, (delivery, resources)| node.hand_over(delivery, resources),
                 );
             });
@@ -68,6 +82,11 @@ impl Node {
         if count == 0 {
             return self.delivered(delivery, 0, &BTreeMap::new());
         }
+        // A facility may take its time, or be away for days: the reader goes on meanwhile.
+        if let Some(reader) = &mut self.reader {
+            reader.delivering = true;
+        }
+        self.reader_idle();
         self.deliver(resources, move |node, refused| node.delivered(delivery, count, &refused));
     }
 
@@ -82,16 +101,17 @@ impl Node {
         }
         let mut batch = Batch::default();
         let mut answered: BTreeMap<LogId, Answered> = BTreeMap::new();
-        for (row_key, row) in &delivery.due {
+        for (number, row) in &delivery.due {
             let of_log = answered
                 .entry(row.log)
                 .or_insert_with(|| reader.answered.get(&row.log).cloned().unwrap_or_default());
             let span = Span { from: row.seq, to: row.seq, end: row.hash };
-            match row.records.iter().find_map(|record| codes.get(record)) {
+            let unfit = delivery.unfit.contains(&(row.log, row.seq)).then_some(&REFUSED_SET_ASIDE);
+            match row.records.iter().find_map(|record| codes.get(record)).or(unfit) {
                 None => of_log.accepted.insert(span),
                 Some(code) => of_log.refused.entry(*code).or_default().insert(span),
             }
-            batch.delete(Table::Deliver, row_key.clone());
+            batch.delete(Table::Deliver, number.to_be_bytes());
         }
         for (log, of_log) in &answered {
             batch.put(Table::Answered, log.0, codec::encode(of_log));
@@ -99,26 +119,38 @@ impl Node {
         for (record, resources) in &delivery.told {
             batch.put(Table::Delivered, record.0, codec::encode(resources));
         }
-        let (done, refused, early) = (delivery.due.len(), refused.len(), delivery.early);
+        let (refused, early, filings) = (refused.len(), delivery.early, delivery.filings);
+        let done: Vec<u64> = delivery.due.iter().map(|(number, _)| *number).collect();
+        reader.delivering = true;
         self.persist(StoreKind::Reader, batch, move |node| {
             if let Some(reader) = &mut node.reader {
-                reader.to_deliver = reader.to_deliver.saturating_sub(done);
-                let early = early.into_iter().map(|(row_key, row)| (row_key, row.records));
-                reader.held.extend(early);
+                reader.delivering = false;
+                for number in done {
+                    reader.due.remove(&number);
+                }
+                // If something was filed since, what they wait for may have come.
+                if reader.filings == filings {
+                    reader
+                        .held
+                        .extend(early.into_iter().map(|(number, row)| (number, row.records)));
+                }
                 reader.answered.append(&mut answered);
             }
             if count > 0 {
                 node.event(Event::Delivered { resources: count, refused });
             }
             node.touch_receipts();
-            node.reader_idle();
+            if count == 0 {
+                node.reader_idle();
+            }
         });
     }
 }
 
 /// Projects the records, and leaves out what the facility has already.
 fn prepare(
-    due: Vec<(Vec<u8>, DeliverRow)>,
+    due: Vec<(u64, DeliverRow)>,
+    filings: u64,
     records: &BTreeSet<RecordId>,
     rows: &[Vec<Row>],
 ) -> (Delivery, Vec<Resource>) {
@@ -133,13 +165,16 @@ fn prepare(
     }
     let mut owners = BTreeMap::new();
     let mut resources = Vec::new();
-    let mut unapplied: BTreeSet<(LogId, u64)> = BTreeSet::new();
+    let mut waiting: BTreeSet<(LogId, u64)> = BTreeSet::new();
+    let mut unfit: BTreeSet<(LogId, u64)> = BTreeSet::new();
     for record in records {
         let changes = stored.get(record).map(Vec::as_slice).unwrap_or_default();
         let raw = changes.iter().map(|(origin, row)| (*origin, &row.raw));
         let document = Document::from_changes(*record, raw);
-        let waits = changes.iter().filter(|(origin, _)| !document.is_applied(*origin));
-        unapplied.extend(waits.filter_map(|(_, row)| row.place));
+        for (origin, row) in changes.iter().filter(|(origin, _)| !document.is_applied(*origin)) {
+            let set = if document.is_waiting(*origin) { &mut waiting } else { &mut unfit };
+            set.extend(row.place);
+        }
         let view = document.view();
         let known = told.entry(*record).or_default();
         for projected in project(&view) {
@@ -155,6 +190,6 @@ fn prepare(
     }
     let (early, due) = due
         .into_iter()
-        .partition(|(_, row): &(Vec<u8>, DeliverRow)| unapplied.contains(&(row.log, row.seq)));
-    (Delivery { due, early, told, owners }, resources)
+        .partition(|(_, row): &(u64, DeliverRow)| waiting.contains(&(row.log, row.seq)));
+    (Delivery { due, early, unfit, filings, told, owners }, resources)
 }

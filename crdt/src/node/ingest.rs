@@ -266,7 +266,10 @@ impl Node {
                 let stored = Stored { previous: header.previous, wire };
                 if self.carrier.own_area(log).is_some() {
                     // We signed this and do not hold it: we are a copy.
-                    self.carrier.tasks.push_front(Task::Roll);
+                    change.batch.put(Table::CarrierMeta, key::ROLL, []);
+                    if !self.carrier.tasks.iter().any(|task| matches!(task, Task::Roll)) {
+                        self.carrier.tasks.push_front(Task::Roll);
+                    }
                 }
                 self.add_envelope(change, held, &header, &stored, None);
                 return Placed::Done;

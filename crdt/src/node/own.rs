@@ -37,8 +37,9 @@ impl Node {
         let key = self.carrier.identity.as_ref()?.key();
         let place = self.carrier.lane.as_ref()?.next_number(issuer);
         let statement = Statement::sign(&key, issuer, place, scope, (kind, body));
+        let id = statement.id();
         self.admit(change, None, statement.clone());
-        Some(statement)
+        change.added.contains(&id).then_some(statement)
     }
 
     /// Begins this incarnation's log in an area.
@@ -56,6 +57,8 @@ impl Node {
         let body = codec::encode(&opening);
         let Some(statement) = self.issue(&mut change, scope, kind::OPENING, body) else {
             self.carrier.busy = false;
+            self.carrier.opening.remove(&area);
+            self.decline_planned();
             return;
         };
         let log = statement.log();
@@ -242,6 +245,7 @@ impl Node {
         identity.life = self.life;
         let mut change = self.change();
         change.batch.put(Table::CarrierMeta, key::IDENTITY, codec::encode(&identity));
+        change.batch.delete(Table::CarrierMeta, key::ROLL);
         if self.reader.is_some() {
             change.batch.put(Table::CarrierMeta, key::RECOVER, []);
         }
@@ -261,6 +265,8 @@ impl Node {
         self.commit(change, move |node| {
             node.carrier.identity = Some(identity);
             node.carrier.own.clear();
+            node.carrier.doubts.clear();
+            node.carrier.tasks.retain(|task| !matches!(task, Task::Roll));
             for session in node.sessions.values_mut() {
                 session.doubt_until = None;
             }

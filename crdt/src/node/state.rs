@@ -24,6 +24,8 @@ pub(super) mod key {
     pub(crate) const NEXT_INGEST: &[u8] = b"next-ingest";
     pub(crate) const SEALING: &[u8] = b"sealing";
     pub(crate) const CURSOR: &[u8] = b"cursor";
+    /// Present while a new incarnation has still to begin.
+    pub(crate) const ROLL: &[u8] = b"roll";
     /// Present while a new incarnation has still to find what it must publish again.
     pub(crate) const RECOVER: &[u8] = b"recover";
     pub(crate) const BOOT: &[u8] = b"boot";
@@ -220,6 +222,9 @@ pub(super) struct Carrier {
     pub(super) next_ingest: u64,
     pub(super) own: BTreeMap<AreaTag, OwnLog>,
     pub(super) taken: BTreeMap<(LogId, DeviceKey), Spans>,
+    /// Devices that claimed to hold more of our own logs than we do, and until when that stops
+    /// us: once for each device and incarnation, however often it claims.
+    pub(super) doubts: BTreeMap<DeviceKey, Millis>,
     /// Areas whose log is being opened.
     pub(super) opening: BTreeSet<AreaTag>,
     /// Of `taken`, what is not stored yet.
@@ -265,12 +270,20 @@ pub(super) struct Reader {
     pub(super) summaries: BTreeMap<RecordId, SummaryRow>,
     pub(super) pending: BTreeMap<(LogId, u64), PendingRow>,
     pub(super) pending_since: Option<Millis>,
-    pub(super) waiting: usize,
+    /// Ingest numbers of envelopes that wait for a key, or that none will help.
+    pub(super) waiting: BTreeSet<u64>,
     /// Envelopes that waited for a key which has come: ingest numbers.
     pub(super) refile: BTreeSet<u64>,
-    pub(super) to_deliver: usize,
-    /// Of them, those with a change that waits for another: key, and the records concerned.
-    pub(super) held: BTreeMap<Vec<u8>, Vec<RecordId>>,
+    /// Ingest numbers of envelopes whose records the facility has still to be given.
+    pub(super) due: BTreeSet<u64>,
+    /// Of them, those with a change that waits for another, and the records concerned.
+    pub(super) held: BTreeMap<u64, Vec<RecordId>>,
+    /// Whether the facility is being given something.
+    pub(super) delivering: bool,
+    /// Filings done by this process.
+    pub(super) filings: u64,
+    /// Areas whose published key cannot be sealed to.
+    pub(super) unsealable: BTreeSet<AreaTag>,
     pub(super) answered: BTreeMap<LogId, Answered>,
     pub(super) commands: VecDeque<(CommandId, Command)>,
     pub(super) busy: bool,

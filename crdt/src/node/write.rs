@@ -103,7 +103,9 @@ impl Node {
     pub(super) fn pending_deadline(&self) -> Option<Millis> {
         let idle = |reader: &&super::state::Reader| !reader.busy && !self.carrier.busy;
         let reader = self.reader.as_ref().filter(idle)?;
-        self.unsealed()?;
+        if self.all_sealed() {
+            return None;
+        }
         Some(reader.pending_since?.plus(PENDING_MS_MAX))
     }
 
@@ -154,6 +156,14 @@ impl Node {
     fn decline(&mut self, id: CommandId, code: &str, message: &str, hint: &str) {
         self.refuse(id, code, message, hint);
         self.reader_idle();
+    }
+
+    /// What is planned cannot be written: this device may not open a log.
+    pub(super) fn decline_planned(&mut self) {
+        if let Some(plan) = self.reader.as_mut().and_then(|reader| reader.planned.take()) {
+            let message = "this device's certificate does not let it write";
+            self.refuse(plan.id, "not_entitled", message, "ask the authority for a worker's role");
+        }
     }
 
     /// The area a user means.
@@ -316,7 +326,7 @@ impl Node {
         let all = (log, 0)..=(log, u64::MAX);
         let pending = reader.pending.range(all).next_back().map(|((_, counter), _)| counter + 1);
         let next = sealed.max(pending.unwrap_or(0));
-        let gap = if reader.counted.insert(log) && next > 0 { gap } else { 0 };
+        let gap = if reader.counted.insert(log) { gap } else { 0 };
         next.saturating_add(gap)
     }
 
@@ -371,6 +381,9 @@ impl Node {
 /// What is wrong with a person's fields, if anything.
 fn invalid_person(fields: &BTreeMap<String, String>) -> Option<String> {
     const SEXES: [&str; 4] = ["female", "male", "other", "unknown"];
+    if fields.is_empty() {
+        return Some("a person needs at least one field, such as a name".to_owned());
+    }
     if let Some(date) = fields.get("birth-date").filter(|date| !is_partial_date(date)) {
         return Some(format!(
             "birth-date: {date:?} is not a date; YYYY, YYYY-MM or YYYY-MM-DD is needed"

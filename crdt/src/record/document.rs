@@ -131,6 +131,12 @@ impl Document {
         self.claims.get(&origin.actor()).is_some_and(|hash| self.applied.contains_key(hash))
     }
 
+    /// Whether the change of `origin` waits for others, and may show when they come.
+    #[must_use]
+    pub fn is_waiting(&self, origin: Origin) -> bool {
+        self.claims.get(&origin.actor()).is_some_and(|hash| self.waiting.contains_key(hash))
+    }
+
     /// How many changes wait for others.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -347,7 +347,8 @@ fn place(draft: Draft<'_>, owner: Option<Owner>) -> Incoming {
         Some(owner) => (own_uuid(&draft, owner.record), owner.record, Place::Person),
         None => {
             let uuid = draft.global.unwrap_or_else(|| unowned_uuid(&draft, &local));
-            let directory = tables::DIRECTORY.contains(&draft.kind.as_str());
+            let directory =
+                tables::DIRECTORY.contains(&draft.kind.as_str()) && !names_a_person(&draft);
             let place = if directory { Place::Directory } else { Place::Unowned };
             (uuid, identity::record(uuid), place)
         }
@@ -362,6 +363,17 @@ fn place(draft: Draft<'_>, owner: Option<Owner>) -> Incoming {
         person,
         text: draft.text,
     }
+}
+
+/// Whether a resource says that it is about a person, even if it does not say which: everybody
+/// reads the directory, so nothing about anybody may go there.
+fn names_a_person(draft: &Draft<'_>) -> bool {
+    let people = ["Patient", "RelatedPerson", "Person"];
+    let contained = draft.json.items("contained").any(|one| {
+        one.get("resourceType").and_then(Json::as_str).is_some_and(|kind| people.contains(&kind))
+    });
+    contained
+        || tables::patient_paths(&draft.kind).iter().any(|path| !draft.json.at(path).is_empty())
 }
 
 /// The uuid in the key of what a person owns.

@@ -153,9 +153,20 @@ impl Frame {
 /// # Errors
 /// If its announced length exceeds the limit.
 pub fn take_frame(buffer: &mut Vec<u8>) -> Result<Option<Vec<u8>>, DecodeError> {
+    take_frame_within(buffer, FRAME_BYTES_MAX)
+}
+
+/// The same, for a frame of at most `bytes_max` bytes.
+///
+/// # Errors
+/// If its announced length exceeds that.
+pub fn take_frame_within(
+    buffer: &mut Vec<u8>,
+    bytes_max: usize,
+) -> Result<Option<Vec<u8>>, DecodeError> {
     let Some(length) = buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
     let length = u32::from_le_bytes(*length) as usize;
-    if length > FRAME_BYTES_MAX {
+    if length > bytes_max {
         return Err(DecodeError::Limit("frame bytes"));
     }
     if buffer.len() < LENGTH_BYTES + length {

@@ -23,6 +23,8 @@ pub struct Host {
     pub node: Node,
     pub store: MemoryStore,
     pub facility: BTreeMap<String, String>,
+    /// Whether deliveries are left without an answer.
+    pub facility_away: bool,
     pub events: Vec<Event>,
     pub replies: BTreeMap<CommandId, Reply>,
     pub sent: VecDeque<(PipeId, Vec<u8>)>,
@@ -41,6 +43,7 @@ impl Host {
             node: Node::new(config(seed, 0, reader, [seed; 16]), Now::default()),
             store: MemoryStore::default(),
             facility: BTreeMap::new(),
+            facility_away: false,
             events: Vec::new(),
             replies: BTreeMap::new(),
             sent: VecDeque::new(),
@@ -68,6 +71,7 @@ impl Host {
             node: Node::new(config(self.seed, self.boots, self.reader, self.life), self.now),
             store,
             facility: self.facility.clone(),
+            facility_away: self.facility_away,
             events: Vec::new(),
             replies: BTreeMap::new(),
             sent: VecDeque::new(),
@@ -112,6 +116,7 @@ impl Host {
                     Input::Persisted { token }
                 }
                 Output::Work { token, job } => Input::Done { token, product: job.run() },
+                Output::Deliver { .. } if self.facility_away => continue,
                 Output::Deliver { token, resources } => {
                     self.facility.extend(resources.into_iter().map(|one| (one.key, one.text)));
                     Input::Delivered { token, refused: BTreeMap::new() }
