@@ -340,6 +340,30 @@ fn a_frame_longer_than_the_limit_is_refused_by_its_length_alone() {
     assert!(matches!(fault(&hub, pipe), Some(Fault::Malformed(_))));
 }
 
+#[test]
+fn a_liar_who_comes_again_and_again_does_not_silence_us() {
+    let (mut world, mut raw, _) = world();
+    let mut a = world.device(21, Role::Worker, &["01"]);
+    let record = a.person("Uwase");
+    let convulsions = [("age-months", "14"), ("convulsions", "yes")];
+    a.visit(record, &convulsions);
+    let pipe = raw.hello(&mut a);
+    let log = RawPeer::heard(&mut a, pipe).into_iter().find_map(|frame| match frame {
+        Frame::Summary { logs, .. } => logs.first().map(|(log, _)| *log),
+        _ => None,
+    });
+    let log = log.expect("it tells of its log");
+    let claim = vec![(log, vec![Span { from: 0, to: 1_000, end: Hash([9; 32]) }])];
+    for _ in 0..4 {
+        let pipe = raw.hello(&mut a);
+        let summary = Frame::Summary { statements: vec![], logs: claim.clone(), last: true };
+        raw.say(&mut a, pipe, &summary);
+        a.visit(record, &convulsions);
+        a.pass(30_000);
+    }
+    assert_eq!(a.status().pending, 0, "it goes on after a minute");
+}
+
 /// One author with many holes must not make honest summaries too long to be read.
 #[test]
 fn a_summary_of_many_holes_still_fits_its_frames() {
