@@ -1,5 +1,11 @@
 //! Contacts: whatever is cut, copied or forged, nothing durable is lost and the next one ends.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod common;
 
 use common::{Host, World, complete};
