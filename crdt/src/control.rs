@@ -4,9 +4,17 @@
 //! set of those accepted so far, with the rules by which one is accepted.
 
 mod body;
+mod erased;
+mod keys;
 mod lane;
+mod rules;
+mod standing;
 mod statement;
 
-pub use body::{Body, Grant, Opening, PublishedKey, Receipt, ReceiptKind, ReceiptRange, kind};
+pub use body::{
+    Admission, Body, CutOff, EnvelopePlace, Erasure, Grant, Opening, ProgrammeTime, PublishedKey,
+    Reason, Receipt, ReceiptKind, ReceiptRange, Revocation, Rung, kind,
+};
 pub use lane::{Admitted, Candidates, Lane, LaneError, programme_id};
+pub use standing::{Quarantine, Revoked, Standing};
 pub use statement::{Scope, Statement, StatementError};

@@ -4,7 +4,11 @@
 //! carrier gives it a seq, chains it to the header before it and signs the [`Header`] (it has
 //! the device key). What the context gives is not sent: see [`Wire`].
 
+mod reissue;
+
 use serde::{Deserialize, Serialize};
+
+pub use reissue::{Leaf, Reissue, seal_reissues};
 
 use crate::codec::{self, DecodeError};
 use crate::crypto::{
@@ -220,6 +224,7 @@ pub enum OpenError {
 
 const SEAL_MEMBER: u8 = 0;
 const SEAL_OUTSIDER: u8 = 1;
+const SEAL_REISSUE: u8 = 2;
 
 impl Payload {
     /// Packs and seals it for `log`.
@@ -270,24 +275,10 @@ impl Payload {
     /// # Errors
     /// If the key is another, or what is inside is not what was signed.
     pub fn open(header: &Header, sealed: &[u8], key: &SymmetricKey) -> Result<Self, OpenError> {
-        let context = context(header.log, header.epoch);
-        let (method, sealed) = sealed.split_first().ok_or(Unopened)?;
-        let (plain, salt) = match *method {
-            SEAL_MEMBER => (key.open(&context, sealed)?, member_salt(key, sealed)),
-            SEAL_OUTSIDER => {
-                let sealing: SealingKey = crate::trust::sealing_of(key);
-                let salted = sealing.open(&context, sealed)?;
-                let (salt, plain) = salted.split_first_chunk::<32>().ok_or(Unopened)?;
-                (plain.to_vec(), *salt)
-            }
-            _ => return Err(OpenError::UnknownSeal),
-        };
-        let payload: Self = codec::decode(&pack::unpack(&plain, PLAINTEXT_BYTES_MAX)?)?;
-        payload.check()?;
-        if items_root(&salt, &payload.items) != header.items_root {
-            return Err(OpenError::WrongItems);
+        match Contents::open(header, sealed, key)? {
+            Contents::Changes { payload, .. } => Ok(payload),
+            Contents::Reissued(_) => Err(OpenError::UnknownSeal),
         }
-        Ok(payload)
     }
 
     fn check(&self) -> Result<(), DecodeError> {
@@ -298,6 +289,58 @@ impl Payload {
             return Err(DecodeError::Limit("card bytes"));
         }
         Ok(())
+    }
+}
+
+/// What is in a payload, once it is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contents {
+    /// Changes of the log's author.
+    Changes {
+        /// The changes.
+        payload: Payload,
+        /// The salt of its items.
+        salt: [u8; 32],
+    },
+    /// What is left of other envelopes after an erasure, each with its author's proof.
+    Reissued(Vec<Reissue>),
+}
+
+impl Contents {
+    /// Opens a sealed payload with an area's key, and checks it against the signed header.
+    ///
+    /// # Errors
+    /// If the key is another, or what is inside is not what was signed.
+    pub fn open(header: &Header, sealed: &[u8], key: &SymmetricKey) -> Result<Self, OpenError> {
+        let context = context(header.log, header.epoch);
+        let (method, sealed) = sealed.split_first().ok_or(Unopened)?;
+        let (plain, salt) = match *method {
+            SEAL_MEMBER => (key.open(&context, sealed)?, member_salt(key, sealed)),
+            SEAL_REISSUE => {
+                let context = [context.as_slice(), &[SEAL_REISSUE]].concat();
+                (key.open(&context, sealed)?, member_salt(key, sealed))
+            }
+            SEAL_OUTSIDER => {
+                let sealing: SealingKey = crate::trust::sealing_of(key);
+                let salted = sealing.open(&context, sealed)?;
+                let (salt, plain) = salted.split_first_chunk::<32>().ok_or(Unopened)?;
+                (plain.to_vec(), *salt)
+            }
+            _ => return Err(OpenError::UnknownSeal),
+        };
+        let plain = pack::unpack(&plain, PLAINTEXT_BYTES_MAX)?;
+        if *method == SEAL_REISSUE {
+            if reissue::root(&salt, &plain) != header.items_root {
+                return Err(OpenError::WrongItems);
+            }
+            return Ok(Self::Reissued(codec::decode(&plain)?));
+        }
+        let payload: Payload = codec::decode(&plain)?;
+        payload.check()?;
+        if items_root(&salt, &payload.items) != header.items_root {
+            return Err(OpenError::WrongItems);
+        }
+        Ok(Self::Changes { payload, salt })
     }
 }
 
@@ -317,10 +360,15 @@ fn member_salt(key: &SymmetricKey, sealed: &[u8]) -> [u8; 32] {
 /// one item, its author's header and the other items' hashes are enough.
 #[must_use]
 pub fn items_root(salt: &[u8; 32], items: &[Item]) -> [u8; 16] {
-    let leaves: Vec<[u8; 32]> = items
-        .iter()
-        .map(|item| hash_parts("huza 2026 item", &[salt, &codec::encode(item)]))
-        .collect();
+    let leaves: Vec<[u8; 32]> = items.iter().map(|item| leaf(salt, item)).collect();
+    root_of(&leaves)
+}
+
+fn leaf(salt: &[u8; 32], item: &Item) -> [u8; 32] {
+    hash_parts("huza 2026 item", &[salt, &codec::encode(item)])
+}
+
+fn root_of(leaves: &[[u8; 32]]) -> [u8; 16] {
     let parts: Vec<&[u8]> = leaves.iter().map(<[u8; 32]>::as_slice).collect();
     truncated(hash_parts("huza 2026 items root", &parts))
 }

@@ -16,6 +16,7 @@
 //! | what two nodes say to each other | [`session`] |
 //! | who may do what: certificates, grants | [`trust`] |
 //! | the statements every member reads | [`control`] |
+//! | who read, exported, granted, revoked, erased | [`audit`] |
 //! | every bound on what a peer can send | [`limits`] |
 //!
 //! The formats are drawn byte by byte in `docs/wire.md`.
@@ -26,6 +27,7 @@
 //! the operating system, hash maps with a random order, and statics that hold state. The crate's
 //! `clippy.toml` refuses what can be refused mechanically.
 
+pub mod audit;
 pub mod codec;
 pub mod control;
 pub mod crypto;

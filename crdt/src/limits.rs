@@ -71,10 +71,13 @@ pub const RANGES_MAX: usize = 64;
 /// Most area tags in one certificate. // guess: a hub names its whole catchment by one prefix
 pub const CERT_AREAS_MAX: usize = 64;
 
-/// Longest chain of certificates below the programme's key (health centre, device; a district
-/// comes between later).
-pub const CHAIN_MAX: usize = 4;
+/// Longest chain of certificates below the programme's key: district, health centre, device, and
+/// authority devices that were approved by others between them. // guess: a line of four successors
+pub const CHAIN_MAX: usize = 8;
 
+/// Statements with which a device is told that it is shut out. // guess: several revocations of
+/// itself and of those above it, each with its chain
+pub const GROUNDS_MAX: usize = 64;
 /// Devices whose claim to hold more of our own log than we do stops our numbering, each once, for
 /// [`SILENCE_MS_MAX`] at most. // guess: a whole village has lied by then
 pub const DOUBTERS_MAX: usize = 8;

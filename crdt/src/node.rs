@@ -18,13 +18,18 @@
 //! | `state` | what is remembered, and how it is stored |
 //! | `effects` | requests to the shell, and what happens with the answer |
 //! | `boot` | start-up, joining |
+//! | `lock` | opening the reader's half, and closing it |
 //! | `contact`, `transfer` | sessions: proving, comparing; sending |
 //! | `ingest` | accepting what a peer sent |
 //! | `own` | own logs: opening, sealing, numbering, new incarnations |
 //! | `receipts` | signing receipts |
 //! | `write`, `ask` | commands that write, commands that read |
 //! | `filing` | opening envelopes and filing their changes |
+//! | `seal` | sealing what was written here |
 //! | `gateway` | feeding the facility |
+//! | `order`, `rotate` | what an authority device signs |
+//! | `judge` | what follows from revocations and admissions |
+//! | `erase` | what follows from erasures |
 //!
 //! What it deliberately does not do: read a clock, draw entropy, open files, spawn threads.
 
@@ -33,11 +38,17 @@ mod ask;
 mod boot;
 mod contact;
 mod effects;
+mod erase;
 mod filing;
 mod gateway;
 mod ingest;
+mod judge;
+mod lock;
+mod order;
 mod own;
 mod receipts;
+mod rotate;
+mod seal;
 mod state;
 mod transfer;
 mod write;
@@ -45,8 +56,9 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use api::{
-    AreaRef, Command, CommandError, CommandId, Config, Event, FoundRecord, Input, Job, Now, Output,
-    PipeId, Product, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus, Status, Token,
+    AreaRef, Command, CommandError, CommandId, Config, Event, FoundRecord, Input, Job, Now, Order,
+    Output, PipeId, Product, QuarantinedLog, ReaderState, ReceiptStatus, RecordStatus, Reply,
+    Resource, SessionStatus, Status, Token,
 };
 
 use crate::control::Statement;
@@ -69,6 +81,9 @@ pub struct Node {
     open_commands: BTreeSet<CommandId>,
     fx: effects::Effects,
     carrier: state::Carrier,
+    /// Whether there is a reader to unlock.
+    has_reader: bool,
+    /// While it is open.
     reader: Option<state::Reader>,
     sessions: BTreeMap<PipeId, Session>,
     /// Of a node without a reader: the key to which its welcome is sealed.
@@ -76,6 +91,8 @@ pub struct Node {
     /// While starting: marks of the last boot in carrier and reader.
     boots: (state::Boot, state::Boot),
     must_recover: bool,
+    /// A new incarnation has to begin, as soon as the reader is open; until then nothing is
+    /// numbered.
     must_roll: bool,
     boot_statements: Vec<Statement>,
     boot_outbox: Vec<(LogId, u64, state::OutboxRow)>,
@@ -105,7 +122,8 @@ impl Node {
             open_commands: BTreeSet::new(),
             fx: effects::Effects::default(),
             carrier: state::Carrier::default(),
-            reader: config.reader.then(state::Reader::default),
+            has_reader: config.reader != ReaderState::Absent,
+            reader: None,
             sessions: BTreeMap::new(),
             carrier_sealing: None,
             boots: (state::Boot::default(), state::Boot::default()),
@@ -114,7 +132,7 @@ impl Node {
             boot_statements: Vec::new(),
             boot_outbox: Vec::new(),
         };
-        node.boot();
+        node.boot(config.reader);
         node
     }
 
@@ -142,6 +160,7 @@ impl Node {
             Input::Persisted { token } => self.answered_persisted(token),
             Input::Done { token, product } => self.answered_done(token, product),
             Input::Delivered { token, refused } => self.answered_delivered(token, refused),
+            Input::Scrubbed { token } => self.answered_scrubbed(token),
             Input::StoreFailed { store, why } => self.stop(store, why),
             input if self.ready || self.stopped.is_some() => self.dispatch(input),
             input => self.backlog.push((now, input)),
@@ -161,11 +180,13 @@ impl Node {
             Input::PipeClosed { pipe } => self.pipe_closed(pipe),
             Input::Command { id, command } => self.command(id, *command),
             Input::News { token, bytes } => self.news(token, &bytes),
+            Input::ReaderOpened { worker } => self.open_reader(worker),
             Input::Tick
             | Input::Loaded { .. }
             | Input::Persisted { .. }
             | Input::Done { .. }
             | Input::Delivered { .. }
+            | Input::Scrubbed { .. }
             | Input::StoreFailed { .. } => {}
         }
     }

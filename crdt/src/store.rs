@@ -80,6 +80,8 @@ tables! {
     Delivered = "delivered" in Reader;
     /// Log id -> ranges of envelopes that the facility accepted, or refused.
     Answered = "answered" in Reader;
+    /// Number (big endian) -> entry of the audit trail.
+    Audit = "audit" in Reader;
 }
 
 /// One write.

@@ -12,7 +12,8 @@
 
 use huza_crdt::codec::{self, DecodeError};
 use huza_crdt::control::{
-    Body, Grant, Opening, PublishedKey, Receipt, ReceiptKind, ReceiptRange, Scope, Statement, kind,
+    Admission, Body, CutOff, EnvelopePlace, Erasure, Grant, Opening, ProgrammeTime, PublishedKey,
+    Reason, Receipt, ReceiptKind, ReceiptRange, Revocation, Rung, Scope, Statement, kind,
 };
 use huza_crdt::crypto::{SealingKey, SealingPublic, Signature, SigningKey, SymmetricKey};
 use huza_crdt::envelope::{
@@ -28,7 +29,7 @@ use huza_crdt::pack;
 use huza_crdt::record::{Card, read_bundle, unpack};
 use huza_crdt::session::frame::{Bytes, Frame, Hello, Run, take_frame};
 use huza_crdt::time::Stamp;
-use huza_crdt::trust::authority::{JoinRequest, Membership, Programme, Welcome};
+use huza_crdt::trust::authority::{Approval, JoinRequest, Membership, Programme, Welcome};
 use huza_crdt::trust::{
     AreaKey, AreaName, AreaScope, CatchmentSecret, Certificate, GrantContent, Issuer, Role,
 };
@@ -251,6 +252,7 @@ prop_compose! {
             sealing: SealingPublic(sealing),
             role,
             areas,
+            request: [7; 16],
             issued: Stamp(issued),
             expires: Stamp(expires),
         }
@@ -268,7 +270,14 @@ fn grant_content() -> impl Strategy<Value = GrantContent> {
     let catchment = (any::<[u8; 8]>(), "\\PC{0,8}", key(), key(), vec("\\PC{0,8}", 0..5)).prop_map(
         |(catchment, code, epoch, tags, villages)| {
             let catchment = CatchmentTag(catchment);
-            GrantContent::Catchment(CatchmentSecret { catchment, code, epoch, tags, villages })
+            GrantContent::Catchment(CatchmentSecret {
+                catchment,
+                code,
+                generation: 300,
+                epoch,
+                tags,
+                villages,
+            })
         },
     );
     prop_oneof![area, catchment]
@@ -304,8 +313,24 @@ proptest! {
         spelled_once(&receipt);
         prop_assert!(Body::read(kind::RECEIPT, &codec::encode(&receipt)).is_ok());
         let (to, epoch, area) = (CertId(to), EpochId(epoch), AreaTag(area));
-        spelled_once(&Grant { to, epoch, sealed });
-        spelled_once(&PublishedKey { area, epoch, public: SealingPublic(public) });
+        let opens = AreaScope::Area(area);
+        spelled_once(&Grant { to, opens, epoch, sealed: sealed.clone() });
+        spelled_once(&Rung { opens, epoch, sealed: sealed.clone() });
+        spelled_once(&PublishedKey {
+            area, epoch, catchment_epoch: epoch, generation: 7, rotation: 300,
+            public: SealingPublic(public),
+        });
+        let (log, end) = (LogId(device), Hash(public));
+        spelled_once(&Revocation {
+            certificate: to, reason: Reason::Lost, logs: vec![CutOff { log, to: 300, end }],
+            statements: vec![StatementId(epoch.0)],
+        });
+        spelled_once(&Admission { log, from: 2, to: 300, end, admit: true });
+        let place = EnvelopePlace { log, seq: 300, hash: end };
+        spelled_once(&Erasure {
+            area, gone: vec![(log, vec![1, 300])], reissue: Some(place), epoch, record: sealed,
+        });
+        spelled_once(&ProgrammeTime { time: Stamp(1_795_000_000) });
         let device = DeviceKey(device);
         let incarnation = Incarnation(epoch.0);
         spelled_once(&Opening { device, certificate: to, area, incarnation });
@@ -365,7 +390,7 @@ proptest! {
     fn joining_is_spelled_once(seed: [u8; 32], label in "\\PC{0,20}", at: usize) {
         let mut entropy = huza_crdt::crypto::Entropy::new(seed);
         let (key, sealing) = (SigningKey::from_seed(seed), SealingKey::from_seed(seed));
-        let request = JoinRequest::new(&key, sealing.public(), &label);
+        let request = JoinRequest::new(&key, sealing.public(), (&label, false), Stamp(1), [0; 8]);
         spelled_once(&request);
         prop_assert!(request.verify());
         let mut programme = Programme::found(&label, &mut entropy);
@@ -373,7 +398,7 @@ proptest! {
         let mut centre =
             programme.certify_centre("HC", &villages, Stamp(1), &mut entropy).unwrap();
         let welcome =
-            centre.approve(&request, Role::Worker, &villages, Stamp(1), &mut entropy).unwrap();
+            centre.approve(&request, &Approval::of(Role::Worker, &villages), Stamp(1), &mut entropy).unwrap();
         let bytes = codec::encode(&welcome);
         prop_assert_eq!(codec::decode::<Welcome>(&bytes), Ok(welcome.clone()));
         prop_assert!(codec::decode::<Welcome>(&bytes[..at % bytes.len()]).is_err());

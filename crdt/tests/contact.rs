@@ -235,12 +235,7 @@ fn a_member_of_another_programme_is_told_nothing() {
     let mut programme =
         huza_crdt::trust::authority::Programme::found("Other", &mut elsewhere.entropy);
     elsewhere.centre = programme
-        .certify_centre(
-            "HC9",
-            &["01".to_owned()],
-            huza_crdt::time::Stamp(1),
-            &mut elsewhere.entropy,
-        )
+        .certify_centre("HC9", &["01".to_owned()], common::TODAY, &mut elsewhere.entropy)
         .unwrap();
     let mut stranger = elsewhere.device(9, Role::Worker, &["01"]);
     let pipe = world.open(&mut a, &mut stranger);
@@ -387,9 +382,9 @@ fn an_urgent_visit_does_not_wait_behind_the_directory() {
     a.call(Command::Seal);
     let text = r#"{"resourceType":"Bundle","type":"collection","entry":[{"resource":
         {"resourceType":"Organization","id":"o1","name":"Clinic"}}]}"#;
-    let (text, worker) = (text.to_owned(), "worker 1".to_owned());
+    let text = text.to_owned();
     let area = huza_crdt::node::AreaRef::Own;
-    let reply = a.call(Command::Import { area, text, source: None, worker });
+    let reply = a.call(Command::Import { area, text, source: None });
     assert!(matches!(reply, Reply::Imported { resources: 1, .. }), "{reply:?}");
     let before = a.status();
     a.visit(record, &CONVULSIONS);

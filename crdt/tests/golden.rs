@@ -23,7 +23,8 @@ use std::path::PathBuf;
 
 use huza_crdt::codec;
 use huza_crdt::control::{
-    Body, Grant, Opening, PublishedKey, Receipt, ReceiptKind, ReceiptRange, Scope, Statement, kind,
+    Admission, Body, CutOff, EnvelopePlace, Erasure, Grant, Opening, ProgrammeTime, PublishedKey,
+    Reason, Receipt, ReceiptKind, ReceiptRange, Revocation, Scope, Statement, kind,
 };
 use huza_crdt::crypto::{Purpose, SealingKey, SigningKey, SymmetricKey};
 use huza_crdt::envelope::{
@@ -39,8 +40,8 @@ use huza_crdt::session::frame::{Bytes, Channel, Frame, Hello, Run, VERSION};
 use huza_crdt::time::Stamp;
 use huza_crdt::trust::authority::{JoinRequest, Membership, open_grant};
 use huza_crdt::trust::{
-    AreaKey, AreaName, AreaScope, CatchmentSecret, Certificate, GrantContent, Issuer, Role,
-    directory_key, epoch_of, sealing_of,
+    AreaKey, AreaName, AreaScope, CatchmentSecret, Certificate, GrantContent, Issuer, Predecessor,
+    Role, directory_key, epoch_of, seal_rung, sealing_of,
 };
 
 const ENTROPY: [u8; 32] = [0x5e; 32];
@@ -96,6 +97,7 @@ fn secret() -> CatchmentSecret {
     CatchmentSecret {
         catchment: CatchmentSecret::tag_of(programme, "HC-042"),
         code: "HC-042".to_owned(),
+        generation: 0,
         epoch: SymmetricKey::from_bytes([5; 32]),
         tags: SymmetricKey::from_bytes([6; 32]),
         villages: vec!["01".to_owned(), "02".to_owned()],
@@ -107,7 +109,7 @@ fn area() -> AreaTag {
 }
 
 fn area_key() -> SymmetricKey {
-    secret().key(area())
+    secret().key(area(), 0)
 }
 
 fn certificate() -> Certificate {
@@ -118,6 +120,7 @@ fn certificate() -> Certificate {
         sealing: device_sealing().public(),
         role: Role::Worker,
         areas: vec![AreaScope::Area(area()), AreaScope::Catchment(CatchmentTag([7; 8]))],
+        request: [0x50; 16],
         issued: Stamp(1_795_421_700),
         expires: Stamp(1_858_493_700),
     }
@@ -259,7 +262,7 @@ fn grant() -> (GrantContent, Grant) {
     let context = [b"huza grant 1\0".as_slice(), &cert_id().0, &epoch.0].concat();
     let plain = codec::encode(&content);
     let sealed = device_sealing().public().seal(&context, &plain, ENTROPY).unwrap();
-    (content, Grant { to: cert_id(), epoch, sealed })
+    (content, Grant { to: cert_id(), opens: AreaScope::Area(area()), epoch, sealed })
 }
 
 fn receipt() -> Receipt {
@@ -285,8 +288,29 @@ fn statements_keep_their_bytes() {
     let published = PublishedKey {
         area: area(),
         epoch: epoch_of(&area_key()),
+        catchment_epoch: huza_crdt::id::EpochId([0x99; 16]),
+        generation: 1,
+        rotation: 300,
         public: sealing_of(&area_key()).public(),
     };
+    let revocation = Revocation {
+        certificate: cert_id(),
+        reason: Reason::Stolen,
+        logs: vec![CutOff { log: origin().log, to: 300, end: Hash([0x44; 32]) }],
+        statements: vec![StatementId([0x88; 16])],
+    };
+    let admission =
+        Admission { log: origin().log, from: 301, to: 310, end: Hash([0x45; 32]), admit: true };
+    let place = EnvelopePlace { log: origin().log, seq: 9, hash: Hash([0x46; 32]) };
+    let erasure = Erasure {
+        area: area(),
+        gone: vec![(origin().log, vec![3, 300])],
+        reissue: Some(place),
+        epoch: epoch_of(&area_key()),
+        record: vec![0x47; 56],
+    };
+    let earlier = [Predecessor { key: SymmetricKey::from_bytes([0x48; 32]), generation: 0 }];
+    let rung = seal_rung(AreaScope::Area(area()), &area_key(), &earlier, ENTROPY);
     let proof = fork_proof();
     assert!(proof.holds(device().public()));
     let bodies = [
@@ -295,6 +319,15 @@ fn statements_keep_their_bytes() {
         ("statement-receipt", kind::RECEIPT, codec::encode(&receipt())),
         ("statement-published-key", kind::PUBLISHED_KEY, codec::encode(&published)),
         ("statement-fork-proof", kind::FORK_PROOF, codec::encode(&proof)),
+        ("statement-revocation", kind::REVOCATION, codec::encode(&revocation)),
+        ("statement-admission", kind::ADMISSION, codec::encode(&admission)),
+        ("statement-erasure", kind::ERASURE, codec::encode(&erasure)),
+        ("statement-rung", kind::RUNG, codec::encode(&rung)),
+        (
+            "statement-programme-time",
+            kind::PROGRAMME_TIME,
+            codec::encode(&ProgrammeTime { time: Stamp(1_795_000_000) }),
+        ),
         ("statement-unread", 200, vec![1, 2, 3]),
     ];
     golden("statement-opening", &opening().to_bytes());
@@ -438,7 +471,13 @@ fn digests_keep_their_bytes() {
 
 #[test]
 fn joining_keeps_its_bytes() {
-    let request = JoinRequest::new(&device(), device_sealing().public(), "phone of village 01");
+    let request = JoinRequest::new(
+        &device(),
+        device_sealing().public(),
+        ("phone of village 01", false),
+        Stamp(1_795_000_000),
+        [0x49; 8],
+    );
     golden("join-request", &codec::encode(&request));
     let read: JoinRequest = codec::decode(&stored("join-request")).unwrap();
     assert!(read.verify());
@@ -447,6 +486,8 @@ fn joining_keeps_its_bytes() {
         member: member(),
         programme: "Example".to_owned(),
         certificate: cert_id(),
+        workers: vec!["Claudine".to_owned()],
+        hubs: vec!["192.168.1.5:4001".to_owned()],
     };
     golden("membership", &codec::encode(&membership));
     let sealing = device_sealing().public();

@@ -22,8 +22,9 @@ use huza_crdt::id::{AreaTag, EpochId, Hash, LogId, Origin, RecordId, StatementId
 use huza_crdt::limits;
 use huza_crdt::limits::{
     BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, CARD_BYTES_MAX, CERT_AREAS_MAX, CHAIN_MAX,
-    ENVELOPE_ITEMS_MAX, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX, PLAINTEXT_BYTES_MAX, RANGES_MAX,
-    RESOURCE_BYTES_MAX, STATEMENT_BYTES_MAX, STATEMENTS_PER_ISSUER_MAX, SUMMARY_ENTRIES_PER_FRAME,
+    ENVELOPE_ITEMS_MAX, FRAME_BYTES_MAX, GROUNDS_MAX, PAYLOAD_BYTES_MAX, PLAINTEXT_BYTES_MAX,
+    RANGES_MAX, RESOURCE_BYTES_MAX, STATEMENT_BYTES_MAX, STATEMENTS_PER_ISSUER_MAX,
+    SUMMARY_ENTRIES_PER_FRAME,
 };
 use huza_crdt::pack;
 use huza_crdt::record::{Card, Document, Edit};
@@ -159,6 +160,7 @@ fn cert_areas_max() {
             sealing: SealingPublic([2; 32]),
             role: Role::Worker,
             areas: vec![AreaScope::Area(AreaTag([3; 16])); areas],
+            request: [0; 16],
             issued: Stamp(0),
             expires: Stamp(0),
         };
@@ -179,6 +181,9 @@ fn chain_max() {
     };
     assert!(open(CHAIN_MAX));
     assert!(!open(CHAIN_MAX + 1));
+    let sealed = channel.seal_grounds(&vec![vec![0]; GROUNDS_MAX + 1], &member, [3; 32]);
+    assert_eq!(channel.open_grounds(&sealed, &member).map(|all| all.len()), Some(GROUNDS_MAX));
+    assert_eq!(channel.open_chain(&sealed, &member), None, "sealed under another context");
 
     // And in the control lane: authorities may certify authorities, so many deep.
     let root = SigningKey::from_seed([9; 32]);
@@ -193,6 +198,7 @@ fn chain_max() {
             sealing: SealingPublic([2; 32]),
             role: Role::Authority,
             areas: vec![AreaScope::Programme],
+            request: [0; 16],
             issued: Stamp(0),
             expires: Stamp(0),
         };
@@ -233,7 +239,14 @@ fn fill(most: usize, kind: u8, body: Vec<u8>, scope: Scope) -> Result<(), LaneEr
 #[test]
 fn statements_per_issuer_max() {
     let area = AreaTag([1; 16]);
-    let key = PublishedKey { area, epoch: EpochId([2; 16]), public: SealingPublic([3; 32]) };
+    let key = PublishedKey {
+        area,
+        epoch: EpochId([2; 16]),
+        catchment_epoch: EpochId([4; 16]),
+        generation: 0,
+        rotation: 0,
+        public: SealingPublic([3; 32]),
+    };
     let scope = Scope::Catchment(area.catchment());
     let body = codec::encode(&key);
     let answer = fill(STATEMENTS_PER_ISSUER_MAX, kind::PUBLISHED_KEY, body, scope);

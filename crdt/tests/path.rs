@@ -27,7 +27,6 @@ fn a_visit_reaches_the_facility_and_the_proof_comes_back() {
         form: "sick-child".to_owned(),
         occurred: Stamp(1_795_000_000),
         answers: answers(&[("age-months", "14"), ("convulsions", "yes")]),
-        worker: "worker 1".to_owned(),
     });
     let Reply::Written { dangers, visit: Some(visit), .. } = reply else { panic!("{reply:?}") };
     assert_eq!(dangers, ["convulsions"]);
@@ -62,7 +61,6 @@ fn an_outsider_writes_into_a_village_that_it_cannot_read() {
     let reply = b.call(Command::AddPerson {
         area: AreaRef::Tag(area),
         fields: answers(&[("name/given", "Ingabire")]),
-        worker: "worker 2".to_owned(),
     });
     assert!(matches!(reply, Reply::Written { .. }), "{reply:?}");
     a.person("Uwase");
@@ -73,7 +71,6 @@ fn an_outsider_writes_into_a_village_that_it_cannot_read() {
     let elsewhere = b.call(Command::AddPerson {
         area: AreaRef::Tag(huza_crdt::id::AreaTag([9; 16])),
         fields: answers(&[("name/given", "Nobody")]),
-        worker: "worker 2".to_owned(),
     });
     assert!(matches!(elsewhere, Reply::Error(error) if error.code == "unknown_area"));
 }

@@ -1,13 +1,16 @@
-//! What statements say, kind by kind. Kinds that come later have their number here already, so
-//! that today's nodes carry them unread.
+//! What statements say, kind by kind. Numbers that are not here are carried unread.
 
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, DecodeError};
 use crate::crypto::SealingPublic;
 use crate::envelope::ForkProof;
-use crate::id::{AreaTag, CertId, DeviceKey, EpochId, Hash, Incarnation, LogId, StoreId};
+use crate::id::{
+    AreaTag, CertId, DeviceKey, EpochId, Hash, Incarnation, LogId, StatementId, StoreId,
+};
 use crate::limits::RANGES_MAX;
+use crate::time::Stamp;
+use crate::trust::AreaScope;
 
 /// Numbers of the kinds of statement.
 pub mod kind {
@@ -21,17 +24,17 @@ pub mod kind {
     pub const RECEIPT: u8 = 4;
     /// The public key of an area: [`super::PublishedKey`].
     pub const PUBLISHED_KEY: u8 = 5;
-    /// Reserved: certificate, cut-offs per log. Carried unread by this version.
+    /// Shuts a certificate out: [`super::Revocation`].
     pub const REVOCATION: u8 = 6;
-    /// Reserved: ranges of quarantined envelopes, admitted or rejected.
+    /// A range of envelopes, admitted or rejected: [`super::Admission`].
     pub const ADMISSION: u8 = 7;
-    /// Reserved: (log, seq) to erase and the envelope that re-issues the rest.
+    /// Payloads that must go: [`super::Erasure`].
     pub const ERASURE: u8 = 8;
     /// Two headers under one (log, seq): [`super::Body::ForkProof`].
     pub const FORK_PROOF: u8 = 9;
-    /// Reserved: predecessors of a key epoch, sealed under it.
+    /// Predecessors of a key epoch, sealed under it: [`super::Rung`].
     pub const RUNG: u8 = 10;
-    /// Reserved: authority-signed time.
+    /// Authority-signed time: [`super::ProgrammeTime`].
     pub const PROGRAMME_TIME: u8 = 11;
 }
 
@@ -53,7 +56,10 @@ pub struct Opening {
 pub struct Grant {
     /// The certificate of the device.
     pub to: CertId,
-    /// What its holder may read: the id of a village key, or of a catchment secret.
+    /// What the key opens. The issuer must have authority over it, and what is sealed must be of
+    /// just this.
+    pub opens: AreaScope,
+    /// The id of the village key, or of the catchment secret.
     pub epoch: EpochId,
     /// [`crate::trust::GrantContent`], sealed to the certificate's sealing key with the context
     /// `huza grant 1` 0x00 `to` `epoch`.
@@ -61,13 +67,20 @@ pub struct Grant {
     pub sealed: Vec<u8>,
 }
 
-/// The public key to which a member without an area's key seals what it writes into that area.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A key epoch of an area, and the public key to which a member without the area's key seals what
+/// it writes into that area.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedKey {
     /// The area.
     pub area: AreaTag,
-    /// The area key it derives from.
+    /// The area key.
     pub epoch: EpochId,
+    /// The catchment secret from which it derives.
+    pub catchment_epoch: EpochId,
+    /// How often the catchment secret was made anew before.
+    pub generation: u32,
+    /// How often, in this generation, the area's key was made anew before.
+    pub rotation: u32,
     /// The key.
     pub public: SealingPublic,
 }
@@ -113,6 +126,112 @@ pub struct Receipt {
     pub ranges: Vec<ReceiptRange>,
 }
 
+/// Why a certificate is revoked. For people; it changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// The device is lost.
+    Lost,
+    /// The device was stolen.
+    Stolen,
+    /// Its worker has left, or works elsewhere now.
+    Left,
+    /// Another certificate takes its place.
+    Replaced,
+    /// The device or its holder did what they must not.
+    Misused,
+}
+
+/// Up to where a revoked device's log is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutOff {
+    /// The log.
+    pub log: LogId,
+    /// The last seq that is trusted.
+    pub to: u64,
+    /// Hash of that header.
+    pub end: Hash,
+}
+
+/// Shuts a certificate out. What its device signed counts up to the cut-offs; logs that are not
+/// named count for nothing, nor do statements that are not named. Of two revocations by different
+/// issuers, the one that trusts less counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// The certificate.
+    pub certificate: CertId,
+    /// Why.
+    pub reason: Reason,
+    /// Cut-offs, ascending by log.
+    pub logs: Vec<CutOff>,
+    /// Of an authority: which of its statements stay in force, ascending.
+    pub statements: Vec<StatementId>,
+}
+
+/// What becomes of envelopes that are quarantined: an authority has looked at them. Of several by
+/// one issuer the one with the greatest number counts; of several issuers, a rejection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admission {
+    /// The log.
+    pub log: LogId,
+    /// First seq.
+    pub from: u64,
+    /// Last seq, inclusive.
+    pub to: u64,
+    /// Hash of the header of `to`.
+    pub end: Hash,
+    /// Whether they count from now on, or are rejected.
+    pub admit: bool,
+}
+
+/// Payloads that must go, because they hold something of a person who is erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// The area of the logs.
+    pub area: AreaTag,
+    /// Envelopes, ascending by log and seq.
+    pub gone: Vec<(LogId, Vec<u64>)>,
+    /// The envelope that holds what else was in them, with its authors' proof. Payloads go only
+    /// where it is held.
+    pub reissue: Option<EnvelopePlace>,
+    /// The area key under which `record` is sealed.
+    pub epoch: EpochId,
+    /// For readers: the record's id, sealed with the area key under the context
+    /// `huza erasure 1` 0x00 `area` `epoch`.
+    #[serde(with = "codec::bytes")]
+    pub record: Vec<u8>,
+}
+
+/// One envelope by place and hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvelopePlace {
+    /// The log.
+    pub log: LogId,
+    /// Its seq.
+    pub seq: u64,
+    /// Hash of its header.
+    pub hash: Hash,
+}
+
+/// What one grant needs to open the history: earlier keys, sealed under a later one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rung {
+    /// A catchment (then the keys are catchment secrets), or one area.
+    pub opens: AreaScope,
+    /// The key that opens it.
+    pub epoch: EpochId,
+    /// [`crate::trust::Predecessor`]s, sealed.
+    #[serde(with = "codec::bytes")]
+    pub sealed: Vec<u8>,
+}
+
+/// The time by an authority's clock. The next one of an issuer replaces it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgrammeTime {
+    /// Seconds since 1970.
+    pub time: Stamp,
+}
+
 /// The body of a statement whose kind this version knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
@@ -128,6 +247,16 @@ pub enum Body {
     PublishedKey(PublishedKey),
     /// [`kind::FORK_PROOF`]: two signed headers, see [`crate::envelope::ForkProof`].
     ForkProof(Box<ForkProof>),
+    /// [`kind::REVOCATION`].
+    Revocation(Revocation),
+    /// [`kind::ADMISSION`].
+    Admission(Admission),
+    /// [`kind::ERASURE`].
+    Erasure(Erasure),
+    /// [`kind::RUNG`].
+    Rung(Rung),
+    /// [`kind::PROGRAMME_TIME`].
+    ProgrammeTime(ProgrammeTime),
     /// Any other kind: carried, not read.
     Unread,
 }
@@ -145,8 +274,38 @@ impl Body {
             kind::RECEIPT => Self::Receipt(receipt(bytes)?),
             kind::PUBLISHED_KEY => Self::PublishedKey(codec::decode(bytes)?),
             kind::FORK_PROOF => Self::ForkProof(Box::new(codec::decode(bytes)?)),
+            kind::REVOCATION => Self::Revocation(revocation(bytes)?),
+            kind::ADMISSION => Self::Admission(admission(bytes)?),
+            kind::ERASURE => Self::Erasure(erasure(bytes)?),
+            kind::RUNG => Self::Rung(codec::decode(bytes)?),
+            kind::PROGRAMME_TIME => Self::ProgrammeTime(codec::decode(bytes)?),
             _ => Self::Unread,
         })
+    }
+}
+
+fn revocation(bytes: &[u8]) -> Result<Revocation, DecodeError> {
+    let revocation: Revocation = codec::decode(bytes)?;
+    let logs = revocation.logs.is_sorted_by(|one, next| one.log < next.log);
+    let statements = revocation.statements.is_sorted_by(|one, next| one < next);
+    if logs && statements { Ok(revocation) } else { Err(DecodeError::NotCanonical) }
+}
+
+fn admission(bytes: &[u8]) -> Result<Admission, DecodeError> {
+    let admission: Admission = codec::decode(bytes)?;
+    if admission.from <= admission.to { Ok(admission) } else { Err(DecodeError::NotCanonical) }
+}
+
+fn erasure(bytes: &[u8]) -> Result<Erasure, DecodeError> {
+    let erasure: Erasure = codec::decode(bytes)?;
+    let rising = |(_, seqs): &(LogId, Vec<u64>)| {
+        !seqs.is_empty() && seqs.is_sorted_by(|one, next| one < next)
+    };
+    let logs = erasure.gone.is_sorted_by(|one, next| one.0 < next.0);
+    if logs && erasure.gone.iter().all(rising) {
+        Ok(erasure)
+    } else {
+        Err(DecodeError::NotCanonical)
     }
 }
 

@@ -6,15 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::body::{Body, Opening, Receipt, ReceiptKind, kind};
-use super::statement::{Scope, Statement};
+use super::body::{Body, Erasure, Grant, Opening, PublishedKey, Receipt, ReceiptKind, Rung, kind};
+use super::standing::{Revocations, Verdict};
+use super::statement::Statement;
 use crate::codec::DecodeError;
 use crate::crypto::Signed;
 use crate::id::{
     AreaTag, CertId, DeviceKey, EpochId, Hash, LogId, ProgrammeId, StatementId, StoreId,
 };
 use crate::limits::{CHAIN_MAX, STATEMENTS_PER_ISSUER_MAX, UNREAD_PER_ISSUER_MAX};
-use crate::trust::{AreaScope, Certificate, CertificateError, Issuer, Role};
+use crate::time::Stamp;
+use crate::trust::{Certificate, CertificateError, Issuer};
 
 /// Why a statement is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,9 +37,9 @@ pub enum LaneError {
     /// It speaks of a log whose opening is not known.
     #[error("its log is not known")]
     UnknownLog,
-    /// It grants to a device whose certificate is not known.
-    #[error("its recipient is not known")]
-    UnknownRecipient,
+    /// It concerns a device whose certificate is not known.
+    #[error("the device that it concerns is not known")]
+    UnknownDevice,
     /// Its issuer has issued too many.
     #[error("its issuer has issued more statements than allowed")]
     TooMany,
@@ -65,17 +67,29 @@ pub enum Admitted {
     Outdated,
 }
 
-/// The accepted statements of one programme, indexed by what others ask of them.
+/// The accepted statements of one programme, indexed by what others ask of them. Accepted is not
+/// yet counted: whether a statement is in force is asked of [`Lane::is_in_force`], so that all
+/// members hold the same statements, in whatever order a revocation reaches them.
 #[derive(Debug, Clone)]
 pub struct Lane {
     programme: ProgrammeId,
-    root: DeviceKey,
+    pub(super) root: DeviceKey,
     statements: BTreeMap<StatementId, Statement>,
-    certificates: BTreeMap<CertId, (Certificate, StatementId)>,
-    openings: BTreeMap<LogId, Opening>,
+    /// Each with the statements that hold it.
+    certificates: BTreeMap<CertId, (Certificate, BTreeSet<StatementId>)>,
+    pub(super) openings: BTreeMap<LogId, Opening>,
     receipts: BTreeMap<Slot, (StatementId, Receipt)>,
-    grants: BTreeMap<(CertId, EpochId), StatementId>,
-    published: BTreeMap<(AreaTag, EpochId), crate::crypto::SealingPublic>,
+    /// Of each issuer of receipts: the number of its newest, and the store that speaks there.
+    stores: BTreeMap<Issuer, (u64, StatementId, StoreId)>,
+    pub(super) grants: BTreeMap<(EpochId, CertId, Issuer), (StatementId, Grant)>,
+    pub(super) published: BTreeMap<(AreaTag, EpochId, Issuer), (StatementId, PublishedKey)>,
+    pub(super) rungs: BTreeMap<StatementId, (Issuer, Rung)>,
+    pub(super) revocations: Revocations,
+    pub(super) verdicts: BTreeMap<LogId, Vec<Verdict>>,
+    pub(super) erasures: BTreeMap<StatementId, (Issuer, Erasure)>,
+    /// Envelope -> the erasures that name it.
+    pub(super) erased: BTreeMap<(LogId, u64), BTreeSet<StatementId>>,
+    pub(super) times: BTreeMap<Issuer, (StatementId, Stamp)>,
     numbers: BTreeMap<(Issuer, u64), StatementId>,
     counts: BTreeMap<Issuer, usize>,
     /// Of them, of kinds that this version does not read.
@@ -94,8 +108,15 @@ impl Lane {
             certificates: BTreeMap::new(),
             openings: BTreeMap::new(),
             receipts: BTreeMap::new(),
+            stores: BTreeMap::new(),
             grants: BTreeMap::new(),
             published: BTreeMap::new(),
+            rungs: BTreeMap::new(),
+            revocations: Revocations::default(),
+            verdicts: BTreeMap::new(),
+            erasures: BTreeMap::new(),
+            erased: BTreeMap::new(),
+            times: BTreeMap::new(),
             numbers: BTreeMap::new(),
             counts: BTreeMap::new(),
             unread: BTreeMap::new(),
@@ -124,6 +145,11 @@ impl Lane {
     #[must_use]
     pub fn certificate(&self, id: &CertId) -> Option<&Certificate> {
         self.certificates.get(id).map(|(certificate, _)| certificate)
+    }
+
+    /// A certificate, with the statements that hold it.
+    pub(super) fn holders(&self, id: &CertId) -> Option<(&Certificate, &BTreeSet<StatementId>)> {
+        self.certificates.get(id).map(|(certificate, holders)| (certificate, holders))
     }
 
     /// Every certificate.
@@ -178,27 +204,10 @@ impl Lane {
         self.receipts.get(&(issuer, store, log, kind, reason)).map(|(_, receipt)| receipt)
     }
 
-    /// Whether a receipt comes from a device whose word counts for its log: of a hub or gateway
-    /// whose areas contain the log's. Others may sign `Stored` as second witnesses.
-    #[must_use]
-    pub fn is_weighty(&self, issuer: CertId, receipt: &Receipt) -> bool {
-        self.certificate(&issuer).zip(self.opening(&receipt.log)).is_some_and(|(known, opening)| {
-            matches!(known.role, Role::Hub | Role::Gateway) && vouches_for(known, opening.area)
-        })
-    }
-
-    /// The grants to one certificate.
-    pub fn grants_to(&self, to: CertId) -> impl Iterator<Item = &Statement> {
-        let all = (to, EpochId([0; 16]))..=(to, EpochId([u8::MAX; 16]));
-        self.grants.range(all).filter_map(|(_, id)| self.statements.get(id))
-    }
-
-    /// The public key of an area, with the key epoch it belongs to; the greatest epoch id if
-    /// there are several.
-    #[must_use]
-    pub fn published_key(&self, area: AreaTag) -> Option<(EpochId, crate::crypto::SealingPublic)> {
-        let all = (area, EpochId([0; 16]))..=(area, EpochId([u8::MAX; 16]));
-        self.published.range(all).next_back().map(|((_, epoch), key)| (*epoch, *key))
+    /// Whether a receipt comes from the store that its issuer vouches with today. What it signed
+    /// with an earlier store says nothing of this one.
+    pub(super) fn is_current(&self, issuer: Issuer, receipt: &Receipt) -> bool {
+        self.stores.get(&issuer).is_some_and(|(_, _, store)| *store == receipt.store)
     }
 
     /// The number and previous hash of an issuer's next statement.
@@ -217,10 +226,12 @@ impl Lane {
         let mut chain = Vec::new();
         let mut issuer = Issuer::Certified(certificate);
         while let Issuer::Certified(id) = issuer
-            && let Some((certificate, statement)) = self.certificates.get(&id)
+            && let Some((certificate, holders)) = self.certificates.get(&id)
             && chain.len() < CHAIN_MAX
         {
-            chain.extend(self.statements.get(statement));
+            let counts = |holder: &&StatementId| self.counts(certificate.issuer, holder);
+            let holder = holders.iter().find(counts).or_else(|| holders.first());
+            chain.extend(holder.and_then(|holder| self.statements.get(holder)));
             issuer = certificate.issuer;
         }
         chain.reverse();
@@ -236,15 +247,16 @@ impl Lane {
                 kind::CERTIFICATE => 0,
                 kind::REVOCATION => 1,
                 kind::OPENING => 2,
-                _ => 3,
+                kind::ADMISSION | kind::ERASURE => 3,
+                _ => 4,
             };
             let depth = statement.map_or(0, |statement| self.depth(statement.issuer()));
             (rank, depth, *id)
         });
     }
 
-    /// Certificates between an issuer and the programme's key.
-    fn depth(&self, issuer: Issuer) -> usize {
+    /// How far an issuer is from the programme's key: certificates between them.
+    pub(super) fn depth(&self, issuer: Issuer) -> usize {
         match issuer {
             Issuer::Programme => 0,
             Issuer::Certified(id) => self.chain(id).len(),
@@ -291,6 +303,14 @@ impl Lane {
                 replaced = Some(*old);
             }
         }
+        if let Body::ProgrammeTime(said) = &body
+            && let Some((old, time)) = self.times.get(&issuer)
+        {
+            if (*time, *old) > (said.time, id) {
+                return Ok(Admitted::Outdated);
+            }
+            replaced = Some(*old);
+        }
         let count = |counts: &BTreeMap<Issuer, usize>| counts.get(&issuer).copied().unwrap_or(0);
         if replaced.is_none() && count(&self.counts) >= STATEMENTS_PER_ISSUER_MAX {
             return Err(LaneError::TooMany);
@@ -315,6 +335,10 @@ impl Lane {
         *self.counts.entry(issuer).or_default() += 1;
         self.index(id, &statement, &body);
         self.statements.insert(id, statement);
+        if matches!(body, Body::Revocation(_)) {
+            let merged = self.revocations.merge(self);
+            self.revocations.settle(merged);
+        }
         Ok(Admitted::New { body, replaced, twin })
     }
 
@@ -331,24 +355,51 @@ impl Lane {
     }
 
     fn index(&mut self, id: StatementId, statement: &Statement, body: &Body) {
+        let issuer = statement.issuer();
         match body {
             Body::Certificate(cose) => {
                 if let Ok((certificate, _)) = Certificate::read(cose, |issuer| self.key_of(issuer))
                 {
-                    self.certificates.insert(Certificate::id(cose), (certificate, id));
+                    let known = self.certificates.entry(Certificate::id(cose));
+                    known.or_insert_with(|| (certificate, BTreeSet::new())).1.insert(id);
                 }
             }
             Body::Opening(opening) => {
                 self.openings.insert(statement.log(), opening.clone());
             }
             Body::Grant(grant) => {
-                self.grants.insert((grant.to, grant.epoch), id);
+                self.grants.insert((grant.epoch, grant.to, issuer), (id, grant.clone()));
             }
             Body::Receipt(receipt) => {
-                self.receipts.insert(slot(statement.issuer(), receipt), (id, receipt.clone()));
+                self.receipts.insert(slot(issuer, receipt), (id, receipt.clone()));
+                let said = (statement.number(), id, receipt.store);
+                let newest = self.stores.entry(issuer).or_insert(said);
+                *newest = (*newest).max(said);
             }
             Body::PublishedKey(key) => {
-                self.published.insert((key.area, key.epoch), key.public);
+                self.published.insert((key.area, key.epoch, issuer), (id, *key));
+            }
+            Body::Rung(rung) => {
+                self.rungs.insert(id, (issuer, rung.clone()));
+            }
+            Body::Revocation(revocation) => {
+                self.revocations.add(id, issuer, revocation.clone());
+            }
+            Body::Admission(admission) => {
+                let number = statement.number();
+                let verdict = Verdict { issuer, number, statement: id, admission: *admission };
+                self.verdicts.entry(admission.log).or_default().push(verdict);
+            }
+            Body::Erasure(erasure) => {
+                for (log, seqs) in &erasure.gone {
+                    for seq in seqs {
+                        self.erased.entry((*log, *seq)).or_default().insert(id);
+                    }
+                }
+                self.erasures.insert(id, (issuer, erasure.clone()));
+            }
+            Body::ProgrammeTime(said) => {
+                self.times.insert(issuer, (id, said.time));
             }
             Body::ForkProof(proof) => {
                 let at = self.forked.entry(proof.log()).or_insert(u64::MAX);
@@ -357,83 +408,6 @@ impl Lane {
             Body::Unread => {}
         }
     }
-
-    /// The rules, kind by kind.
-    fn check(&self, statement: &Statement, body: &Body) -> Result<(), LaneError> {
-        let issuer = statement.issuer();
-        let entitled = match body {
-            Body::Certificate(cose) => return self.check_certificate(issuer, cose),
-            Body::Opening(opening) => {
-                issuer == Issuer::Certified(opening.certificate)
-                    && statement.scope() == Scope::Catchment(opening.area.catchment())
-                    && self.certificate(&opening.certificate).is_some_and(|certificate| {
-                        certificate.device == opening.device && certificate.role != Role::Relay
-                    })
-            }
-            Body::Grant(grant) => {
-                let to = self.certificate(&grant.to).ok_or(LaneError::UnknownRecipient)?;
-                to.areas.iter().all(|area| self.governs(issuer, area))
-            }
-            Body::PublishedKey(key) => {
-                statement.scope() == Scope::Catchment(key.area.catchment())
-                    && self.governs(issuer, &AreaScope::Area(key.area))
-            }
-            Body::Receipt(receipt) => {
-                let opening = self.openings.get(&receipt.log).ok_or(LaneError::UnknownLog)?;
-                let known = match issuer {
-                    Issuer::Programme => None,
-                    Issuer::Certified(id) => self.certificate(&id),
-                };
-                let entitled = match receipt.kind {
-                    ReceiptKind::Stored | ReceiptKind::Shown => known.is_some(),
-                    ReceiptKind::Accepted | ReceiptKind::Refused => known.is_some_and(|known| {
-                        known.role == Role::Gateway && vouches_for(known, opening.area)
-                    }),
-                };
-                statement.scope() == Scope::Catchment(opening.area.catchment()) && entitled
-            }
-            Body::ForkProof(proof) => {
-                let opening = self.openings.get(&proof.log()).ok_or(LaneError::UnknownLog)?;
-                proof.holds(opening.device)
-            }
-            Body::Unread => true,
-        };
-        if entitled { Ok(()) } else { Err(LaneError::NotEntitled) }
-    }
-
-    fn check_certificate(&self, issuer: Issuer, cose: &[u8]) -> Result<(), LaneError> {
-        let (certificate, _) = Certificate::read(cose, |issuer| self.key_of(issuer))?;
-        if certificate.programme != self.programme {
-            return Err(CertificateError::ForeignProgramme.into());
-        }
-        if certificate.issuer != issuer {
-            return Err(LaneError::NotEntitled);
-        }
-        if let Issuer::Certified(id) = issuer {
-            let above = self.certificate(&id).ok_or(LaneError::UnknownIssuer)?;
-            certificate.check_issuer(above)?;
-            if self.depth(issuer) >= CHAIN_MAX {
-                return Err(LaneError::NotEntitled);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether an issuer has authority over all of `scope`.
-    #[must_use]
-    pub fn governs(&self, issuer: Issuer, scope: &AreaScope) -> bool {
-        match issuer {
-            Issuer::Programme => true,
-            Issuer::Certified(id) => self
-                .certificate(&id)
-                .is_some_and(|known| known.role == Role::Authority && known.covers(scope)),
-        }
-    }
-}
-
-/// Whether a certificate's areas contain `area`; the directory is everybody's.
-fn vouches_for(certificate: &Certificate, area: AreaTag) -> bool {
-    area == crate::trust::directory_area() || certificate.covers(&AreaScope::Area(area))
 }
 
 const fn slot(issuer: Issuer, receipt: &Receipt) -> Slot {
@@ -477,6 +451,11 @@ impl Candidates<'_> {
             | Body::Receipt(_)
             | Body::PublishedKey(_)
             | Body::ForkProof(_)
+            | Body::Revocation(_)
+            | Body::Admission(_)
+            | Body::Erasure(_)
+            | Body::Rung(_)
+            | Body::ProgrammeTime(_)
             | Body::Unread => {}
         }
         Ok(signed)

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::control::ReceiptKind;
+use crate::audit::AuditEntry;
+use crate::control::{Reason, ReceiptKind, Statement};
 use crate::id::{
     AreaTag, CertId, DeviceKey, Incarnation, LogId, ProgrammeId, RecordId, StatementId, StoreId,
     VisitId,
@@ -14,7 +15,8 @@ use crate::id::{
 use crate::session::{Fault, Peer, Stats};
 use crate::store::{Batch, Range, Row, StoreKind};
 use crate::time::{Millis, Stamp};
-use crate::trust::authority::{JoinRequest, Welcome};
+use crate::trust::authority::{Approval, JoinRequest, Welcome};
+use crate::trust::recovery::{RecoveryAnswer, RecoveryRequest};
 use crate::trust::{AreaName, Role};
 
 /// What a node is told at its birth, by the shell.
@@ -25,8 +27,22 @@ pub struct Config {
     /// A token that a copy or a restored backup of the stores would not bring along. When it
     /// differs from the one the store was last opened with, the node begins a new incarnation.
     pub life: [u8; 16],
-    /// Whether there is a reader (with an open store), or only a carrier.
-    pub reader: bool,
+    /// Whether there is a reader, and whether its store is open.
+    pub reader: ReaderState,
+}
+
+/// The reader, as the shell has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReaderState {
+    /// The device only carries.
+    Absent,
+    /// It has a reader, whose store nobody has unlocked.
+    Locked,
+    /// Its store is open.
+    Open {
+        /// Who unlocked it: every change names its worker.
+        worker: String,
+    },
 }
 
 /// An open pipe, numbered by the shell; numbers are not used again.
@@ -109,6 +125,16 @@ pub enum Input {
         /// Keys of resources it refused, each with a code.
         refused: BTreeMap<String, u16>,
     },
+    /// A worker has unlocked the reader: its store is open. If it was open, the worker changes.
+    ReaderOpened {
+        /// Who.
+        worker: String,
+    },
+    /// The answer to [`Output::Scrub`].
+    Scrubbed {
+        /// Which.
+        token: Token,
+    },
     /// A user wants something.
     Command {
         /// For the reply.
@@ -159,6 +185,17 @@ pub enum Output {
         token: Token,
         /// The resources that are new or have changed.
         resources: Vec<Resource>,
+    },
+    /// Close the reader's store and forget its key: nothing is asked of it until
+    /// [`Input::ReaderOpened`].
+    CloseReader,
+    /// Make sure that nothing which was deleted from a store can be found in its file, and answer
+    /// with [`Input::Scrubbed`].
+    Scrub {
+        /// For the answer.
+        token: Token,
+        /// Which.
+        store: StoreKind,
     },
     /// Send bytes into a pipe.
     Send {
@@ -253,6 +290,26 @@ impl fmt::Debug for Product {
 pub enum Event {
     /// The stores are read; sessions and commands are served from now on.
     Ready,
+    /// The reader is unlocked and has caught up with what its store holds.
+    ReaderOpened,
+    /// The reader is locked.
+    ReaderClosed,
+    /// A certificate was revoked.
+    Revoked {
+        /// Which.
+        certificate: CertId,
+        /// Why.
+        reason: Reason,
+        /// Whether it is this device's own.
+        own: bool,
+    },
+    /// What an erasure names is gone from this device.
+    Erased {
+        /// Envelopes whose payloads went.
+        envelopes: usize,
+        /// Records that went.
+        records: usize,
+    },
     /// A new incarnation began, because the store is a copy or the peers know more of our logs.
     Rolled {
         /// The new one.
@@ -365,8 +422,6 @@ pub enum Command {
         area: AreaRef,
         /// Field -> value.
         fields: BTreeMap<String, String>,
-        /// Who records it.
-        worker: String,
     },
     /// Record a visit.
     AddVisit {
@@ -378,8 +433,6 @@ pub enum Command {
         occurred: Stamp,
         /// Field -> value.
         answers: BTreeMap<String, String>,
-        /// Who records it.
-        worker: String,
     },
     /// Bring in FHIR bundles. All good entries of one bundle, or none.
     Import {
@@ -389,8 +442,6 @@ pub enum Command {
         text: String,
         /// Which system it comes from, if the user knows.
         source: Option<String>,
-        /// Who imports it.
-        worker: String,
     },
     /// Find persons by parts of names, village, identifiers.
     Find {
@@ -418,6 +469,82 @@ pub enum Command {
     },
     /// Seal what is pending and give it numbers, without waiting for a contact.
     Seal,
+    /// Seal what is pending, then close the reader.
+    Lock,
+    /// Take in signed statements that came another way than by a contact: a revocation made with a
+    /// paper key.
+    Take {
+        /// Statements, each after those it depends on.
+        statements: Vec<Statement>,
+    },
+    /// What only an authority device can do.
+    Order(Box<Order>),
+    /// What this device's audit trail holds.
+    Audit {
+        /// The number of the entry after which to go on.
+        after: Option<u64>,
+    },
+}
+
+/// What the holder of an authority device decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Order {
+    /// Approve a device.
+    Approve {
+        /// Its request.
+        request: JoinRequest,
+        /// As what.
+        approval: Approval,
+    },
+    /// Shut a device out.
+    Revoke {
+        /// Its certificate.
+        certificate: CertId,
+        /// Why.
+        reason: Reason,
+        /// Whether what this device holds of its logs, and of its statements, is still trusted; if
+        /// not, nothing is.
+        trust: bool,
+        /// Whether the keys that it holds are made anew.
+        rotate: bool,
+    },
+    /// Make a village's key anew, or the whole catchment's.
+    Rotate {
+        /// Which village; none means all, and the catchment's secret.
+        village: Option<String>,
+    },
+    /// Admit quarantined envelopes, or reject them.
+    Judge {
+        /// Of which log.
+        log: LogId,
+        /// First seq.
+        from: u64,
+        /// Last seq, inclusive; none: to the last that is held.
+        to: Option<u64>,
+        /// Whether they are admitted.
+        admit: bool,
+    },
+    /// Remove a record from every device.
+    Erase {
+        /// Which.
+        record: RecordId,
+    },
+    /// Let a device read villages, or the whole catchment.
+    Grant {
+        /// Its certificate.
+        certificate: CertId,
+        /// Which villages; none means the whole catchment.
+        villages: Vec<String>,
+    },
+    /// Help a worker who forgot the unlock secret.
+    Recover {
+        /// The device's request.
+        request: RecoveryRequest,
+    },
+    /// Say what time it is.
+    Time,
 }
 
 /// The answer to a [`Command`].
@@ -440,6 +567,10 @@ pub enum Reply {
         role: Role,
         /// What it reads.
         areas: Vec<String>,
+        /// The workers for whom it was approved.
+        workers: Vec<String>,
+        /// Where it finds hubs.
+        hubs: Vec<String>,
     },
     /// To [`Command::AddPerson`] and [`Command::AddVisit`]: it is durable on this device.
     Written {
@@ -497,6 +628,36 @@ pub enum Reply {
         /// Envelopes that got their number.
         envelopes: usize,
     },
+    /// To [`Command::Lock`].
+    Locked,
+    /// To [`Order::Approve`].
+    Approved {
+        /// The device's certificate.
+        certificate: CertId,
+        /// What to give to the device.
+        welcome: Welcome,
+    },
+    /// To [`Order::Recover`].
+    Recovered {
+        /// What to give to the device.
+        answer: RecoveryAnswer,
+    },
+    /// To every other [`Order`], and to [`Command::Take`]: signed, durable, and on its way.
+    Issued {
+        /// How many statements.
+        statements: usize,
+        /// What was done, for people.
+        done: Vec<String>,
+    },
+    /// To [`Command::Audit`].
+    Audited {
+        /// Entries, ascending.
+        entries: Vec<AuditEntry>,
+        /// Whether the trail up to the last of them is as it was written.
+        whole: bool,
+        /// The entry after which to go on; none if this was the last.
+        next: Option<u64>,
+    },
 }
 
 /// Why a command could not be done, and what to do.
@@ -547,6 +708,14 @@ pub struct Status {
     pub certificate: Option<CertId>,
     /// What it is for.
     pub role: Option<Role>,
+    /// Whether the certificate was revoked, and why.
+    pub revoked: Option<Reason>,
+    /// When the certificate ends; after it nothing new is granted.
+    pub expires: Option<Stamp>,
+    /// The greatest time that authorities have signed.
+    pub programme_time: Option<Stamp>,
+    /// The reader: absent, locked or open.
+    pub reader: ReaderState,
     /// The life of its carrier's store.
     pub store: Option<StoreId>,
     /// The areas it reads: name and tag.
@@ -563,8 +732,21 @@ pub struct Status {
     pub pending: usize,
     /// Envelopes that wait for a key.
     pub waiting: usize,
+    /// Envelopes that are carried and not read, because their author's device is shut out.
+    pub quarantined: Vec<QuarantinedLog>,
     /// Per record, if asked for.
     pub records: Vec<RecordStatus>,
+}
+
+/// Quarantined envelopes of one log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantinedLog {
+    /// The log.
+    pub log: LogId,
+    /// The certificate of its device.
+    pub certificate: CertId,
+    /// First and last seq of each run, inclusive, and whether an authority rejected it.
+    pub runs: Vec<(u64, u64, bool)>,
 }
 
 /// Where a record's changes have been, as far as this device can prove.

@@ -6,11 +6,12 @@ use serde::Serialize;
 
 use super::Node;
 use super::api::{
-    Command, CommandId, FoundRecord, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus,
-    Status,
+    Command, CommandId, FoundRecord, ReaderState, ReceiptStatus, RecordStatus, Reply, Resource,
+    SessionStatus, Status,
 };
 use super::state::{ChangeRow, log_key};
 use super::write::stored_changes;
+use crate::audit::Action;
 use crate::codec;
 use crate::control::{Receipt, ReceiptKind, Statement};
 use crate::crypto::Signed;
@@ -47,13 +48,23 @@ struct CardView {
 
 impl Node {
     pub(super) fn ask(&mut self, id: CommandId, command: Command) {
-        if self.reader.is_none() {
-            let hint = "ask a device that reads this area";
-            return self.refuse(id, "no_reader", "this device only carries", hint);
-        }
+        // First it is written down that somebody asked.
         match command {
-            Command::Find { query, limit } => self.find(id, &query, limit),
-            Command::Show { record } => self.show(id, record),
+            Command::Find { query, limit } => {
+                let subject = format!("at most {limit}");
+                self.audit_alone(Action::Searched, subject, move |node| {
+                    node.find(id, &query, limit);
+                });
+            }
+            Command::Show { record } => {
+                self.audit_alone(Action::Read, record.to_string(), move |node| {
+                    node.show(id, record);
+                });
+            }
+            Command::Export { after: None } => {
+                let subject = "everything readable here".to_owned();
+                self.audit_alone(Action::Exported, subject, move |node| node.export(id, None));
+            }
             Command::Export { after } => self.export(id, after),
             _ => {}
         }
@@ -186,6 +197,15 @@ impl Node {
             programme_name: membership.map_or_else(String::new, |known| known.programme.clone()),
             certificate: membership.map(|known| known.certificate),
             role: self.role(),
+            revoked: self.own_revocation(),
+            expires: carrier.certificate().map(|certificate| certificate.expires),
+            programme_time: carrier.lane.as_ref().and_then(crate::control::Lane::programme_time),
+            reader: match reader {
+                Some(reader) => ReaderState::Open { worker: reader.worker.clone() },
+                None if self.has_reader => ReaderState::Locked,
+                None => ReaderState::Absent,
+            },
+            quarantined: self.quarantined(),
             store: carrier.identity.as_ref().map(|identity| identity.store),
             areas: areas.map(|(area, name)| (name.to_string(), area)).collect(),
             envelopes: carrier.holdings.logs.values().map(|held| held.spans.count()).sum(),

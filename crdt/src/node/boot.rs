@@ -1,16 +1,16 @@
 //! Start-up: reading both stores, noticing a copy, and first joining.
 
 use super::Node;
-use super::api::{Command, CommandError, CommandId, Event, Reply};
-use super::state::{Boot, Identity, OutboxRow, OwnLog, OwnRow, Task, key, read_log_key};
+use super::api::{Command, CommandError, CommandId, Event, Input, ReaderState, Reply};
+use super::state::{Identity, OutboxRow, OwnLog, OwnRow, Task, key, read_log_key};
 use crate::codec;
-use crate::control::{Grant, Lane, Statement, kind};
+use crate::control::{Lane, Statement, kind};
 use crate::crypto::{SealingKey, SymmetricKey};
 use crate::holdings::Held;
 use crate::id::{AreaTag, DeviceKey, EpochId, Incarnation, LogId, RecordId, StoreId};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
-use crate::trust::authority::{JoinRequest, Welcome, open_grant};
-use crate::trust::{AreaScope, Keyring, Role};
+use crate::trust::authority::{JoinRequest, Welcome};
+use crate::trust::{Keyring, Role};
 
 /// The tables read at start, carrier first.
 const CARRIER_TABLES: [Table; 5] =
@@ -25,17 +25,34 @@ const READER_TABLES: [Table; 6] = [
 ];
 
 impl Node {
-    pub(super) fn boot(&mut self) {
-        let readers = READER_TABLES.iter().filter(|_| self.reader.is_some());
-        let ranges = CARRIER_TABLES.iter().chain(readers).map(|table| Range::all(*table));
-        self.gather(ranges.collect(), |node, tables| {
-            for (table, rows) in CARRIER_TABLES.iter().chain(&READER_TABLES).zip(tables) {
+    /// Reads the carrier's store, then the reader's if that is open.
+    pub(super) fn boot(&mut self, reader: ReaderState) {
+        let ranges = CARRIER_TABLES.iter().map(|table| Range::all(*table)).collect();
+        self.gather(ranges, |node, tables| {
+            for (table, rows) in CARRIER_TABLES.iter().zip(tables) {
                 for row in rows {
                     node.boot_row(*table, row);
                 }
             }
             node.boot_lane();
             node.boot_check();
+            match reader {
+                ReaderState::Open { worker } => node.open_reader(worker),
+                ReaderState::Absent | ReaderState::Locked => node.booted(),
+            }
+        });
+    }
+
+    /// The reader's tables, read at start or when it is unlocked.
+    pub(super) fn read_reader(&mut self, then: impl FnOnce(&mut Self) + Send + 'static) {
+        let ranges = READER_TABLES.iter().map(|table| Range::all(*table)).collect();
+        self.gather(ranges, move |node, tables| {
+            for (table, rows) in READER_TABLES.iter().zip(tables) {
+                for row in rows {
+                    node.boot_row(*table, row);
+                }
+            }
+            then(node);
         });
     }
 
@@ -109,6 +126,7 @@ impl Node {
             key::BOOT => self.boots.0 = codec::decode(value).ok()?,
             key::RECOVER => self.must_recover = true,
             key::ROLL => self.must_roll = true,
+            key::AUDIT => self.carrier.audited = codec::decode(value).ok()?,
             _ => {}
         }
         Some(())
@@ -120,7 +138,13 @@ impl Node {
             return Some(());
         }
         let reader = self.reader.as_mut()?;
+        if let Some(record) = row_key.strip_prefix(key::GONE) {
+            reader.gone.insert(RecordId::from_slice(record)?);
+            return Some(());
+        }
         match row_key {
+            key::AUDIT => reader.audit = codec::decode(value).ok()?,
+            key::REVIEWED => reader.reviewed = codec::decode(value).ok()?,
             key::SEALING => reader.sealing = Some(codec::decode(value).ok()?),
             key::CURSOR => reader.cursor = codec::decode(value).ok()?,
             key::BOOT => self.boots.1 = codec::decode(value).ok()?,
@@ -154,52 +178,44 @@ impl Node {
                 own.outbox.insert(index, row);
             }
         }
-        self.open_grants();
     }
 
-    /// Notices a copied or restored store, marks both stores with this boot, and opens for work.
+    /// Notices a copied or restored carrier.
     fn boot_check(&mut self) {
-        let (in_carrier, in_reader) = self.boots;
-        let life = self.life;
-        let copied = self.carrier.identity.as_ref().is_some_and(|known| known.life != life);
-        let paired = self.reader.is_none()
-            || in_carrier.this == in_reader.this
-            || !in_reader.done && in_carrier.this == in_reader.before;
+        let copied = self.carrier.identity.as_ref().is_some_and(|known| known.life != self.life);
         let forked =
             |lane: &Lane| self.carrier.own.values().any(|own| lane.is_forked(&own.row.log));
         let forked = self.carrier.lane.as_ref().is_some_and(forked);
-        let roll = copied || !paired || forked || self.must_roll;
-        if self.carrier.membership.is_some() && roll {
-            self.carrier.tasks.push_back(Task::Roll);
+        if self.carrier.membership.is_some() && (copied || forked) {
+            self.must_roll = true;
         }
-        let this = self.entropy.draw();
-        let before = if in_reader.done { in_reader.this } else { in_carrier.this };
-        let mark = move |table, done| {
-            let mut batch = Batch::default();
-            batch.put(table, key::BOOT, codec::encode(&Boot { this, before, done }));
-            batch
-        };
-        if self.reader.is_none() {
-            self.persist(StoreKind::Carrier, mark(Table::CarrierMeta, true), Self::booted);
-            return;
+        let erasures = self.carrier.lane.as_ref().map(Lane::erasure_ids).unwrap_or_default();
+        if !erasures.is_empty() {
+            self.carrier.tasks.push_back(Task::Stub { erasures });
         }
-        self.persist(StoreKind::Reader, mark(Table::ReaderMeta, false), move |node| {
-            node.persist(StoreKind::Carrier, mark(Table::CarrierMeta, true), move |node| {
-                node.persist(StoreKind::Reader, mark(Table::ReaderMeta, true), Self::booted);
-            });
-        });
     }
 
-    fn booted(&mut self) {
+    pub(super) fn booted(&mut self) {
         self.ready = true;
-        self.event(Event::Ready);
-        if core::mem::take(&mut self.must_recover) && self.carrier.tasks.is_empty() {
-            self.recover();
+        if self.must_roll && !self.has_reader {
+            self.begin_anew();
         }
+        self.event(Event::Ready);
         self.touch_receipts();
         for (now, input) in core::mem::take(&mut self.backlog) {
             self.now = now;
             self.dispatch(input);
+        }
+    }
+
+    /// Plans a new incarnation. With a reader it begins when that is open; until then nothing is
+    /// numbered.
+    pub(super) fn begin_anew(&mut self) {
+        self.must_roll = true;
+        let open = self.reader.as_ref().is_some_and(|reader| !reader.opening);
+        let planned = self.carrier.tasks.iter().any(|task| matches!(task, Task::Roll));
+        if (open || !self.has_reader) && !planned {
+            self.carrier.tasks.push_front(Task::Roll);
         }
     }
 
@@ -210,17 +226,8 @@ impl Node {
         };
         let Some(reader) = &mut self.reader else { return };
         let Some(sealing) = &reader.sealing else { return };
-        let mut keyring = Keyring::new(&membership.member);
-        for statement in lane.grants_to(membership.certificate) {
-            let Ok(grant) = codec::decode::<Grant>(statement.body()) else { continue };
-            let Ok(content) = open_grant(&grant, sealing) else { continue };
-            // What is inside must be what the statement says, and the issuer's to give.
-            let scope = AreaScope::from(&content);
-            if content.epoch() == grant.epoch && lane.governs(statement.issuer(), &scope) {
-                keyring.add(content);
-            }
-        }
-        reader.keyring = keyring;
+        reader.keyring = Keyring::open(&membership.member, lane, membership.certificate, sealing);
+        reader.unsealable.clear();
     }
 
     pub(super) fn init(&mut self, id: CommandId, label: &str) {
@@ -235,6 +242,9 @@ impl Node {
             incarnation: Incarnation(self.entropy.draw()),
             life: self.life,
         };
+        if self.has_reader && self.reader.is_none() {
+            return self.refuse_locked(id);
+        }
         let sealing = SealingKey::from_seed(self.entropy.draw());
         let mut carrier = Batch::default();
         carrier.put(Table::CarrierMeta, key::IDENTITY, codec::encode(&identity));
@@ -265,16 +275,26 @@ impl Node {
     }
 
     pub(super) fn request(&mut self, id: CommandId) {
-        let (Some(identity), Some(sealing)) = (&self.carrier.identity, self.sealing()) else {
+        if self.has_reader && self.reader.is_none() {
+            return self.refuse_locked(id);
+        }
+        let (Some(identity), Some(sealing)) = (self.carrier.identity.clone(), self.sealing())
+        else {
             let hint = "make them with `huza init`";
             return self.refuse(id, "no_identity", "this home has no keys", hint);
         };
-        let request = JoinRequest::new(&identity.key(), sealing.public(), &identity.label);
+        let what = (identity.label.as_str(), !self.has_reader);
+        let (key, public) = (identity.key(), sealing.public());
+        let nonce = self.entropy.draw();
+        let request = JoinRequest::new(&key, public, what, self.now.stamp, nonce);
         self.reply(id, Reply::Request { request });
     }
 
     pub(super) fn join(&mut self, id: CommandId, welcome: Welcome) {
         let hint = "ask the authority for an answer to this device's own request";
+        if self.has_reader && self.reader.is_none() {
+            return self.refuse_locked(id);
+        }
         let Some(sealing) = self.sealing() else {
             return self.refuse(
                 id,
@@ -315,6 +335,9 @@ impl Node {
             return self.refuse(id, "bad_welcome", "the answer certifies another device", hint);
         };
         let role = certificate.role;
+        // Logs are opened under a certificate: with another one, others begin.
+        let known = self.carrier.membership.as_ref().map(|known| known.certificate);
+        let renewed = known.is_some_and(|known| known != membership.certificate);
         let mut batch = Batch::default();
         batch.put(Table::CarrierMeta, key::MEMBERSHIP, codec::encode(&membership));
         for statement in &welcome.statements {
@@ -324,11 +347,16 @@ impl Node {
             node.carrier.holdings.statements = lane.statements().map(|(id, _)| *id).collect();
             node.carrier.lane = Some(lane);
             let programme = membership.programme.clone();
+            let (workers, hubs) = (membership.workers.clone(), membership.hubs.clone());
             node.carrier.membership = Some(membership);
+            node.carrier.digest = None;
+            if renewed {
+                node.begin_anew();
+            }
             node.open_grants();
             node.refile_waiting();
             let areas = node.area_names();
-            node.reply(id, Reply::Joined { programme, role, areas });
+            node.reply(id, Reply::Joined { programme, role, areas, workers, hubs });
         });
     }
 
@@ -352,6 +380,11 @@ impl Node {
         self.reply(id, Reply::Error(error));
     }
 
+    fn refuse_locked(&mut self, id: CommandId) {
+        let hint = "unlock it with `huza unlock`";
+        self.refuse(id, "locked", "this device is locked", hint);
+    }
+
     /// Runs a command: those that write run one after the other.
     pub(super) fn command(&mut self, id: CommandId, command: Command) {
         self.open_commands.insert(id);
@@ -360,28 +393,58 @@ impl Node {
             return self.refuse(id, "store_failed", &why, hint);
         }
         match command {
-            Command::Init { label } => self.init(id, &label),
-            Command::Request => self.request(id),
-            Command::Join { welcome } => self.join(id, welcome),
-            Command::Peers => self.peers(id),
             Command::Status { records } => self.status(id, records),
+            Command::Peers => self.peers(id),
+            Command::Take { statements } => {
+                self.carrier.tasks.push_back(Task::Take { id, statements });
+            }
+            command => match &self.reader {
+                Some(reader) if reader.opening => {
+                    let input = Input::Command { id, command: Box::new(command) };
+                    self.backlog.push((self.now, input));
+                }
+                _ => self.command_of_reader(id, command),
+            },
+        }
+    }
+
+    /// Runs a command for which the reader must be open, where there is one.
+    fn command_of_reader(&mut self, id: CommandId, command: Command) {
+        match command {
+            Command::Init { label } => return self.init(id, &label),
+            Command::Request => return self.request(id),
+            Command::Join { welcome } => return self.join(id, welcome),
+            Command::Lock => return self.lock(id),
+            _ => {}
+        }
+        let shut_out = self.is_shut_out();
+        let Some(reader) = &mut self.reader else {
+            if self.has_reader {
+                return self.refuse_locked(id);
+            }
+            let hint = "ask a device that reads this area";
+            return self.refuse(id, "no_reader", "this device only carries", hint);
+        };
+        if !reader.locking.is_empty() {
+            return self.refuse_locked(id);
+        }
+        match command {
             Command::Find { .. } | Command::Show { .. } | Command::Export { .. } => {
                 self.ask(id, command);
             }
-            Command::AddPerson { .. }
-            | Command::AddVisit { .. }
-            | Command::Import { .. }
-            | Command::Seal => match &mut self.reader {
-                _ if self.carrier.membership.is_none() => {
-                    let hint = "send its request to the authority and `huza join` the answer";
-                    self.refuse(id, "not_joined", "this device has not joined a programme", hint);
-                }
-                Some(reader) => reader.commands.push_back((id, command)),
-                None => {
-                    let hint = "record on a device that reads";
-                    self.refuse(id, "no_reader", "this device only carries", hint);
-                }
-            },
+            Command::Audit { after } => self.show_audit(id, after),
+            _ if self.carrier.membership.is_none() => {
+                let hint = "send its request to the authority and `huza join` the answer";
+                self.refuse(id, "not_joined", "this device has not joined a programme", hint);
+            }
+            Command::Order(order) => {
+                self.carrier.tasks.push_back(Task::Order { id, order });
+            }
+            _ if shut_out => {
+                let hint = "what is written here is kept; bring the device to the health centre";
+                self.refuse(id, "revoked", "this device's certificate was revoked", hint);
+            }
+            command => reader.commands.push_back((id, command)),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Node;
 use super::api::{Event, Output, PipeId, Token};
+use super::judge::grounds;
 use super::state::Task;
 use crate::control::{Statement, kind};
 use crate::crypto::{Signature, Signed};
@@ -112,6 +113,7 @@ impl Node {
         match (phase, frame) {
             (Phase::Hello, Frame::Hello(sealed)) => self.hear_hello(pipe, &sealed),
             (_, Frame::WantChain) => self.tell_chain(pipe),
+            (_, Frame::Revoked(sealed)) => self.hear_revoked(pipe, &sealed),
             (Phase::Hello, Frame::Chain(sealed)) => self.hear_chain(pipe, &sealed),
             (Phase::Hello, frame @ Frame::Summary { .. }) if session.unproven.is_some() => {
                 // It knows our certificate and went on; we still wait for its chain.
@@ -168,7 +170,8 @@ impl Node {
                     device: certificate.device,
                     role: certificate.role,
                 };
-                self.prove(pipe, peer, &hello, signature)
+                let grounds = grounds(lane, peer.certificate);
+                self.prove(pipe, peer, (&hello, signature), grounds)
             }
             None => {
                 self.say(pipe, &Frame::WantChain);
@@ -221,18 +224,21 @@ impl Node {
             device: certificate.device,
             role: certificate.role,
         };
-        self.prove(pipe, peer, &hello, signature)?;
-        self.carrier.tasks.push_back(Task::Admit { statements });
-        Ok(())
+        let grounds = grounds(&lane, peer.certificate);
+        if grounds.is_none() {
+            self.carrier.tasks.push_back(Task::Admit { statements });
+        }
+        self.prove(pipe, peer, (&hello, signature), grounds)
     }
 
-    /// The peer's certificate is valid: does it hold the key?
+    /// The peer's certificate is valid: does it hold the key? `grounds`: why it is shut out, if it
+    /// is.
     fn prove(
         &mut self,
         pipe: PipeId,
         peer: Peer,
-        hello: &Hello,
-        signature: Signature,
+        (hello, signature): (&Hello, Signature),
+        grounds: Option<Vec<Vec<u8>>>,
     ) -> Result<(), Fault> {
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
         let proof = session.channel.reversed().proof(hello, peer.device, signature);
@@ -241,6 +247,11 @@ impl Node {
         }
         session.unproven = None;
         session.peer = Some(peer);
+        if let Some(grounds) = grounds {
+            self.turn_away(pipe, &grounds);
+            return Ok(());
+        }
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
         session.phase = Phase::Summary;
         let equal = session.digest == hello.digest;
         self.keep_one_session(pipe, &peer)?;
@@ -387,7 +398,7 @@ impl Node {
         let carrier = &self.carrier;
         !carrier.busy
             && carrier.tasks.is_empty()
-            && carrier.own.values().all(|own| own.outbox.is_empty())
+            && (self.must_roll || carrier.own.values().all(|own| own.outbox.is_empty()))
             && self.all_sealed()
     }
 

@@ -18,9 +18,10 @@ enum Waiting {
         gather: u64,
         index: usize,
     },
-    Persisted(Then<()>),
+    Persisted(StoreKind, Then<()>),
     Done(Then<Product>),
     Delivered(Then<BTreeMap<String, u16>>),
+    Scrubbed(StoreKind, Then<()>),
 }
 
 /// Several ranges being read to their ends.
@@ -43,6 +44,20 @@ pub(super) struct Effects {
 }
 
 impl Effects {
+    /// Whether something is asked of the reader's store and not answered yet.
+    pub(super) fn reads_reader(&self) -> bool {
+        self.waiting.values().any(|waiting| match waiting {
+            Waiting::Page { gather, index } => {
+                let range = self.gathers.get(gather).and_then(|one| one.ranges.get(*index));
+                range.is_some_and(|range| range.table.store() == StoreKind::Reader)
+            }
+            Waiting::Persisted(store, _) | Waiting::Scrubbed(store, _) => {
+                *store == StoreKind::Reader
+            }
+            Waiting::Done(_) | Waiting::Delivered(_) => false,
+        })
+    }
+
     fn token(&mut self, waiting: Waiting) -> Token {
         let token = Token(self.next);
         self.next += 1;
@@ -98,7 +113,7 @@ impl Node {
         then: impl FnOnce(&mut Self) + Send + 'static,
     ) {
         let then: Then<()> = Box::new(move |node, ()| then(node));
-        let token = self.fx.token(Waiting::Persisted(then));
+        let token = self.fx.token(Waiting::Persisted(store, then));
         self.fx.outputs.push_back(Output::Persist { token, store, batch });
     }
 
@@ -129,6 +144,23 @@ impl Node {
         self.fx.outputs.push_back(Output::Deliver { token, resources });
     }
 
+    /// Has the shell make sure that what was deleted is nowhere in a store's file, then goes on.
+    pub(super) fn scrub(
+        &mut self,
+        store: StoreKind,
+        then: impl FnOnce(&mut Self) + Send + 'static,
+    ) {
+        let then: Then<()> = Box::new(move |node, ()| then(node));
+        let token = self.fx.token(Waiting::Scrubbed(store, then));
+        self.fx.outputs.push_back(Output::Scrub { token, store });
+    }
+
+    pub(super) fn answered_scrubbed(&mut self, token: Token) {
+        if let Some(Waiting::Scrubbed(_, then)) = self.fx.waiting.remove(&token) {
+            then(self, ());
+        }
+    }
+
     pub(super) fn answered_rows(&mut self, token: Token, rows: Vec<Row>) {
         let Some(Waiting::Page { gather: id, index }) = self.fx.waiting.remove(&token) else {
             return;
@@ -154,7 +186,7 @@ impl Node {
     }
 
     pub(super) fn answered_persisted(&mut self, token: Token) {
-        if let Some(Waiting::Persisted(then)) = self.fx.waiting.remove(&token) {
+        if let Some(Waiting::Persisted(_, then)) = self.fx.waiting.remove(&token) {
             then(self, ());
         }
     }

@@ -2,21 +2,17 @@
 //! sealing what was written here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Node;
-use super::api::{Event, Reply};
-use super::state::{
-    ChangeRow, DeliverRow, IngestRow, OutboxRow, PendingRow, SummaryRow, Task, change_key, key,
-    log_key,
-};
+use super::api::Event;
+use super::state::{ChangeRow, DeliverRow, IngestRow, SummaryRow, change_key, key, log_key};
 use super::write::stored_changes;
 use crate::codec;
 use crate::crypto::SymmetricKey;
-use crate::envelope::{Content, Header, Item, Payload, Seal, Stored, Urgency};
-use crate::id::{AreaTag, EpochId, LogId, Origin, RecordId};
-use crate::limits::{ENVELOPE_BYTES_TARGET, ENVELOPE_ITEMS_TARGET, PENDING_MS_MAX};
-use crate::record::{Card, Document, pack, unpack};
-use crate::session::Phase;
+use crate::envelope::{Content, Contents, Header, Item, Payload, Reissue, Stored};
+use crate::id::{AreaTag, DeviceKey, EpochId, LogId, Origin, RecordId};
+use crate::record::{Card, Document, unpack};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::trust::Role;
 
@@ -26,6 +22,9 @@ const FILED_AT_ONCE: usize = 64;
 /// Instead of a key epoch, for envelopes that no key will help.
 const HOPELESS: EpochId = EpochId([u8::MAX; 16]);
 
+/// Instead of a key epoch, for envelopes that are quarantined.
+const QUARANTINED: EpochId = EpochId([u8::MAX - 1; 16]);
+
 /// An envelope on its way to be filed.
 struct Incoming {
     number: u64,
@@ -34,8 +33,8 @@ struct Incoming {
     header: Header,
     sealed: Vec<u8>,
     key: SymmetricKey,
-    /// Logs of the same device, from which it may publish changes again.
-    origins: BTreeSet<LogId>,
+    /// The device of every log.
+    devices: Arc<BTreeMap<LogId, DeviceKey>>,
 }
 
 /// How far the reader is once a filing is durable, unless everything is to be filed again since.
@@ -48,6 +47,8 @@ struct Cursor {
 /// A change taken out of an envelope.
 pub(super) struct Filed {
     pub(super) record: RecordId,
+    /// The envelope in which its author signed for it.
+    signed: (LogId, u64),
     pub(super) origin: Origin,
     pub(super) raw: Vec<u8>,
     pub(super) card: Vec<u8>,
@@ -76,6 +77,10 @@ struct Filing {
     waiting: Vec<u64>,
     freed: Vec<u64>,
     deliveries: Vec<u64>,
+    /// Records of which nothing is left.
+    emptied: Vec<RecordId>,
+    /// Envelopes that hold something of an erased record.
+    remains: BTreeMap<RecordId, BTreeSet<(LogId, u64)>>,
 }
 
 impl Filing {
@@ -186,6 +191,8 @@ impl Node {
         let (Some(lane), Some(reader)) = (&self.carrier.lane, &self.reader) else {
             return (incoming, missing);
         };
+        let devices = lane.openings().map(|(log, opening)| (*log, opening.device)).collect();
+        let devices = Arc::new(devices);
         for ((number, row), stored) in rows.into_iter().zip(envelopes) {
             let stored = stored.into_iter().next();
             let stored = stored.and_then(|(_, value)| codec::decode::<Stored>(&value).ok());
@@ -202,11 +209,8 @@ impl Node {
                 missing.push((number, header.epoch));
                 continue;
             };
-            let same_device =
-                |(_, other): &(&LogId, &crate::control::Opening)| other.device == opening.device;
-            let origins = lane.openings().filter(same_device).map(|(log, _)| *log).collect();
-            let area = opening.area;
-            incoming.push(Incoming { number, row, area, header, sealed, key, origins });
+            let (area, devices) = (opening.area, Arc::clone(&devices));
+            incoming.push(Incoming { number, row, area, header, sealed, key, devices });
         }
         (incoming, missing)
     }
@@ -265,10 +269,16 @@ impl Node {
             filing.batch.put(Table::ReaderMeta, key::CURSOR, codec::encode(&cursor.to));
         }
         let dirty = core::mem::take(&mut filing.dirty);
-        let documents: Vec<_> = dirty
-            .into_iter()
-            .filter_map(|(record, area)| Some((record, area, stored.remove(&record)?)))
-            .collect();
+        let mut documents = Vec::new();
+        for (record, area) in dirty {
+            match stored.remove(&record) {
+                Some(changes) if !changes.is_empty() => documents.push((record, area, changes)),
+                _ => {
+                    filing.batch.delete(Table::Summaries, record.0);
+                    filing.emptied.push(record);
+                }
+            }
+        }
         let summarise = move || {
             documents
                 .into_iter()
@@ -310,11 +320,15 @@ impl Node {
                 reader.waiting.remove(&number);
             }
             reader.due.extend(filing.deliveries);
+            for record in filing.emptied {
+                reader.summaries.remove(&record);
+            }
             for row in summaries {
                 let record = row.summary.record;
                 reader.held.retain(|_, records| !records.contains(&record));
                 reader.summaries.insert(record, row);
             }
+            node.notice_remains(filing.remains);
             node.reader_idle();
         });
     }
@@ -363,259 +377,193 @@ impl Node {
             }
         };
         let mut records = BTreeSet::new();
+        let mut apart = false;
         for change in changes {
-            let Filed { record, origin, raw, card } = change;
-            let all = stored.entry(record).or_default();
-            let place = Some((row.log, row.seq));
-            let known = all.iter_mut().find(|(other, _)| *other == origin);
-            let changed = match known {
-                Some((_, known)) if known.raw == raw => {
-                    known.place = known.place.or(place);
-                    known.clone()
-                }
-                Some((_, known)) => {
-                    let why = "two changes under one number".to_owned();
-                    self.event(Event::SetAside { log: row.log, seq: row.seq, why });
-                    // The one with the lower hash counts, whichever came first (see `Document`).
-                    if change_hash(&raw) >= change_hash(&known.raw) {
-                        continue;
-                    }
-                    *known = ChangeRow { place, raw };
-                    known.clone()
-                }
-                None => {
-                    let new = ChangeRow { place, raw };
-                    all.push((origin, new.clone()));
-                    new
-                }
-            };
-            let row_key = change_key(record, origin.log, origin.counter);
-            filing.batch.put(Table::Changes, row_key, codec::encode(&changed));
-            if let Ok(shown) = Card::decode(&card) {
-                filing.batch.put(Table::Cards, [record.0, shown.visit.0].concat(), card);
+            let record = change.record;
+            if self.reader.as_ref().is_some_and(|reader| {
+                reader.gone.contains(&record) || reader.forgetting.contains(&record)
+            }) {
+                self.leave_out(filing, &row, &change);
+                continue;
             }
-            let reader = self.reader.as_ref();
-            let known = reader.and_then(|reader| reader.summaries.get(&record)).map(|row| row.area);
-            filing.dirty.insert(record, known.unwrap_or(area));
-            records.insert(record);
+            let (log, seq) = change.signed;
+            let lane = self.carrier.lane.as_ref();
+            let all = stored.entry(record).or_default();
+            let changed = if lane.is_some_and(|lane| lane.quarantine(&log, seq).is_some()) {
+                apart = true;
+                set_apart(filing, all, &row, &change)
+            } else {
+                self.file_change(filing, all, &row, change)
+            };
+            if changed {
+                let reader = self.reader.as_ref();
+                let known = reader.and_then(|reader| reader.summaries.get(&record));
+                filing.dirty.insert(record, known.map_or(area, |row| row.area));
+                records.insert(record);
+            }
         }
-        filing.batch.delete(Table::Waiting, [epoch.0.as_slice(), &number.to_be_bytes()].concat());
-        filing.freed.push(number);
-        filing.deliver(number, &row, records);
+        filing.settle(number, epoch, apart);
+        if !apart {
+            filing.deliver(number, &row, records);
+        }
     }
+
+    /// Files one change. Whether that changed anything.
+    fn file_change(
+        &mut self,
+        filing: &mut Filing,
+        all: &mut Vec<(Origin, ChangeRow)>,
+        row: &IngestRow,
+        change: Filed,
+    ) -> bool {
+        let Filed { record, signed, origin, raw, card } = change;
+        let here = (row.log, row.seq);
+        let place = Some(here);
+        let changed = match all.iter_mut().find(|(other, _)| *other == origin) {
+            Some((_, known)) if known.raw == raw => {
+                // Where it is re-issued, or not quarantined, is the better place to name.
+                let lane = self.carrier.lane.as_ref();
+                let worse = |at: (LogId, u64)| {
+                    signed != here
+                        || lane.is_some_and(|lane| lane.quarantine(&at.0, at.1).is_some())
+                };
+                known.place = known.place.filter(|at| !worse(*at)).or(place);
+                known.clone()
+            }
+            Some((_, known)) => {
+                let why = "two changes under one number".to_owned();
+                self.event(Event::SetAside { log: row.log, seq: row.seq, why });
+                // The one with the lower hash counts, whichever came first (see `Document`).
+                if change_hash(&raw) >= change_hash(&known.raw) {
+                    return false;
+                }
+                *known = ChangeRow { place, raw };
+                known.clone()
+            }
+            None => {
+                let new = ChangeRow { place, raw };
+                all.push((origin, new.clone()));
+                new
+            }
+        };
+        let row_key = change_key(record, origin.log, origin.counter);
+        filing.batch.put(Table::Changes, row_key, codec::encode(&changed));
+        if let Ok(shown) = Card::decode(&card) {
+            filing.batch.put(Table::Cards, [record.0, shown.visit.0].concat(), card);
+        }
+        true
+    }
+
+    /// A change of an erased record: it is not filed, and if it is here only, forgotten.
+    fn leave_out(&self, filing: &mut Filing, row: &IngestRow, change: &Filed) {
+        let place = (row.log, row.seq);
+        if self.carrier.lane.as_ref().is_some_and(|lane| !lane.is_stub(&place.0, place.1)) {
+            filing.remains.entry(change.record).or_default().insert(place);
+        }
+        let pending = (change.origin.log, change.origin.counter);
+        if self.reader.as_ref().is_some_and(|reader| reader.pending.contains_key(&pending)) {
+            filing.batch.delete(Table::Pending, log_key(pending.0, pending.1));
+            filing.settled.push(pending);
+        }
+    }
+}
+
+impl Filing {
+    /// The envelope was opened: it waits no longer, unless it is quarantined.
+    fn settle(&mut self, number: u64, epoch: EpochId, apart: bool) {
+        let row_key = |epoch: EpochId| [epoch.0.as_slice(), &number.to_be_bytes()].concat();
+        self.batch.delete(Table::Waiting, row_key(epoch));
+        if apart {
+            self.batch.put(Table::Waiting, row_key(QUARANTINED), []);
+            self.waiting.push(number);
+        } else {
+            self.batch.delete(Table::Waiting, row_key(QUARANTINED));
+            self.freed.push(number);
+        }
+    }
+}
+
+/// A change that is quarantined: what of it was filed is taken out again. Whether something was.
+fn set_apart(
+    filing: &mut Filing,
+    all: &mut Vec<(Origin, ChangeRow)>,
+    row: &IngestRow,
+    change: &Filed,
+) -> bool {
+    let before = all.len();
+    let place = Some((row.log, row.seq));
+    all.retain(|(origin, known)| *origin != change.origin || known.place != place);
+    if all.len() == before {
+        return false;
+    }
+    let Origin { log, counter } = change.origin;
+    filing.batch.delete(Table::Changes, change_key(change.record, log, counter));
+    if let Ok(shown) = Card::decode(&change.card) {
+        filing.batch.delete(Table::Cards, [change.record.0, shown.visit.0].concat());
+    }
+    true
 }
 
 /// Opens one envelope and takes its changes out.
 fn open(one: Incoming) -> Opened {
-    let Incoming { number, row, area, header, sealed, key, origins } = one;
-    let changes = Payload::open(&header, &sealed, &key)
+    let Incoming { number, row, area, header, sealed, key, devices } = one;
+    let changes = Contents::open(&header, &sealed, &key)
         .map_err(|error| error.to_string())
-        .and_then(|payload| take_out(header.log, payload, &origins));
+        .and_then(|contents| match contents {
+            Contents::Changes { payload, .. } => take_out(&header, payload, &devices),
+            Contents::Reissued(all) => take_out_again(all, &devices),
+        });
     Opened { number, row, area, epoch: header.epoch, changes }
 }
 
+/// The changes of a payload of this header.
 pub(super) fn take_out(
-    log: LogId,
+    header: &Header,
     payload: Payload,
-    origins: &BTreeSet<LogId>,
+    devices: &BTreeMap<LogId, DeviceKey>,
 ) -> Result<Vec<Filed>, String> {
-    let log = payload.origin.unwrap_or(log);
-    if !origins.contains(&log) {
+    let log = payload.origin.unwrap_or(header.log);
+    let items = (payload.first..).zip(payload.items).collect();
+    unpack_all((header.log, header.seq), log, items, devices)
+}
+
+/// What is left of other envelopes.
+fn take_out_again(
+    reissues: Vec<Reissue>,
+    devices: &BTreeMap<LogId, DeviceKey>,
+) -> Result<Vec<Filed>, String> {
+    let mut filed = Vec::new();
+    for reissue in reissues {
+        let signed = (reissue.header.log, reissue.header.seq);
+        let log = reissue.log();
+        let author = devices.get(&signed.0).ok_or("re-issued from an unknown log")?;
+        let items = reissue.items(*author).map_err(|error| error.to_string())?;
+        filed.extend(unpack_all(signed, log, items, devices)?);
+    }
+    Ok(filed)
+}
+
+fn unpack_all(
+    signed: (LogId, u64),
+    log: LogId,
+    items: Vec<(u64, Item)>,
+    devices: &BTreeMap<LogId, DeviceKey>,
+) -> Result<Vec<Filed>, String> {
+    if log != signed.0
+        && (devices.get(&log).is_none() || devices.get(&log) != devices.get(&signed.0))
+    {
         return Err("published again by another device than wrote it".to_owned());
     }
-    let counters = payload.first..payload.first.saturating_add(payload.items.len() as u64);
-    counters
-        .zip(payload.items)
-        .map(|(counter, item)| {
-            let origin = Origin { log, counter };
-            let raw = unpack(origin, &item.change).map_err(|error| error.to_string())?;
-            Ok(Filed { record: item.record, origin, raw, card: item.card })
-        })
-        .collect()
+    let filed = items.into_iter().map(|(counter, item)| {
+        let origin = Origin { log, counter };
+        let raw = unpack(origin, &item.change).map_err(|error| error.to_string())?;
+        Ok(Filed { record: item.record, signed, origin, raw, card: item.card })
+    });
+    filed.collect()
 }
 
 /// Automerge's own hash of a change: SHA-256 of its chunk behind magic and checksum.
 fn change_hash(raw: &[u8]) -> [u8; 32] {
     use sha2::Digest as _;
     sha2::Sha256::digest(raw.get(8..).unwrap_or_default()).into()
-}
-
-/// Consecutive changes of one log that go into one payload.
-pub(super) struct Unsealed {
-    area: AreaTag,
-    /// The log whose changes they are.
-    log: LogId,
-    rows: Vec<(u64, PendingRow)>,
-    /// Whether something urgent is among what this log has to seal.
-    urgent: bool,
-}
-
-impl Node {
-    /// Whether every change of this device is in a payload.
-    pub(super) fn all_sealed(&self) -> bool {
-        self.unsealed().is_empty()
-    }
-
-    /// For each log, the first change of this device that is in no payload yet.
-    fn unsealed(&self) -> Vec<(AreaTag, LogId, u64)> {
-        let mut found = Vec::new();
-        let Some(reader) = &self.reader else { return found };
-        let may = |area: &AreaTag| !reader.unsealable.contains(area);
-        for (area, own) in self.carrier.own.iter().filter(|(area, _)| may(area)) {
-            let all = (own.row.log, own.sealed_to())..=(own.row.log, u64::MAX);
-            if let Some(((log, counter), _)) = reader.pending.range(all).next() {
-                found.push((*area, *log, *counter));
-            }
-        }
-        // Of earlier incarnations, once everything the carrier holds is filed: some of it may
-        // turn out to be in an envelope after all.
-        let mut from = (LogId([0; LogId::LEN]), 0);
-        while let Some(((log, counter), row)) = reader.pending.range(from..).next() {
-            if self.carrier.own_area(*log).is_some() {
-                from = (*log, u64::MAX);
-                continue;
-            }
-            let own = self.carrier.own.get(&row.area);
-            if may(&row.area) && own.is_none_or(|own| !own.has_again(*log, *counter)) {
-                found.push((row.area, *log, *counter));
-                from = (*log, u64::MAX);
-                continue;
-            }
-            from = (*log, counter.saturating_add(1));
-        }
-        found
-    }
-
-    /// What must be sealed now: because it is urgent, fills an envelope, somebody is there, a
-    /// user wants it, or it has waited long enough.
-    pub(super) fn must_seal(&mut self) -> Option<Unsealed> {
-        let all = self.unsealed().into_iter().filter_map(|place| self.wanted(place));
-        // What is urgent in one area does not wait for what is routine in another.
-        all.max_by_key(|next| next.urgent)
-    }
-
-    /// What of one log must be sealed now, if anything.
-    fn wanted(&self, (area, log, first): (AreaTag, LogId, u64)) -> Option<Unsealed> {
-        let reader = self.reader.as_ref()?;
-        let earlier = self.carrier.own_area(log).is_none();
-        if earlier && self.must_file() {
-            return None;
-        }
-        let range = reader.pending.range((log, first)..=(log, u64::MAX));
-        let mut rows: Vec<(u64, PendingRow)> = Vec::new();
-        let mut bytes = 0;
-        let mut urgent = false;
-        let mut count = 0;
-        for ((_, counter), row) in range {
-            urgent |= row.urgent;
-            count += 1;
-            let follows = rows.last().is_none_or(|(last, _)| last + 1 == *counter);
-            let room = rows.is_empty()
-                || rows.len() < ENVELOPE_ITEMS_TARGET
-                    && bytes + row.bytes as usize <= ENVELOPE_BYTES_TARGET;
-            if follows && room && row.area == area && count == rows.len() + 1 {
-                bytes += row.bytes as usize;
-                rows.push((*counter, row.clone()));
-            } else if urgent || count > ENVELOPE_ITEMS_TARGET {
-                break;
-            }
-        }
-        let met = self.sessions.values().any(|session| session.phase == Phase::Transfer);
-        let since = reader.pending_since.unwrap_or(self.now.millis);
-        let old = self.now.millis.since(since) >= PENDING_MS_MAX;
-        let full = count >= ENVELOPE_ITEMS_TARGET || bytes >= ENVELOPE_BYTES_TARGET;
-        let wanted = urgent || full || met || old || !reader.seal_all.is_empty() || earlier;
-        wanted.then_some(Unsealed { area, log, rows, urgent })
-    }
-
-    /// Seals the next payload and hands it to the carrier.
-    /// Whether it did; if not, the area's log is not open yet.
-    pub(super) fn seal(&mut self, next: Unsealed) -> bool {
-        let Unsealed { area, log, rows, .. } = next;
-        if !self.open_logs(&BTreeSet::from([area])) {
-            return false;
-        }
-        let (Some(reader), Some(own)) = (&mut self.reader, self.carrier.own.get(&area)) else {
-            return false;
-        };
-        let into = own.row.log;
-        let published = self.carrier.lane.as_ref().and_then(|lane| lane.published_key(area));
-        let seal = match (reader.keyring.writing_key(area), published) {
-            (Some((_, key)), _) => Seal::Member(key),
-            (None, Some((epoch, public))) => Seal::Outsider(epoch, public),
-            (None, None) => return false,
-        };
-        reader.busy = true;
-        // What an urgent change of the same record leans on is as urgent.
-        let alarmed: BTreeSet<RecordId> =
-            reader.pending.values().filter(|row| row.urgent).map(|row| row.record).collect();
-        let urgent = rows.iter().any(|(_, row)| alarmed.contains(&row.record));
-        let urgency = if urgent { Urgency::Urgent } else { Urgency::Routine };
-        let entropy = self.entropy.draw();
-        let exact = |(counter, row): &(u64, PendingRow)| Range {
-            rows_max: 1,
-            ..Range::prefix(Table::Changes, change_key(row.record, log, *counter))
-        };
-        let ranges = rows.iter().map(exact).collect();
-        self.pages(ranges, move |node, stored| {
-            let job = move || seal_rows(&rows, stored, log, into, &seal, urgency, entropy);
-            node.work("seal", job, move |node, sealed| match sealed {
-                Some(row) => {
-                    node.carrier.tasks.push_back(Task::Outbox { area, row: Box::new(row) });
-                }
-                None => {
-                    // It cannot be sealed; it stays pending, and is seen as such.
-                    if let Some(reader) = &mut node.reader {
-                        reader.unsealable.insert(area);
-                    }
-                    node.reader_idle();
-                    node.event(Event::SetAside {
-                        log,
-                        seq: 0,
-                        why: "a change of this device could not be sealed".to_owned(),
-                    });
-                }
-            });
-        });
-        true
-    }
-
-    /// Answers those who wanted everything sealed and numbered, once it is.
-    pub(super) fn answer_seals(&mut self) {
-        let Some(reader) = &self.reader else { return };
-        let left = self.carrier.own.values().any(|own| !own.outbox.is_empty());
-        if reader.seal_all.is_empty() || left || self.carrier.busy || !self.all_sealed() {
-            return;
-        }
-        let written = self.carrier.written();
-        self.carrier.number_all = false;
-        let Some(reader) = &mut self.reader else { return };
-        for (id, before) in core::mem::take(&mut reader.seal_all) {
-            let envelopes = usize::try_from(written.saturating_sub(before)).unwrap_or(usize::MAX);
-            self.reply(id, Reply::Sealed { envelopes });
-        }
-    }
-}
-
-fn seal_rows(
-    rows: &[(u64, PendingRow)],
-    stored: Vec<Vec<Row>>,
-    log: LogId,
-    into: LogId,
-    seal: &Seal,
-    urgency: Urgency,
-    entropy: [u8; 32],
-) -> Option<OutboxRow> {
-    let first = rows.first()?.0;
-    let mut items = Vec::new();
-    for ((counter, row), stored) in rows.iter().zip(stored) {
-        let (_, value) = stored.into_iter().next()?;
-        let change: ChangeRow = codec::decode(&value).ok()?;
-        let origin = Origin { log, counter: *counter };
-        let packed = pack(origin, &change.raw).ok()?;
-        items.push(Item { record: row.record, change: packed, card: row.card.clone() });
-    }
-    let origin = (log != into).then_some(log);
-    let sealed = Payload { origin, first, items }.seal(into, seal, urgency, entropy).ok()?;
-    Some(OutboxRow { origin, first, sealed })
 }

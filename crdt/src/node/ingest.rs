@@ -1,16 +1,17 @@
 //! The carrier's writes, one after the other; above all, what peers sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::api::{Event, PipeId};
+use super::judge::grounds;
 use super::state::{IngestRow, Task, key, log_key};
 use crate::codec;
 use crate::control::{Admitted, Body, Statement, kind};
 use crate::crypto::{Signature, Signed, verify_all};
-use crate::envelope::{ForkProof, Header, Stored, Urgency, Wire};
+use crate::envelope::{Content, ForkProof, Header, Stored, Urgency, Wire};
 use crate::holdings::{Fit, Held, Span};
-use crate::id::{DeviceKey, Hash, LogId, StatementId};
+use crate::id::{CertId, DeviceKey, Hash, LogId, StatementId};
 use crate::limits::HELD_SPANS_MAX;
 use crate::session::Fault;
 use crate::session::frame::{Frame, Run};
@@ -43,7 +44,13 @@ pub(super) struct Change {
     pub(super) removed: Vec<StatementId>,
     pub(super) envelopes: Vec<(LogId, u64)>,
     pub(super) next_ingest: u64,
+    /// Whether reading keys may have come.
     pub(super) granted: bool,
+    /// Certificates that were revoked, and whether anything was that decides on quarantine.
+    pub(super) revoked: Vec<CertId>,
+    pub(super) judged: bool,
+    /// Erasures that may be carried out now.
+    pub(super) erasures: BTreeSet<StatementId>,
 }
 
 impl Node {
@@ -66,8 +73,8 @@ impl Node {
 
     fn run_task(&mut self, task: Task) {
         match task {
-            Task::Ingest { pipe, number, statements, runs } => {
-                self.verify_batch(pipe, number, statements, runs);
+            Task::Ingest { pipe, from, number, statements, runs } => {
+                self.verify_batch((pipe, from), number, statements, runs);
             }
             Task::Admit { statements } => self.admit_all(statements),
             Task::Open { area } => self.open_log(area),
@@ -89,6 +96,11 @@ impl Node {
                 self.commit(change, |_| {});
             }
             Task::Roll => self.roll(),
+            Task::Recover => self.recover(),
+            Task::Order { id, order } => self.order(id, *order),
+            Task::Take { id, statements } => self.take(id, statements),
+            Task::Stub { erasures } => self.stub(&erasures),
+            Task::EraseMore { record, places } => self.erase_more(record, places),
         }
     }
 
@@ -132,9 +144,17 @@ impl Node {
                 carrier.holdings.statements.remove(id);
             }
             carrier.holdings.statements.extend(&change.added);
+            if change.judged {
+                node.judged(&change.revoked);
+            }
             if change.granted {
                 node.open_grants();
                 node.refile_waiting();
+            }
+            if !change.erasures.is_empty() {
+                node.forget_erased();
+                let erasures = change.erasures.into_iter().collect();
+                node.carrier.tasks.push_back(Task::Stub { erasures });
             }
             if !change.envelopes.is_empty() {
                 node.touch_receipts();
@@ -147,7 +167,7 @@ impl Node {
     /// Checks all signatures of a batch, elsewhere.
     fn verify_batch(
         &mut self,
-        pipe: PipeId,
+        (pipe, from): (PipeId, CertId),
         number: u32,
         statements: Vec<Statement>,
         runs: Vec<Run>,
@@ -185,7 +205,7 @@ impl Node {
             move || check(&signed, runs, &authors, entropy),
             move |node, (statements_valid, envelopes)| {
                 if statements_valid && envelopes.iter().all(|one| one.valid) {
-                    node.accept_batch(pipe, number, usable, envelopes);
+                    node.accept_batch((pipe, from), number, usable, envelopes);
                 } else {
                     node.carrier.busy = false;
                     node.fault(pipe, Fault::BadSignature);
@@ -197,11 +217,16 @@ impl Node {
     /// All signatures hold: apply the rules, write, acknowledge.
     fn accept_batch(
         &mut self,
-        pipe: PipeId,
+        (pipe, from): (PipeId, CertId),
         number: u32,
         statements: Vec<Statement>,
         envelopes: Vec<Checked>,
     ) {
+        if let Some(grounds) = self.carrier.lane.as_ref().and_then(|lane| grounds(lane, from)) {
+            // Shut out since it sent this.
+            self.carrier.busy = false;
+            return self.turn_away(pipe, &grounds);
+        }
         let mut change = self.change();
         for statement in statements {
             self.admit(&mut change, Some(pipe), statement);
@@ -210,8 +235,14 @@ impl Node {
         let mut forks = Vec::new();
         let mut heard = Vec::new();
         let lane = self.carrier.lane.as_ref();
-        let known =
-            |one: &Checked| lane.is_some_and(|lane| lane.opening(&one.header.log).is_some());
+        // A stub stands for what it hides only where an authority ordered that it goes.
+        let known = |one: &Checked| {
+            let Header { log, seq, .. } = one.header;
+            lane.is_some_and(|lane| {
+                let erased = matches!(one.wire.content, Content::Erased { .. });
+                lane.opening(&log).is_some() && (!erased || lane.is_stub(&log, seq))
+            })
+        };
         // An opening may be signed and still be one that nobody may make.
         let (envelopes, baseless): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(known);
         let mut suspects = Vec::new();
@@ -267,9 +298,7 @@ impl Node {
                 if self.carrier.own_area(log).is_some() {
                     // We signed this and do not hold it: we are a copy.
                     change.batch.put(Table::CarrierMeta, key::ROLL, []);
-                    if !self.carrier.tasks.iter().any(|task| matches!(task, Task::Roll)) {
-                        self.carrier.tasks.push_front(Task::Roll);
-                    }
+                    self.begin_anew();
                 }
                 self.add_envelope(change, held, &header, &stored, None);
                 return Placed::Done;
@@ -335,6 +364,8 @@ impl Node {
         change.batch.put(Table::Ingest, ingest, codec::encode(&row));
         change.next_ingest += 1;
         change.envelopes.push((log, seq));
+        let lane = self.carrier.lane.iter();
+        change.erasures.extend(lane.flat_map(|lane| lane.erasures_about(&log, seq)));
     }
 
     /// Applies the lane's rules to a statement whose signatures hold.
@@ -360,6 +391,15 @@ impl Node {
                     Body::Grant(grant) => {
                         let me = self.carrier.membership.as_ref().map(|known| known.certificate);
                         change.granted |= Some(grant.to) == me;
+                    }
+                    Body::Rung(_) | Body::PublishedKey(_) => change.granted = true,
+                    Body::Revocation(revocation) => {
+                        change.judged = true;
+                        change.revoked.push(revocation.certificate);
+                    }
+                    Body::Admission(_) => change.judged = true,
+                    Body::Erasure(_) => {
+                        change.erasures.insert(id);
                     }
                     Body::ForkProof(proof) if lane.forks() > forks => {
                         self.notice_fork(proof.log());
@@ -390,7 +430,7 @@ impl Node {
         let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
         let mine = self.carrier.identity.as_ref().map(|identity| identity.key().public());
         if opening.map(|opening| opening.device) == mine && mine.is_some() {
-            self.carrier.tasks.push_back(Task::Roll);
+            self.begin_anew();
         }
     }
 

@@ -15,7 +15,7 @@ use crate::codec;
 use crate::control::{Opening, Scope, Statement, kind};
 use crate::crypto::SymmetricKey;
 use crate::envelope::{Header, Payload, Urgency};
-use crate::id::{AreaTag, Hash, Incarnation, LogId, Origin, RecordId};
+use crate::id::{AreaTag, DeviceKey, Hash, Incarnation, LogId, Origin, RecordId};
 use crate::record::Document;
 use crate::session::Phase;
 use crate::store::{Batch, Range, Row, StoreKind, Table};
@@ -101,7 +101,7 @@ impl Node {
     /// Whether the outbox must get its seqs now: something is urgent, somebody is there, a user
     /// wants it, or it grows.
     pub(super) fn must_number(&self) -> bool {
-        if self.in_doubt() {
+        if self.in_doubt() || self.must_roll {
             return false;
         }
         let met = self.sessions.values().any(|session| session.phase == Phase::Transfer);
@@ -255,18 +255,12 @@ impl Node {
                 change.batch.delete(Table::Outbox, log_key(own.row.log, *index));
             }
         }
-        // Openings that only the reader still had are written to the carrier again.
-        if let Some(lane) = &self.carrier.lane {
-            for (_, statement) in lane.statements().filter(|(_, one)| one.kind() == kind::OPENING) {
-                change.batch.put(Table::Statements, statement.id().0, statement.to_bytes());
-                change.added.push(statement.id());
-            }
-        }
         self.commit(change, move |node| {
             node.carrier.identity = Some(identity);
             node.carrier.own.clear();
             node.carrier.doubts.clear();
             node.carrier.tasks.retain(|task| !matches!(task, Task::Roll));
+            node.must_roll = false;
             for session in node.sessions.values_mut() {
                 session.doubt_until = None;
             }
@@ -358,9 +352,11 @@ fn salvage(
         payload_hash: Hash([0; 32]),
         items_root: sealed.items_root,
     };
-    let origins = BTreeSet::from([row.origin.unwrap_or(log)]);
+    // Both logs are this device's.
+    let same = DeviceKey([0; 32]);
+    let devices = BTreeMap::from([(log, same), (row.origin.unwrap_or(log), same)]);
     let payload = Payload::open(&header, &sealed.payload, &key).ok();
-    let changes = payload.and_then(|payload| take_out(log, payload, &origins).ok());
+    let changes = payload.and_then(|payload| take_out(&header, payload, &devices).ok());
     changes.into_iter().flatten().map(|one| (area, one)).collect()
 }
 

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::api::{Command, CommandId, PipeId};
+use super::api::{Command, CommandId, Order, PipeId};
+use crate::audit::AuditHead;
 use crate::codec;
 use crate::control::{Lane, Scope, Statement};
 use crate::crypto::{SealingKey, SigningKey, SymmetricKey};
 use crate::envelope::{Stored, Unnumbered};
 use crate::holdings::{Holdings, Spans};
-use crate::id::{AreaTag, CertId, DeviceKey, Hash, Incarnation, LogId, RecordId, StoreId};
+use crate::id::{
+    AreaTag, CertId, DeviceKey, Hash, Incarnation, LogId, RecordId, StatementId, StoreId,
+};
 use crate::record::Summary;
 use crate::session::frame::Run;
 use crate::time::Millis;
@@ -31,6 +34,12 @@ pub(super) mod key {
     pub(crate) const BOOT: &[u8] = b"boot";
     /// Followed by the area tag.
     pub(crate) const OWN: &[u8] = b"own/";
+    /// Number and hash of the last entry of the audit trail, in both stores.
+    pub(crate) const AUDIT: &[u8] = b"audit";
+    /// Digest of the revocations and admissions that the reader has followed.
+    pub(crate) const REVIEWED: &[u8] = b"reviewed";
+    /// Followed by the record id: a record that was erased.
+    pub(crate) const GONE: &[u8] = b"gone/";
     /// Followed by the log id: the opening statement of a log of this device.
     pub(crate) const OPENING: &[u8] = b"opening/";
 }
@@ -189,7 +198,7 @@ pub(super) fn read_log_key(key: &[u8]) -> Option<(LogId, u64)> {
 #[derive(Debug)]
 pub(super) enum Task {
     /// What a peer sent.
-    Ingest { pipe: PipeId, number: u32, statements: Vec<Statement>, runs: Vec<Run> },
+    Ingest { pipe: PipeId, from: CertId, number: u32, statements: Vec<Statement>, runs: Vec<Run> },
     /// Statements that are needed but came another way: a chain, a welcome.
     Admit { statements: Vec<Statement> },
     /// Begin a log in an area.
@@ -208,6 +217,16 @@ pub(super) enum Task {
     KeepFork { row_key: Vec<u8>, kept: Box<Stored> },
     /// Begin a new incarnation.
     Roll,
+    /// Find what a new incarnation must publish again.
+    Recover,
+    /// Do what the holder of this authority device decides.
+    Order { id: CommandId, order: Box<Order> },
+    /// Take in statements that a user brought.
+    Take { id: CommandId, statements: Vec<Statement> },
+    /// Remove the payloads that these erasures name.
+    Stub { erasures: Vec<StatementId> },
+    /// Erase a record again: envelopes came that no order names yet.
+    EraseMore { record: RecordId, places: BTreeSet<(LogId, u64)> },
 }
 
 /// The half that carries.
@@ -234,6 +253,8 @@ pub(super) struct Carrier {
     pub(super) receipts_at: Option<Millis>,
     /// Wanted by a user: number the outbox without waiting for a contact.
     pub(super) number_all: bool,
+    /// The last entry of the audit trail that the carrier's store knows of.
+    pub(super) audited: AuditHead,
 }
 
 impl Carrier {
@@ -260,9 +281,34 @@ impl Carrier {
     }
 }
 
+/// Revocations and admissions that the reader is following.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reviewing {
+    pub(super) judgements: [u8; 16],
+    /// Whether it is known which envelopes have to be looked at again.
+    pub(super) listed: bool,
+}
+
 /// The half that reads.
 #[derive(Default)]
 pub(super) struct Reader {
+    /// Who unlocked it.
+    pub(super) worker: String,
+    /// Whether its store is still being read.
+    pub(super) opening: bool,
+    /// Who wants it locked.
+    pub(super) locking: Vec<CommandId>,
+    pub(super) audit: AuditHead,
+    /// Whether the trail is not the one of which the carrier remembers the end.
+    pub(super) audit_broken: bool,
+    /// Digest of the revocations and admissions that were followed.
+    pub(super) reviewed: [u8; 16],
+    /// The same, of those that are being followed.
+    pub(super) reviewing: Option<Reviewing>,
+    /// Records that were erased.
+    pub(super) gone: BTreeSet<RecordId>,
+    /// Of them, those of which something is still here.
+    pub(super) forgetting: BTreeSet<RecordId>,
     pub(super) sealing: Option<SealingKey>,
     pub(super) keyring: Keyring,
     /// First ingest number that is not filed.

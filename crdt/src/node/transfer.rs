@@ -45,7 +45,14 @@ impl Node {
         session.promised.0 += ids.len() as u64;
         for id in ids {
             let needed = lane.statement(&id).is_some_and(|statement| {
-                matches!(statement.kind(), kind::REVOCATION | kind::CERTIFICATE | kind::OPENING)
+                matches!(
+                    statement.kind(),
+                    kind::REVOCATION
+                        | kind::CERTIFICATE
+                        | kind::OPENING
+                        | kind::ADMISSION
+                        | kind::ERASURE
+                )
             });
             let queue = if needed { &mut session.todo.first } else { &mut session.todo.statements };
             queue.push_back(id);
@@ -278,7 +285,8 @@ impl Node {
         if runs.iter().any(overflow) {
             return Err(Fault::Malformed("seq beyond its range".to_owned()));
         }
-        let task = super::state::Task::Ingest { pipe, number, statements, runs };
+        let from = session.peer.ok_or(Fault::Unavailable)?.certificate;
+        let task = super::state::Task::Ingest { pipe, from, number, statements, runs };
         self.carrier.tasks.push_back(task);
         Ok(())
     }

@@ -69,9 +69,18 @@ impl Node {
     /// Starts the reader's next work, if it is idle. Whether there may be more to start.
     pub(super) fn run_reader(&mut self) -> bool {
         let Some(reader) = &mut self.reader else { return false };
-        if reader.busy || self.carrier.lane.is_none() {
+        if reader.busy {
             return false;
         }
+        if !reader.forgetting.is_empty() {
+            self.forget();
+            return true;
+        }
+        if self.carrier.lane.is_none() {
+            self.finish_lock();
+            return false;
+        }
+        let locking = !reader.locking.is_empty();
         if reader.planned.is_some() {
             self.execute_planned()
         } else if let Some((id, command)) = reader.commands.pop_front() {
@@ -80,14 +89,18 @@ impl Node {
             true
         } else if let Some(next) = self.must_seal() {
             self.seal(next)
-        } else if self.must_file() {
+        } else if self.must_file() && !locking {
             self.file();
             true
-        } else if self.must_deliver() {
+        } else if self.must_settle_review() {
+            self.settle_review();
+            true
+        } else if self.must_deliver() && !locking {
             self.deliver_next();
             true
         } else {
             self.answer_seals();
+            self.finish_lock();
             false
         }
     }
@@ -110,12 +123,13 @@ impl Node {
     }
 
     fn start(&mut self, id: CommandId, command: Command) {
+        let worker = self.reader.as_ref().map_or_else(String::new, |one| one.worker.clone());
         match command {
             Command::AddPerson { fields, .. } if invalid_person(&fields).is_some() => {
                 let message = invalid_person(&fields).unwrap_or_default();
                 self.decline(id, "invalid_person", &message, "correct it and try again");
             }
-            Command::AddPerson { area, fields, worker } => {
+            Command::AddPerson { area, fields } => {
                 let edits = fields
                     .into_iter()
                     .map(|(field, value)| Edit::Person { field, value })
@@ -126,12 +140,12 @@ impl Node {
                     self.execute(Plan { id, worker, drafts, import: None });
                 }
             }
-            Command::AddVisit { record, form, occurred, answers, worker } => {
+            Command::AddVisit { record, form, occurred, answers } => {
                 if let Some(draft) = self.plan_visit(id, record, &form, occurred, &answers) {
                     self.execute(Plan { id, worker, drafts: vec![draft], import: None });
                 }
             }
-            Command::Import { area, text, source, worker } => {
+            Command::Import { area, text, source } => {
                 if let Some(area) = self.resolve(id, &area) {
                     self.work(
                         "read bundle",
@@ -182,8 +196,8 @@ impl Node {
             }
             AreaRef::Tag(area) => {
                 let lane = self.carrier.lane.as_ref()?;
-                let known = reader.keyring.writing_key(*area).is_some()
-                    || lane.published_key(*area).is_some();
+                let known = reader.keyring.writing_key(lane, *area).is_some()
+                    || !lane.writing_keys(*area).is_empty();
                 let message = format!("no key of area {area} is known here");
                 (known.then_some(*area), message, "meet a device of that catchment first")
             }
@@ -252,8 +266,14 @@ impl Node {
         let kept_apart = import.links.len() / 2;
         let keys: BTreeSet<String> = import.incoming.iter().map(|one| one.key.clone()).collect();
         let by_record = crate::record::edits_by_record(import);
+        let mut problems: Vec<String> = problems;
+        let erased = by_record.keys().filter(|(_, record)| reader.gone.contains(record)).count();
+        if erased > 0 {
+            problems.push(format!("{erased} persons were erased by order and are not taken again"));
+        }
         let drafts = by_record
             .into_iter()
+            .filter(|((_, record), _)| !reader.gone.contains(record))
             .map(|((place, record), edits)| {
                 let known = reader.summaries.get(&record).map(|row| row.area);
                 let area = match place {

@@ -8,8 +8,8 @@ use crate::envelope::{Content, Wire};
 use crate::holdings::Span;
 use crate::id::{CertId, DeviceKey, Hash, LogId, StatementId};
 use crate::limits::{
-    BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, CHAIN_MAX, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX,
-    RANGES_MAX, SUMMARY_ENTRIES_PER_FRAME,
+    BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, CHAIN_MAX, FRAME_BYTES_MAX, GROUNDS_MAX,
+    PAYLOAD_BYTES_MAX, RANGES_MAX, SUMMARY_ENTRIES_PER_FRAME,
 };
 
 /// The version of this protocol.
@@ -67,6 +67,9 @@ pub enum Frame {
         /// See [`crate::holdings::Claims::digest`].
         digest: [u8; 16],
     },
+    /// "You are shut out": the statements that say so, each with the chain of its issuer in front,
+    /// sealed under the member key. The sender closes behind it.
+    Revoked(Bytes),
 }
 
 /// Consecutive envelopes of one log.
@@ -111,8 +114,7 @@ impl Frame {
                 let empty = runs.iter().any(|run| run.envelopes.is_empty());
                 let unfit = |wire: &Wire| match &wire.content {
                     Content::Sealed(payload) => payload.len() > PAYLOAD_BYTES_MAX,
-                    // Nothing is erased in this version: a stub would stand for what it hides.
-                    Content::Erased { .. } => true,
+                    Content::Erased { bytes, .. } => *bytes as usize > PAYLOAD_BYTES_MAX,
                 };
                 if runs.iter().flat_map(|run| &run.envelopes).any(unfit) {
                     return Err(DecodeError::Limit("payload bytes"));
@@ -127,7 +129,8 @@ impl Frame {
             | Self::Chain(_)
             | Self::Totals { .. }
             | Self::Ack { .. }
-            | Self::End { .. } => None,
+            | Self::End { .. }
+            | Self::Revoked(_) => None,
         };
         limit.map_or(Ok(frame), |what| Err(DecodeError::Limit(what)))
     }
@@ -144,6 +147,7 @@ impl Frame {
             Self::Batch { .. } => "batch",
             Self::Ack { .. } => "ack",
             Self::End { .. } => "end",
+            Self::Revoked(_) => "revoked",
         }
     }
 }
@@ -251,6 +255,30 @@ impl Channel {
         let chain: Vec<Bytes> =
             codec::decode(&member.open(&self.context(), &sealed.0).ok()?).ok()?;
         (chain.len() <= CHAIN_MAX).then_some(chain)
+    }
+
+    /// Seals the grounds on which the peer is shut out.
+    #[must_use]
+    pub fn seal_grounds(
+        &self,
+        grounds: &[Vec<u8>],
+        member: &SymmetricKey,
+        entropy: [u8; 32],
+    ) -> Bytes {
+        let grounds: Vec<Bytes> = grounds.iter().take(GROUNDS_MAX).cloned().map(Bytes).collect();
+        Bytes(member.seal(&self.grounds_context(), &codec::encode(&grounds), entropy))
+    }
+
+    /// Opens received grounds.
+    #[must_use]
+    pub fn open_grounds(&self, sealed: &Bytes, member: &SymmetricKey) -> Option<Vec<Bytes>> {
+        let plain = member.open(&self.grounds_context(), &sealed.0).ok()?;
+        let grounds: Vec<Bytes> = codec::decode(&plain).ok()?;
+        (grounds.len() <= GROUNDS_MAX).then_some(grounds)
+    }
+
+    fn grounds_context(&self) -> Vec<u8> {
+        [b"huza grounds 1\0".as_slice(), &self.context()].concat()
     }
 }
 

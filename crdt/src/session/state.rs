@@ -32,6 +32,9 @@ pub enum Fault {
     /// It does not hold the key of the certificate it shows.
     #[error("it does not hold the key of its certificate")]
     BadProof,
+    /// Its certificate, or one above it, was revoked.
+    #[error("its certificate was revoked")]
+    Revoked,
     /// It speaks another version.
     #[error("it speaks protocol version {0}, we speak 1")]
     Version(u8),

@@ -5,6 +5,7 @@
 //! | `iss` | 1 | text: programme id in hexadecimal |
 //! | `exp` | 4 | integer: seconds since 1970; after it no new grants, nothing else |
 //! | `iat` | 6 | integer |
+//! | `cti` | 7 | bytes 16: id of the request that this answers |
 //! | `cnf` | 8 | map { 1: COSE_Key { 1: 1 (OKP), -1: 6 (Ed25519), -2: bytes 32 } } |
 //! | role | -70001 | integer, see [`Role`] |
 //! | areas | -70002 | array of byte strings of 0, 8 or 16 bytes, see [`AreaScope`] |
@@ -26,6 +27,7 @@ use crate::time::Stamp;
 const CLAIM_ISS: i64 = 1;
 const CLAIM_EXP: i64 = 4;
 const CLAIM_IAT: i64 = 6;
+const CLAIM_CTI: i64 = 7;
 const CLAIM_CNF: i64 = 8;
 const CLAIM_ROLE: i64 = -70_001;
 const CLAIM_AREAS: i64 = -70_002;
@@ -170,6 +172,8 @@ pub struct Certificate {
     pub role: Role,
     /// Where.
     pub areas: Vec<AreaScope>,
+    /// The request that it answers: see [`super::authority::JoinRequest::id`].
+    pub request: [u8; 16],
     /// When it was issued, by the issuer's clock.
     pub issued: Stamp,
     /// When new grants to it stop.
@@ -276,6 +280,7 @@ impl Certificate {
             (int(CLAIM_ISS), Value::Text(self.programme.to_string())),
             (int(CLAIM_EXP), int(self.expires.0)),
             (int(CLAIM_IAT), int(self.issued.0)),
+            (int(CLAIM_CTI), Value::Bytes(self.request.to_vec())),
             (int(CLAIM_CNF), Value::Map(vec![(int(1), key)])),
             (int(CLAIM_ROLE), int(self.role.number())),
             (int(CLAIM_AREAS), Value::Array(areas)),
@@ -306,6 +311,7 @@ impl Certificate {
                 .iter()
                 .map(|area| AreaScope::from_slice(area.as_bytes()?))
                 .collect::<Option<_>>()?,
+            request: claim(claims, CLAIM_CTI)?.as_bytes()?.as_slice().try_into().ok()?,
             issued: Stamp(integer(claim(claims, CLAIM_IAT)?)?),
             expires: Stamp(integer(claim(claims, CLAIM_EXP)?)?),
         })
@@ -334,6 +340,7 @@ mod tests {
             sealing: SealingPublic([4; 32]),
             role: Role::Worker,
             areas: vec![AreaScope::Area(AreaTag([5; 16]))],
+            request: [6; 16],
             issued: Stamp(1_790_000_000),
             expires: Stamp(1_820_000_000),
         }

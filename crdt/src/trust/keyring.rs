@@ -1,13 +1,16 @@
-//! Reading keys: what a grant carries, and what a reader can open with the grants it holds.
+//! Reading keys: what grants and rungs carry, and what a reader can open with them.
 //!
 //! ```text
-//! catchment secret (random, one per key epoch)
+//! catchment secret (random, one per generation)
 //!   +-- village key = HKDF(secret, "huza area key 1", area tag, rotation)
 //!         +-- epoch id   = BLAKE3("huza 2026 key epoch", key), 16 bytes
 //!         +-- HPKE key   = HKDF(key, "huza area sealing 1"), for outsiders who write in
 //! member key
 //!   +-- directory key   = HKDF(member key, "huza directory 1")
 //! ```
+//!
+//! A *rung* seals earlier keys under a later one, for the catchment and for each village, so that
+//! one grant of the newest key opens the whole history.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -15,8 +18,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::AreaScope;
+use super::authority::open_grant;
+use crate::codec;
+use crate::control::{Lane, Rung};
 use crate::crypto::{SealingKey, SymmetricKey};
-use crate::id::{AreaTag, CatchmentTag, EpochId, ProgrammeId, hash_parts, truncated};
+use crate::id::{AreaTag, CatchmentTag, CertId, EpochId, ProgrammeId, hash_parts, truncated};
 
 /// An area by its official codes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,7 +70,9 @@ pub struct CatchmentSecret {
     pub catchment: CatchmentTag,
     /// Facility id of the health centre.
     pub code: String,
-    /// This epoch's secret.
+    /// How often the secret was made anew before.
+    pub generation: u32,
+    /// The secret.
     pub epoch: SymmetricKey,
     /// Keys the hashes of village codes in area tags; outlasts epochs.
     pub tags: SymmetricKey,
@@ -93,11 +101,16 @@ impl CatchmentSecret {
         AreaTag(tag)
     }
 
-    /// The key of a village of this catchment.
+    /// The key of a village of this catchment after so many rotations.
     #[must_use]
-    pub fn key(&self, area: AreaTag) -> SymmetricKey {
-        let rotation = 0_u32;
+    pub fn key(&self, area: AreaTag, rotation: u32) -> SymmetricKey {
         self.epoch.derive("huza area key 1", &[&area.0[..], &rotation.to_le_bytes()].concat())
+    }
+
+    /// The name of a village of this catchment.
+    #[must_use]
+    pub fn name(&self, village: &str) -> AreaName {
+        AreaName { catchment: self.code.clone(), village: village.to_owned() }
     }
 }
 
@@ -155,13 +168,46 @@ pub fn directory_key(member: &SymmetricKey) -> SymmetricKey {
     member.derive("huza directory 1", b"")
 }
 
+/// An earlier key, as a rung seals it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Predecessor {
+    /// A catchment secret or a village key, as the rung says.
+    pub key: SymmetricKey,
+    /// Of a catchment secret: its generation; else 0.
+    pub generation: u32,
+}
+
+/// Seals earlier keys under a later one.
+#[must_use]
+pub fn seal_rung(
+    opens: AreaScope,
+    later: &SymmetricKey,
+    earlier: &[Predecessor],
+    entropy: [u8; 32],
+) -> Rung {
+    let epoch = epoch_of(later);
+    let sealed =
+        later.derive(RUNG, b"").seal(&rung_context(opens, epoch), &codec::encode(earlier), entropy);
+    Rung { opens, epoch, sealed }
+}
+
+fn open_rung(rung: &Rung, later: &SymmetricKey) -> Option<Vec<Predecessor>> {
+    let context = rung_context(rung.opens, rung.epoch);
+    codec::decode(&later.derive(RUNG, b"").open(&context, &rung.sealed).ok()?).ok()
+}
+
+const RUNG: &str = "huza rung 1";
+
+fn rung_context(opens: AreaScope, epoch: EpochId) -> Vec<u8> {
+    [RUNG.as_bytes(), &[0], &codec::encode(&(opens, epoch))].concat()
+}
+
 /// The keys a reader holds.
 #[derive(Debug, Clone, Default)]
 pub struct Keyring {
     keys: BTreeMap<(AreaTag, EpochId), SymmetricKey>,
-    writing: BTreeMap<AreaTag, EpochId>,
     names: BTreeMap<AreaTag, AreaName>,
-    catchments: BTreeMap<CatchmentTag, CatchmentSecret>,
+    catchments: BTreeMap<(CatchmentTag, EpochId), CatchmentSecret>,
 }
 
 impl Keyring {
@@ -174,27 +220,81 @@ impl Keyring {
         keyring
     }
 
+    /// Everything that the grants to a certificate open, with the rungs below them.
+    #[must_use]
+    pub fn open(member: &SymmetricKey, lane: &Lane, mine: CertId, sealing: &SealingKey) -> Self {
+        let mut keyring = Self::new(member);
+        for (_, grant) in lane.grants_to(mine) {
+            let Ok(content) = open_grant(grant, sealing) else { continue };
+            // What is inside must be what the statement says, and so the issuer's to give.
+            if content.epoch() == grant.epoch && AreaScope::from(&content) == grant.opens {
+                keyring.add(content);
+            }
+        }
+        keyring.climb_down(lane);
+        keyring
+    }
+
     /// Adds what a grant carries.
     pub fn add(&mut self, content: GrantContent) {
         match content {
             GrantContent::Area(key) => self.add_area(key),
-            GrantContent::Catchment(secret) => {
-                for village in &secret.villages {
-                    let area = secret.area(village);
-                    let name =
-                        AreaName { catchment: secret.code.clone(), village: village.clone() };
-                    self.add_area(AreaKey { area, name, key: secret.key(area) });
+            GrantContent::Catchment(secret) => self.add_catchment(secret),
+        }
+    }
+
+    /// Opens rungs until nothing new comes of it, and derives every published key of the
+    /// catchments held.
+    pub fn climb_down(&mut self, lane: &Lane) {
+        loop {
+            let before = (self.keys.len(), self.catchments.len());
+            for rung in lane.rungs() {
+                self.step_down(rung);
+            }
+            for published in lane.published() {
+                let place = (published.area.catchment(), published.catchment_epoch);
+                let Some(secret) = self.catchments.get(&place) else { continue };
+                let key = secret.key(published.area, published.rotation);
+                if epoch_of(&key) == published.epoch {
+                    self.keys.insert((published.area, published.epoch), key);
                 }
-                self.catchments.insert(secret.catchment, secret);
+            }
+            if before == (self.keys.len(), self.catchments.len()) {
+                break;
             }
         }
     }
 
+    fn step_down(&mut self, rung: &Rung) -> Option<()> {
+        match rung.opens {
+            AreaScope::Area(area) => {
+                let earlier = open_rung(rung, self.keys.get(&(area, rung.epoch))?)?;
+                for one in earlier {
+                    self.keys.insert((area, epoch_of(&one.key)), one.key);
+                }
+            }
+            AreaScope::Catchment(catchment) => {
+                let secret = self.catchments.get(&(catchment, rung.epoch))?.clone();
+                for Predecessor { key: epoch, generation } in open_rung(rung, &secret.epoch)? {
+                    self.add_catchment(CatchmentSecret { epoch, generation, ..secret.clone() });
+                }
+            }
+            AreaScope::Programme => {}
+        }
+        Some(())
+    }
+
     fn add_area(&mut self, granted: AreaKey) {
-        let epoch = epoch_of(&granted.key);
         self.names.insert(granted.area, granted.name);
-        self.writing.insert(granted.area, epoch);
-        self.keys.insert((granted.area, epoch), granted.key);
+        self.keys.insert((granted.area, epoch_of(&granted.key)), granted.key);
+    }
+
+    fn add_catchment(&mut self, secret: CatchmentSecret) {
+        for village in &secret.villages {
+            let (area, name) = (secret.area(village), secret.name(village));
+            self.add_area(AreaKey { area, name, key: secret.key(area, 0) });
+        }
+        self.catchments.insert((secret.catchment, epoch_of(&secret.epoch)), secret);
     }
 
     /// The key of `area` in `epoch`, if this reader holds it.
@@ -203,15 +303,37 @@ impl Keyring {
         if let Some(key) = self.keys.get(&(area, epoch)) {
             return Some(key.clone());
         }
-        let key = self.catchments.get(&area.catchment())?.key(area);
-        (epoch_of(&key) == epoch).then_some(key)
+        // A village that its hub has not heard of by name.
+        let secrets = self.catchments.iter().filter(|((tag, _), _)| *tag == area.catchment());
+        secrets.map(|(_, secret)| secret.key(area, 0)).find(|key| epoch_of(key) == epoch)
     }
 
     /// The key with which to write into `area`, if this reader is a member of it.
     #[must_use]
-    pub fn writing_key(&self, area: AreaTag) -> Option<(EpochId, SymmetricKey)> {
-        let epoch = *self.writing.get(&area)?;
-        Some((epoch, self.keys.get(&(area, epoch))?.clone()))
+    pub fn writing_key(&self, lane: &Lane, area: AreaTag) -> Option<SymmetricKey> {
+        let published = lane.writing_keys(area);
+        let mut held = published.iter().filter_map(|key| self.keys.get(&(area, key.epoch)));
+        let of_area = (area, EpochId([0; 16]))..=(area, EpochId([u8::MAX; 16]));
+        let any = || self.keys.range(of_area).next_back().map(|(_, key)| key);
+        held.next().or_else(any).cloned()
+    }
+
+    /// Every key of an area that this reader holds.
+    pub fn keys_of(&self, area: AreaTag) -> impl Iterator<Item = &SymmetricKey> {
+        let of_area = (area, EpochId([0; 16]))..=(area, EpochId([u8::MAX; 16]));
+        self.keys.range(of_area).map(|(_, key)| key)
+    }
+
+    /// The catchment secrets that this reader holds, the best to hand on last: no shut-out device
+    /// was granted it, then the newest.
+    #[must_use]
+    pub fn secrets(&self, lane: &Lane) -> Vec<&CatchmentSecret> {
+        let mut secrets: Vec<_> = self.catchments.iter().collect();
+        secrets.sort_by_cached_key(|((_, epoch), secret)| {
+            let clean = lane.holders_of(*epoch).all(|holder| lane.is_good(&holder));
+            (clean, secret.generation, *epoch)
+        });
+        secrets.into_iter().map(|(_, secret)| secret).collect()
     }
 
     /// The name of an area, if this reader may know it.

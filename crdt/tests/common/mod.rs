@@ -8,16 +8,17 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use huza_crdt::crypto::Entropy;
 use huza_crdt::node::{
-    AreaRef, Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId, Reply, Status,
+    AreaRef, Command, CommandId, Config, Event, Input, Node, Now, Order, Output, PipeId,
+    ReaderState, Reply, Status,
 };
 use huza_crdt::store::{MemoryStore, StoreKind};
 use huza_crdt::time::{Millis, Stamp};
 use huza_crdt::trust::Role;
-use huza_crdt::trust::authority::{Centre, Programme};
+use huza_crdt::trust::authority::{Approval, Centre, Programme};
 
 pub struct Host {
     pub node: Node,
@@ -29,7 +30,10 @@ pub struct Host {
     pub replies: BTreeMap<CommandId, Reply>,
     pub sent: VecDeque<(PipeId, Vec<u8>)>,
     pub closed: Vec<PipeId>,
+    /// Pipes that were opened, ever.
+    pub opened: BTreeSet<PipeId>,
     reader: bool,
+    reader_open: bool,
     seed: u8,
     boots: u8,
     life: [u8; 16],
@@ -48,7 +52,9 @@ impl Host {
             replies: BTreeMap::new(),
             sent: VecDeque::new(),
             closed: Vec::new(),
+            opened: BTreeSet::new(),
             reader,
+            reader_open: reader,
             seed,
             boots: 0,
             life: [seed; 16],
@@ -76,6 +82,7 @@ impl Host {
             replies: BTreeMap::new(),
             sent: VecDeque::new(),
             closed: Vec::new(),
+            opened: BTreeSet::new(),
             ..*self
         };
         host.restart(false);
@@ -88,12 +95,16 @@ impl Host {
         if copy {
             self.life = [self.boots ^ 0x80; 16];
         }
+        self.reader_open = self.reader;
         self.node = Node::new(config(self.seed, self.boots, self.reader, self.life), self.now);
         self.sent.clear();
         self.settle();
     }
 
     pub fn handle(&mut self, input: Input) {
+        if let Input::PipeOpened { pipe, .. } = &input {
+            self.opened.insert(*pipe);
+        }
         self.node.handle(self.now, input);
         self.settle();
     }
@@ -106,12 +117,18 @@ impl Host {
     fn settle(&mut self) {
         while let Some(output) = self.node.poll() {
             let input = match output {
+                Output::CloseReader => {
+                    self.reader_open = false;
+                    continue;
+                }
                 Output::Load { token, range } => {
+                    let reads = range.table.store() == StoreKind::Reader;
+                    assert!(self.reader_open || !reads, "it is closed: {range:?}");
                     Input::Loaded { token, rows: self.store.load(&range) }
                 }
                 Output::Persist { token, batch, store } => {
                     assert!(batch.0.iter().all(|op| op.table().store() == store), "{batch:?}");
-                    assert!(self.reader || store == StoreKind::Carrier);
+                    assert!(self.reader_open || store == StoreKind::Carrier);
                     self.store.apply(&batch);
                     Input::Persisted { token }
                 }
@@ -121,6 +138,7 @@ impl Host {
                     self.facility.extend(resources.into_iter().map(|one| (one.key, one.text)));
                     Input::Delivered { token, refused: BTreeMap::new() }
                 }
+                Output::Scrub { token, .. } => Input::Scrubbed { token },
                 Output::Send { pipe, bytes } => {
                     self.sent.push_back((pipe, bytes));
                     continue;
@@ -162,8 +180,7 @@ impl Host {
             ("name/given".to_owned(), name.to_owned()),
             ("sex".to_owned(), "female".to_owned()),
         ]);
-        let worker = "worker 1".to_owned();
-        match self.call(Command::AddPerson { area: AreaRef::Own, fields, worker }) {
+        match self.call(Command::AddPerson { area: AreaRef::Own, fields }) {
             Reply::Written { record, .. } => record,
             other => panic!("{other:?}"),
         }
@@ -176,7 +193,6 @@ impl Host {
             form: "sick-child".to_owned(),
             occurred: Stamp(1_795_000_000),
             answers,
-            worker: "worker 1".to_owned(),
         })
     }
 
@@ -186,6 +202,73 @@ impl Host {
             Reply::Error(_) => None,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Gives an order to an authority device.
+    pub fn order(&mut self, order: Order) -> Reply {
+        self.call(Command::Order(Box::new(order)))
+    }
+
+    pub fn lock(&mut self) {
+        assert_eq!(self.call(Command::Lock), Reply::Locked);
+        assert!(!self.reader_open, "the shell was told to close it");
+    }
+
+    pub fn unlock(&mut self, worker: &str) {
+        self.reader_open = true;
+        self.handle(Input::ReaderOpened { worker: worker.to_owned() });
+    }
+
+    /// Starts again with the reader locked.
+    pub fn start_locked(&mut self) {
+        self.boots += 1;
+        let mut config = config(self.seed, self.boots, self.reader, self.life);
+        config.reader = ReaderState::Locked;
+        self.reader_open = false;
+        self.node = Node::new(config, self.now);
+        self.sent.clear();
+        self.settle();
+    }
+
+    /// The same, of a copy.
+    pub fn start_locked_as_copy(&mut self) {
+        self.life = [self.seed ^ 0x80; 16];
+        self.start_locked();
+    }
+
+    /// The wall clock goes on.
+    pub fn days_pass(&mut self, days: i64) {
+        self.now.stamp.0 += days * 86_400;
+    }
+
+    /// Puts everything that another device carries into this one's store, as a thief with both
+    /// files could, and starts again.
+    pub fn steal_envelopes(&mut self, other: &MemoryStore) {
+        use huza_crdt::store::{Batch, Range, Table};
+        let mut batch = Batch::default();
+        for table in [Table::Envelopes, Table::Ingest, Table::Frontiers, Table::Statements] {
+            for (key, value) in other.load(&Range::all(table)) {
+                batch.put(table, key, value);
+            }
+        }
+        for (key, value) in other.load(&Range::all(Table::CarrierMeta)) {
+            if key == b"next-ingest" {
+                batch.put(Table::CarrierMeta, key, value);
+            }
+        }
+        batch.delete(Table::ReaderMeta, *b"cursor");
+        self.store.apply(&batch);
+        self.restart(false);
+    }
+
+    /// The first record found, as JSON.
+    pub fn first_record(&mut self, query: &str) -> String {
+        let Reply::Found { records } =
+            self.call(Command::Find { query: query.to_owned(), limit: 1 })
+        else {
+            panic!()
+        };
+        self.show(records[0].record).unwrap()
     }
 
     pub fn rolled(&self) -> bool {
@@ -200,9 +283,14 @@ impl Host {
     }
 }
 
+/// The date on which the tests take place.
+pub const TODAY: Stamp = Stamp(1_795_000_000);
+
 fn config(seed: u8, boots: u8, reader: bool, life: [u8; 16]) -> Config {
     let mut entropy = [seed; 32];
     entropy[0] = boots;
+    let worker = "worker 1".to_owned();
+    let reader = if reader { ReaderState::Open { worker } } else { ReaderState::Absent };
     Config { entropy, life, reader }
 }
 
@@ -218,7 +306,7 @@ impl World {
         let mut entropy = Entropy::new([42; 32]);
         let mut programme = Programme::found("Test", &mut entropy);
         let villages: Vec<String> = ["01", "02"].map(str::to_owned).into();
-        let centre = programme.certify_centre("HC1", &villages, Stamp(1), &mut entropy).unwrap();
+        let centre = programme.certify_centre("HC1", &villages, TODAY, &mut entropy).unwrap();
         Self { centre, entropy, programme, next_pipe: 0 }
     }
 
@@ -231,8 +319,8 @@ impl World {
     pub fn join(&mut self, host: &mut Host, role: Role, villages: &[&str]) {
         let Reply::Request { request } = host.call(Command::Request) else { panic!() };
         let villages: Vec<String> = villages.iter().map(|v| (*v).to_owned()).collect();
-        let welcome =
-            self.centre.approve(&request, role, &villages, Stamp(2), &mut self.entropy).unwrap();
+        let approval = Approval::of(role, &villages);
+        let welcome = self.centre.approve(&request, &approval, TODAY, &mut self.entropy).unwrap();
         let reply = host.call(Command::Join { welcome });
         assert!(matches!(reply, Reply::Joined { .. }), "{reply:?}");
     }
@@ -254,7 +342,11 @@ impl World {
             let mut moved = false;
             for (from, to) in [(0, 1), (1, 0)] {
                 let hosts: [&mut Host; 2] = [&mut *a, &mut *b];
-                let taken: Vec<_> = hosts[from].sent.drain(..).collect();
+                let known = hosts[to].opened.clone();
+                let (taken, kept) =
+                    hosts[from].sent.drain(..).partition(|(pipe, _)| known.contains(pipe));
+                let taken: VecDeque<_> = taken;
+                hosts[from].sent = kept;
                 for (pipe, mut bytes) in taken {
                     bytes.truncate(bytes_max);
                     if bytes.is_empty() {

@@ -16,10 +16,10 @@ use huza_crdt::envelope::{Item, Payload, Seal, Stored, Urgency};
 use huza_crdt::id::{AreaTag, Hash, Incarnation, LogId, RecordId};
 use huza_crdt::node::{Input, PipeId};
 use huza_crdt::session::frame::{Bytes, Channel, Frame, Hello, Run, VERSION, take_frame};
-use huza_crdt::trust::authority::{JoinRequest, Membership};
+use huza_crdt::trust::authority::{Approval, JoinRequest, Membership};
 use huza_crdt::trust::{AreaScope, Certificate, Issuer, Role};
 
-use super::common::{Host, World};
+use super::common::{Host, TODAY, World};
 
 pub struct RawPeer {
     pub key: SigningKey,
@@ -37,11 +37,10 @@ pub struct RawPeer {
 impl RawPeer {
     pub fn join(world: &mut World, seed: u8, role: Role, village: &str) -> Self {
         let (key, sealing) = (SigningKey::from_seed([seed; 32]), SealingKey::from_seed([seed; 32]));
-        let request = JoinRequest::new(&key, sealing.public(), "raw");
+        let request = JoinRequest::new(&key, sealing.public(), ("raw", false), TODAY, [seed; 8]);
         let villages = [village.to_owned()];
-        let now = huza_crdt::time::Stamp(3);
-        let welcome =
-            world.centre.approve(&request, role, &villages, now, &mut world.entropy).unwrap();
+        let approval = Approval::of(role, &villages);
+        let welcome = world.centre.approve(&request, &approval, TODAY, &mut world.entropy).unwrap();
         let membership = welcome.open(&sealing).unwrap();
         let certificates: Vec<_> =
             welcome.statements.iter().filter(|one| one.kind() == kind::CERTIFICATE).collect();

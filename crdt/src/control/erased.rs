@@ -1,0 +1,49 @@
+//! What the lane says of erasures.
+
+use std::collections::BTreeSet;
+
+use super::body::{EnvelopePlace, Erasure};
+use super::lane::Lane;
+use crate::id::{LogId, StatementId};
+
+impl Lane {
+    /// Every erasure that counts.
+    #[must_use]
+    pub fn erasure_ids(&self) -> Vec<StatementId> {
+        let counting = self.erasures.iter().filter(|(id, (issuer, _))| self.counts(*issuer, id));
+        counting.map(|(id, _)| *id).collect()
+    }
+
+    /// One erasure, if it counts.
+    #[must_use]
+    pub fn erasure(&self, id: &StatementId) -> Option<&Erasure> {
+        let (issuer, erasure) = self.erasures.get(id)?;
+        self.counts(*issuer, id).then_some(erasure)
+    }
+
+    /// Whether an authority ordered this payload to go, whether its word counts today or not:
+    /// where it went before, only the stub is left.
+    #[must_use]
+    pub fn is_stub(&self, log: &LogId, seq: u64) -> bool {
+        self.erased.contains_key(&(*log, seq))
+    }
+
+    /// The erasures that count and name this envelope, or re-issue others in it.
+    #[must_use]
+    pub fn erasures_about(&self, log: &LogId, seq: u64) -> Vec<StatementId> {
+        if self.erasures.is_empty() {
+            return Vec::new();
+        }
+        let place = |at: &EnvelopePlace| at.log == *log && at.seq == seq;
+        let naming = self.erased.get(&(*log, seq)).into_iter().flatten().copied();
+        let reissuing = self.erasures.iter();
+        let reissuing = reissuing.filter(|(_, (_, one))| one.reissue.as_ref().is_some_and(place));
+        let all: BTreeSet<StatementId> = naming.chain(reissuing.map(|(id, _)| *id)).collect();
+        all.into_iter().filter(|id| self.erasure(id).is_some()).collect()
+    }
+
+    /// The envelopes in which erasures re-issue what stays.
+    pub fn reissues(&self) -> impl Iterator<Item = &EnvelopePlace> {
+        self.erasures.values().filter_map(|(_, erasure)| erasure.reissue.as_ref())
+    }
+}

@@ -1,0 +1,257 @@
+//! Who is still trusted, and with what: revocations merged, whatever order they came in.
+//!
+//! A revocation counts if its issuer may speak: if no certificate of the issuer's chain is revoked
+//! by somebody *nearer to the programme's key* than the issuer, unless the statement is among those
+//! that stay in force. So of two authorities of one rank that revoke each other both are out, and a
+//! stolen authority device that revokes everybody is undone from above, with a revocation that
+//! names what of it stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::body::{Admission, Reason, Revocation};
+use super::lane::Lane;
+use super::statement::Statement;
+use crate::codec;
+use crate::id::{CertId, Hash, LogId, StatementId, hash_parts, truncated};
+use crate::trust::Issuer;
+
+/// How a certificate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Trusted.
+    Good,
+    /// Revoked itself.
+    Revoked,
+    /// Its authority is revoked, and this certificate is not among what stays in force.
+    Void,
+}
+
+/// Why an envelope is carried and not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quarantine {
+    /// It lies beyond what a revocation trusts; an authority may still admit it.
+    Beyond,
+    /// An authority has rejected it.
+    Rejected,
+}
+
+/// What all revocations of one certificate say together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// The statements that say so.
+    pub by: BTreeSet<StatementId>,
+    /// The first reason given, in the order of statement ids.
+    pub reason: Reason,
+    /// Log -> the last seq that is trusted, and the hash there.
+    pub logs: BTreeMap<LogId, (u64, Hash)>,
+    /// Of an authority: its statements that stay in force.
+    pub statements: BTreeSet<StatementId>,
+}
+
+/// Every revocation received, and what they come to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Revocations {
+    all: BTreeMap<StatementId, (Issuer, Revocation)>,
+    merged: BTreeMap<CertId, Revoked>,
+}
+
+/// An authority's word on a range of envelopes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verdict {
+    pub(super) issuer: Issuer,
+    pub(super) number: u64,
+    pub(super) statement: StatementId,
+    pub(super) admission: Admission,
+}
+
+impl Revocations {
+    pub(super) fn add(&mut self, id: StatementId, issuer: Issuer, revocation: Revocation) {
+        self.all.insert(id, (issuer, revocation));
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Those that speak of one certificate.
+    pub(super) fn of(&self, certificate: &CertId) -> Option<&Revoked> {
+        self.merged.get(certificate)
+    }
+
+    /// Whether a statement of this issuer counts.
+    pub(super) fn allow(&self, lane: &Lane, issuer: Issuer, statement: &StatementId) -> bool {
+        let (mut issuer, mut statements) = (issuer, BTreeSet::from([*statement]));
+        while let Issuer::Certified(id) = issuer {
+            if let Some(revoked) = self.merged.get(&id)
+                && revoked.statements.is_disjoint(&statements)
+            {
+                return false;
+            }
+            // A certificate counts if any statement that holds it does.
+            let Some((certificate, holders)) = lane.holders(&id) else { return false };
+            (issuer, statements) = (certificate.issuer, holders.clone());
+        }
+        true
+    }
+
+    /// What they come to, rank by rank from the programme's key down.
+    pub(super) fn merge(&self, lane: &Lane) -> BTreeMap<CertId, Revoked> {
+        let mut ranks: BTreeMap<usize, Vec<(&StatementId, Issuer, &Revocation)>> = BTreeMap::new();
+        for (id, (issuer, revocation)) in &self.all {
+            ranks.entry(lane.rank(*issuer)).or_default().push((id, *issuer, revocation));
+        }
+        let mut so_far = Self::default();
+        let mut counted: Vec<(&StatementId, Issuer, &Revocation)> = Vec::new();
+        for rank in ranks.into_values() {
+            // Those of one rank do not silence one another.
+            let heard = rank.into_iter().filter(|(id, issuer, _)| so_far.allow(lane, *issuer, id));
+            counted.extend(heard);
+            so_far.merged = together(&counted);
+        }
+        so_far.merged
+    }
+
+    pub(super) fn settle(&mut self, merged: BTreeMap<CertId, Revoked>) {
+        self.merged = merged;
+    }
+}
+
+/// Merges what is said of each certificate: the statements of one issuer add up, those of several
+/// issuers leave only what all of them trust.
+fn together(counted: &[(&StatementId, Issuer, &Revocation)]) -> BTreeMap<CertId, Revoked> {
+    let mut by_issuer: BTreeMap<(CertId, Issuer), Revoked> = BTreeMap::new();
+    for (id, issuer, said) in counted {
+        let of_issuer = by_issuer.entry((said.certificate, *issuer)).or_insert_with(|| Revoked {
+            by: BTreeSet::new(),
+            reason: said.reason,
+            logs: BTreeMap::new(),
+            statements: BTreeSet::new(),
+        });
+        of_issuer.by.insert(**id);
+        of_issuer.statements.extend(&said.statements);
+        for cut in &said.logs {
+            let mine = of_issuer.logs.entry(cut.log).or_insert((cut.to, cut.end));
+            *mine = (*mine).min((cut.to, cut.end));
+        }
+    }
+    let mut merged: BTreeMap<CertId, Revoked> = BTreeMap::new();
+    for ((certificate, _), said) in by_issuer {
+        let Some(all) = merged.get_mut(&certificate) else {
+            merged.insert(certificate, said);
+            continue;
+        };
+        all.by.extend(said.by);
+        all.statements.retain(|id| said.statements.contains(id));
+        all.logs = core::mem::take(&mut all.logs)
+            .into_iter()
+            .filter_map(|(log, cut)| Some((log, cut.min(*said.logs.get(&log)?))))
+            .collect();
+    }
+    merged
+}
+
+impl Lane {
+    /// How a certificate stands. One that is not known is void.
+    #[must_use]
+    pub fn standing(&self, certificate: &CertId) -> Standing {
+        if self.revocations.of(certificate).is_some() {
+            return Standing::Revoked;
+        }
+        let Some((known, holders)) = self.holders(certificate) else { return Standing::Void };
+        let counts = |id: &StatementId| self.revocations.allow(self, known.issuer, id);
+        if holders.iter().any(counts) { Standing::Good } else { Standing::Void }
+    }
+
+    /// Whether a certificate is trusted.
+    #[must_use]
+    pub fn is_good(&self, certificate: &CertId) -> bool {
+        self.standing(certificate) == Standing::Good
+    }
+
+    /// What revocations say of a certificate.
+    #[must_use]
+    pub fn revoked(&self, certificate: &CertId) -> Option<&Revoked> {
+        self.revocations.of(certificate)
+    }
+
+    /// Whether a statement counts: its issuer is trusted, or was when it said this.
+    #[must_use]
+    pub fn is_in_force(&self, statement: &Statement) -> bool {
+        self.counts(statement.issuer(), &statement.id())
+    }
+
+    pub(super) fn counts(&self, issuer: Issuer, statement: &StatementId) -> bool {
+        self.revocations.is_empty() || self.revocations.allow(self, issuer, statement)
+    }
+
+    /// Whether an envelope is to be carried and not read.
+    #[must_use]
+    pub fn quarantine(&self, log: &LogId, seq: u64) -> Option<Quarantine> {
+        if self.revocations.is_empty() && self.verdicts.is_empty() {
+            return None;
+        }
+        let opening = self.opening(log)?;
+        let trusted = match self.standing(&opening.certificate) {
+            Standing::Good => true,
+            Standing::Void => false,
+            Standing::Revoked => self
+                .revocations
+                .of(&opening.certificate)
+                .and_then(|revoked| revoked.logs.get(log))
+                .is_some_and(|(to, _)| seq <= *to),
+        };
+        let mut newest: BTreeMap<Issuer, (u64, StatementId, bool)> = BTreeMap::new();
+        for verdict in self.verdicts.get(log).into_iter().flatten() {
+            let Admission { from, to, admit, .. } = verdict.admission;
+            if !(from..=to).contains(&seq) || !self.counts(verdict.issuer, &verdict.statement) {
+                continue;
+            }
+            let said = (verdict.number, verdict.statement, admit);
+            let known = newest.entry(verdict.issuer).or_insert(said);
+            *known = (*known).max(said);
+        }
+        if newest.values().any(|(_, _, admit)| !admit) {
+            return Some(Quarantine::Rejected);
+        }
+        let admitted = !newest.is_empty();
+        (!trusted && !admitted).then_some(Quarantine::Beyond)
+    }
+
+    /// A digest of every revocation and admission that counts: while it is the same, so is what is
+    /// quarantined. Zeros if there is none.
+    #[must_use]
+    pub fn judgements(&self) -> [u8; 16] {
+        let verdicts = self.verdicts.values().flatten();
+        let verdicts = verdicts.filter(|one| self.counts(one.issuer, &one.statement));
+        let revoked = self.revocations.merged.values().flat_map(|revoked| &revoked.by).copied();
+        let all: BTreeSet<StatementId> = revoked.chain(verdicts.map(|one| one.statement)).collect();
+        if all.is_empty() {
+            return [0; 16];
+        }
+        truncated(hash_parts("huza 2026 judgements", &[&codec::encode(&all)]))
+    }
+
+    /// Logs of which revocations or admissions say something.
+    #[must_use]
+    pub fn judged_logs(&self) -> BTreeSet<LogId> {
+        let revoked = self.revocations.merged.keys();
+        let mut logs: BTreeSet<LogId> = revoked.flat_map(|id| self.logs_under(*id)).collect();
+        logs.extend(self.verdicts.keys());
+        logs
+    }
+
+    /// Logs that were opened under a certificate, or under one that it issued.
+    pub fn logs_under(&self, certificate: CertId) -> impl Iterator<Item = LogId> {
+        let under = move |mut id: CertId| loop {
+            if id == certificate {
+                return true;
+            }
+            match self.certificate(&id).map(|known| known.issuer) {
+                Some(Issuer::Certified(above)) => id = above,
+                Some(Issuer::Programme) | None => return false,
+            }
+        };
+        self.openings().filter(move |(_, one)| under(one.certificate)).map(|(log, _)| *log)
+    }
+}

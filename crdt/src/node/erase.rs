@@ -1,0 +1,377 @@
+//! Erasure: an authority orders it, carriers drop the payloads, readers forget the record.
+//!
+//! The order is given only by an authority device that opened every envelope concerned. It first
+//! re-issues what else is in them, with the authors' proofs; carriers drop a payload only once they
+//! hold that. Headers and signatures stay, so that logs remain whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Node;
+use super::api::{CommandId, Event, Reply};
+use super::state::{ChangeRow, PendingRow, Task, key, log_key};
+use crate::audit::Action;
+use crate::codec;
+use crate::control::{EnvelopePlace, Erasure, Scope, kind};
+use crate::crypto::SymmetricKey;
+use crate::envelope::{
+    Content, Contents, Header, Reissue, Stored, Unnumbered, Wire, seal_reissues,
+};
+use crate::id::{AreaTag, EpochId, Hash, LogId, RecordId, StatementId};
+use crate::limits::ENVELOPE_BYTES_TARGET;
+use crate::store::{Batch, Range, Row, StoreKind, Table};
+use crate::trust::epoch_of;
+
+/// Envelopes that one erasure names at most, so that it fits a statement.
+const GONE_MAX: usize = 64;
+
+/// An envelope that has to go.
+struct Doomed {
+    place: (LogId, u64),
+    header: Header,
+    stored: Stored,
+    key: SymmetricKey,
+}
+
+/// Envelopes that go together, and what is left of them.
+struct Portion {
+    gone: BTreeMap<LogId, Vec<u64>>,
+    left: Option<Unnumbered>,
+}
+
+/// An erasure being prepared.
+struct Order {
+    id: Option<CommandId>,
+    record: RecordId,
+    area: AreaTag,
+    /// The log in which this device re-issues what stays.
+    log: LogId,
+    key: SymmetricKey,
+}
+
+impl Node {
+    /// Erases a record: finds every envelope that holds something of it.
+    pub(super) fn erase(&mut self, id: CommandId, record: RecordId) {
+        let row = self.reader.as_ref().and_then(|reader| reader.summaries.get(&record));
+        let Some(area) = row.map(|row| row.area) else {
+            let message = format!("no record {record} on this device");
+            return self.decline_order(
+                id,
+                "unknown_record",
+                &message,
+                "`huza person find` finds its id; let the device catch up first",
+            );
+        };
+        let changes = Range::prefix(Table::Changes, record.0);
+        self.gather(vec![changes], move |node, rows| {
+            let places = rows.iter().flatten().filter_map(|(_, value)| {
+                codec::decode::<ChangeRow>(value).ok().and_then(|change| change.place)
+            });
+            let places = places.collect();
+            node.erase_places(Some(id), record, area, places);
+        });
+    }
+
+    /// Envelopes came that hold something of an erased record and that no order names.
+    pub(super) fn erase_more(&mut self, record: RecordId, places: BTreeSet<(LogId, u64)>) {
+        let log = places.first().map(|(log, _)| *log);
+        let lane = self.carrier.lane.as_ref();
+        let area = lane.zip(log).and_then(|(lane, log)| lane.opening(&log)).map(|one| one.area);
+        match area {
+            Some(area) => self.erase_places(None, record, area, places),
+            None => self.carrier.busy = false,
+        }
+    }
+
+    fn erase_places(
+        &mut self,
+        id: Option<CommandId>,
+        record: RecordId,
+        area: AreaTag,
+        places: BTreeSet<(LogId, u64)>,
+    ) {
+        let own = self.carrier.own.get(&area).map(|own| own.row.log);
+        let lane = self.carrier.lane.as_ref();
+        let key = lane.zip(self.reader.as_ref());
+        let key = key.and_then(|(lane, reader)| reader.keyring.writing_key(lane, area));
+        let Some((log, key)) = own.zip(key) else {
+            let hint = "try again; if it stays so, this device may not write there";
+            return self.decline_order_of(id, "not_ready", "the area's log is not open yet", hint);
+        };
+        let order = Order { id, record, area, log, key };
+        let places: Vec<(LogId, u64)> = places.into_iter().collect();
+        let exact = |(log, seq): &(LogId, u64)| Range {
+            rows_max: 1,
+            ..Range::prefix(Table::Envelopes, log_key(*log, *seq))
+        };
+        let ranges = places.iter().map(exact).collect();
+        self.pages(ranges, move |node, rows| {
+            let Some(doomed) = node.doomed(area, &places, rows) else {
+                let hint = "let the device catch up and try again";
+                let message = "an envelope with something of this record cannot be opened here";
+                return node.decline_order_of(id, "not_opened", message, hint);
+            };
+            let mut entropy = crate::crypto::Entropy::new(node.entropy.draw());
+            let (log, key) = (order.log, order.key.clone());
+            let divide = move || divide(record, doomed, log, &key, &mut entropy);
+            node.work("erase", divide, move |node, portions| match portions {
+                Ok(portions) => node.issue_erasure(order, portions),
+                Err(why) => {
+                    node.decline_order_of(id, "not_opened", &why, "let it catch up and try again");
+                }
+            });
+        });
+    }
+
+    /// The envelopes, each with its key; those that are erased already are left out. None if one
+    /// has no key here.
+    fn doomed(
+        &self,
+        area: AreaTag,
+        places: &[(LogId, u64)],
+        rows: Vec<Vec<Row>>,
+    ) -> Option<Vec<Doomed>> {
+        let reader = self.reader.as_ref()?;
+        let mut doomed = Vec::new();
+        for (place, row) in places.iter().zip(rows) {
+            let Some((_, value)) = row.into_iter().next() else { continue };
+            let stored: Stored = codec::decode(&value).ok()?;
+            if matches!(stored.wire.content, Content::Erased { .. }) {
+                continue;
+            }
+            let header = stored.wire.header(place.0, place.1, stored.previous);
+            let key = reader.keyring.key(area, header.epoch)?;
+            doomed.push(Doomed { place: *place, header, stored, key });
+        }
+        Some(doomed)
+    }
+
+    /// Writes the re-issuing envelopes and the orders, in one step; first of all the trail.
+    fn issue_erasure(&mut self, order: Order, portions: Vec<Portion>) {
+        let subject = order.record.to_string();
+        self.audit_alone(Action::Erased, subject, move |node| {
+            let Some(key) = node.carrier.identity.as_ref().map(super::state::Identity::key) else {
+                node.carrier.busy = false;
+                return;
+            };
+            let log = order.log;
+            let mut change = node.change();
+            let mut held = node.carrier.holdings.logs.get(&log).cloned().unwrap_or_default();
+            let (mut envelopes, mut statements) = (0, 0);
+            for portion in portions {
+                envelopes += portion.gone.values().map(Vec::len).sum::<usize>();
+                let reissue = portion.left.map(|left| {
+                    let last = held.spans.as_slice().last().copied();
+                    let seq = last.map_or(0, |span| span.to + 1);
+                    let previous = last.map_or(Hash([0; 32]), |span| span.end);
+                    let stored = left.number(&key, log, seq, previous);
+                    let header = stored.wire.header(log, seq, previous);
+                    let before = core::mem::take(&mut held);
+                    node.add_envelope(&mut change, before, &header, &stored, None);
+                    held = change.logs.get(&log).cloned().unwrap_or_default();
+                    EnvelopePlace { log, seq, hash: header.hash() }
+                });
+                let body = node.erasure(&order, portion.gone, reissue);
+                let scope = Scope::Catchment(order.area.catchment());
+                let issued = node.issue(&mut change, scope, kind::ERASURE, codec::encode(&body));
+                statements += usize::from(issued.is_some());
+            }
+            node.commit(change, move |node| {
+                let Some(id) = order.id else { return };
+                let done = vec![format!(
+                    "ordered: {envelopes} envelopes go from every device that hears of it"
+                )];
+                node.reply(id, Reply::Issued { statements, done });
+            });
+        });
+    }
+
+    fn erasure(
+        &mut self,
+        order: &Order,
+        gone: BTreeMap<LogId, Vec<u64>>,
+        reissue: Option<EnvelopePlace>,
+    ) -> Erasure {
+        let epoch = epoch_of(&order.key);
+        let context = record_context(order.area, epoch);
+        let record = order.key.seal(&context, &order.record.0, self.entropy.draw());
+        Erasure { area: order.area, gone: gone.into_iter().collect(), reissue, epoch, record }
+    }
+
+    /// Removes the payloads that erasures name and that may go by now.
+    pub(super) fn stub(&mut self, erasures: &[StatementId]) {
+        let Some(lane) = &self.carrier.lane else {
+            self.carrier.busy = false;
+            return;
+        };
+        let logs = &self.carrier.holdings.logs;
+        let holds =
+            |log: &LogId, seq: u64| logs.get(log).is_some_and(|held| held.spans.contains(seq));
+        let mut places = BTreeSet::new();
+        for erasure in erasures.iter().filter_map(|id| lane.erasure(id)) {
+            if erasure.reissue.is_none_or(|place| holds(&place.log, place.seq)) {
+                let all = erasure.gone.iter();
+                let all = all.flat_map(|(log, seqs)| seqs.iter().map(|seq| (*log, *seq)));
+                places.extend(all.filter(|(log, seq)| holds(log, *seq)));
+            }
+        }
+        let of =
+            |table| places.iter().map(move |(log, seq)| Range::prefix(table, log_key(*log, *seq)));
+        let ranges = of(Table::Envelopes).chain(of(Table::Forked)).collect();
+        self.gather(ranges, move |node, rows| {
+            let mut change = node.change();
+            let (held, forked) = rows.split_at(places.len().min(rows.len()));
+            let mut envelopes = 0;
+            for ((log, seq), row) in places.iter().zip(held) {
+                let stored = row.first().and_then(|(_, value)| codec::decode(value).ok());
+                if let Some(stub) = stored.and_then(|stored| stub_of(stored, *log, *seq)) {
+                    let row_key = log_key(*log, *seq);
+                    change.batch.put(Table::Envelopes, row_key, codec::encode(&stub));
+                    envelopes += 1;
+                }
+            }
+            for (row_key, _) in forked.iter().flatten() {
+                change.batch.delete(Table::Forked, row_key.clone());
+                envelopes += 1;
+            }
+            node.commit(change, move |node| {
+                if envelopes > 0 {
+                    node.carrier.busy = true;
+                    node.scrub(StoreKind::Carrier, move |node| {
+                        node.carrier.busy = false;
+                        node.event(Event::Erased { envelopes, records: 0 });
+                    });
+                }
+            });
+        });
+    }
+
+    /// Has the reader forget every record that erasures name, as far as it can open their names.
+    pub(super) fn forget_erased(&mut self) {
+        let (Some(lane), Some(reader)) = (&self.carrier.lane, &self.reader) else { return };
+        if reader.opening {
+            return;
+        }
+        let named = lane.erasure_ids().into_iter().filter_map(|id| {
+            let erasure = lane.erasure(&id)?;
+            let key = reader.keyring.key(erasure.area, erasure.epoch)?;
+            let context = record_context(erasure.area, erasure.epoch);
+            RecordId::from_slice(&key.open(&context, &erasure.record).ok()?)
+        });
+        let records: BTreeSet<RecordId> =
+            named.filter(|record| !reader.gone.contains(record)).collect();
+        if records.is_empty() {
+            return;
+        }
+        if let Some(reader) = &mut self.reader {
+            reader.forgetting.extend(records);
+        }
+    }
+
+    /// Deletes everything the reader holds of the erased records, then what is left of it in the
+    /// file.
+    pub(super) fn forget(&mut self) {
+        let Some(reader) = &mut self.reader else { return };
+        reader.busy = true;
+        let records = core::mem::take(&mut reader.forgetting);
+        let of = |table| records.iter().map(move |record| Range::prefix(table, record.0));
+        let ranges = of(Table::Changes).chain(of(Table::Cards)).collect();
+        let pending = |(_, row): &(&(LogId, u64), &PendingRow)| records.contains(&row.record);
+        let pending: Vec<(LogId, u64)> =
+            reader.pending.iter().filter(pending).map(|(place, _)| *place).collect();
+        self.gather(ranges, move |node, rows| {
+            let mut batch = Batch::default();
+            let (changes, cards) = rows.split_at(records.len().min(rows.len()));
+            for (row_key, _) in changes.iter().flatten() {
+                batch.delete(Table::Changes, row_key.clone());
+            }
+            for (row_key, _) in cards.iter().flatten() {
+                batch.delete(Table::Cards, row_key.clone());
+            }
+            for (log, counter) in &pending {
+                batch.delete(Table::Pending, log_key(*log, *counter));
+            }
+            for record in &records {
+                batch.delete(Table::Summaries, record.0);
+                batch.delete(Table::Delivered, record.0);
+                batch.put(Table::ReaderMeta, [key::GONE, &record.0].concat(), []);
+            }
+            node.persist(StoreKind::Reader, batch, move |node| {
+                let Some(reader) = &mut node.reader else { return };
+                for place in &pending {
+                    reader.pending.remove(place);
+                }
+                for record in &records {
+                    reader.summaries.remove(record);
+                }
+                let count = records.len();
+                reader.gone.extend(records);
+                node.scrub(StoreKind::Reader, move |node| {
+                    node.event(Event::Erased { envelopes: 0, records: count });
+                    node.reader_idle();
+                });
+            });
+        });
+    }
+
+    /// Notes envelopes that hold something of an erased record; an authority device orders that
+    /// they go too.
+    pub(super) fn notice_remains(&mut self, remains: BTreeMap<RecordId, BTreeSet<(LogId, u64)>>) {
+        let entitled = self.role() == Some(crate::trust::Role::Authority) && !self.is_shut_out();
+        for (record, places) in remains.into_iter().filter(|_| entitled) {
+            self.carrier.tasks.push_back(Task::EraseMore { record, places });
+        }
+    }
+}
+
+/// What the record's id is sealed under in an erasure.
+fn record_context(area: AreaTag, epoch: EpochId) -> Vec<u8> {
+    [b"huza erasure 1\0".as_slice(), &area.0, &epoch.0].concat()
+}
+
+/// The envelope without its payload; none if that is gone already.
+fn stub_of(stored: Stored, log: LogId, seq: u64) -> Option<Stored> {
+    let header = stored.wire.header(log, seq, stored.previous);
+    let Content::Sealed(_) = stored.wire.content else { return None };
+    let content = Content::Erased { bytes: header.payload_bytes, hash: header.payload_hash };
+    Some(Stored { wire: Wire { content, ..stored.wire }, ..stored })
+}
+
+/// Opens the envelopes and seals what is left of them, in portions that fit.
+fn divide(
+    record: RecordId,
+    doomed: Vec<Doomed>,
+    log: LogId,
+    key: &SymmetricKey,
+    entropy: &mut crate::crypto::Entropy,
+) -> Result<Vec<Portion>, String> {
+    let mut portions = Vec::new();
+    let mut gone: BTreeMap<LogId, Vec<u64>> = BTreeMap::new();
+    let mut left: Vec<Reissue> = Vec::new();
+    let (mut bytes, mut count) = (0, 0);
+    let mut close = |gone: &mut BTreeMap<LogId, Vec<u64>>, left: &mut Vec<Reissue>| {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let left = core::mem::take(left);
+        let sealed = (!left.is_empty()).then(|| seal_reissues(&left, log, key, entropy.draw()));
+        let left = sealed.transpose().map_err(|error| error.to_string())?;
+        portions.push(Portion { gone: core::mem::take(gone), left });
+        Ok::<(), String>(())
+    };
+    for one in doomed {
+        let Doomed { place: (log, seq), header, stored, key } = one;
+        let Content::Sealed(sealed) = &stored.wire.content else { continue };
+        let contents = Contents::open(&header, sealed, &key).map_err(|error| error.to_string())?;
+        let more = Reissue::without(record, header, stored.wire.signature, contents);
+        let size = sealed.len();
+        if count >= GONE_MAX || bytes + size > ENVELOPE_BYTES_TARGET && count > 0 {
+            close(&mut gone, &mut left)?;
+            (bytes, count) = (0, 0);
+        }
+        (bytes, count) = (bytes + size, count + 1);
+        gone.entry(log).or_default().push(seq);
+        left.extend(more);
+    }
+    close(&mut gone, &mut left)?;
+    Ok(portions)
+}

@@ -1,0 +1,197 @@
+//! What follows when a certificate is revoked, or quarantined envelopes are admitted or rejected:
+//! sessions end, the device learns its own lot, and the reader looks at the envelopes again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Node;
+use super::api::{Event, PipeId, QuarantinedLog};
+use super::state::{IngestRow, Reviewing, Task, key};
+use crate::codec;
+use crate::control::{Lane, Quarantine, Reason, Standing, Statement, kind};
+use crate::crypto::Signed;
+use crate::id::{CertId, LogId};
+use crate::session::Fault;
+use crate::session::frame::{Bytes, Frame};
+use crate::store::{Batch, Range, StoreKind, Table};
+use crate::trust::Issuer;
+
+impl Node {
+    /// Whether this device's own certificate is trusted no more.
+    pub(super) fn is_shut_out(&self) -> bool {
+        let known = self.carrier.lane.as_ref().zip(self.carrier.membership.as_ref());
+        known.is_some_and(|(lane, membership)| {
+            matches!(lane.standing(&membership.certificate), Standing::Revoked | Standing::Void)
+        })
+    }
+
+    /// Why this device's own certificate was revoked, if it was.
+    pub(super) fn own_revocation(&self) -> Option<Reason> {
+        let (lane, membership) = (self.carrier.lane.as_ref()?, self.carrier.membership.as_ref()?);
+        let mut next = Issuer::Certified(membership.certificate);
+        while let Issuer::Certified(id) = next {
+            if let Some(revoked) = lane.revoked(&id) {
+                return self.is_shut_out().then_some(revoked.reason);
+            }
+            next = lane.certificate(&id)?.issuer;
+        }
+        None
+    }
+
+    /// Revocations or admissions have become durable.
+    pub(super) fn judged(&mut self, revoked: &[CertId]) {
+        let Some(lane) = &self.carrier.lane else { return };
+        let own = self.carrier.membership.as_ref().map(|known| known.certificate);
+        let events: Vec<Event> = revoked
+            .iter()
+            .filter_map(|id| {
+                let reason = lane.revoked(id)?.reason;
+                Some(Event::Revoked { certificate: *id, reason, own: Some(*id) == own })
+            })
+            .collect();
+        let sessions = self.sessions.iter();
+        let shut_out: Vec<(PipeId, Vec<Vec<u8>>)> = sessions
+            .filter_map(|(pipe, one)| Some((*pipe, grounds(lane, one.peer?.certificate)?)))
+            .collect();
+        for event in events {
+            self.event(event);
+        }
+        for (pipe, grounds) in shut_out {
+            self.turn_away(pipe, &grounds);
+        }
+        self.open_grants();
+        self.review();
+    }
+
+    /// Tells a peer on what grounds it is shut out; then closes.
+    pub(super) fn turn_away(&mut self, pipe: PipeId, grounds: &[Vec<u8>]) {
+        let channel = self.sessions.get(&pipe).map(|session| session.channel);
+        if let (Some(channel), Some(membership)) = (channel, &self.carrier.membership) {
+            let entropy = self.entropy.draw();
+            let sealed = channel.seal_grounds(grounds, &membership.member, entropy);
+            self.say(pipe, &Frame::Revoked(sealed));
+        }
+        self.fault(pipe, Fault::Revoked);
+    }
+
+    /// A peer says that we are shut out, and shows the statements that say so.
+    pub(super) fn hear_revoked(&mut self, pipe: PipeId, sealed: &Bytes) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get(&pipe) else { return Ok(()) };
+        let membership = self.carrier.membership.as_ref().ok_or(Fault::Unavailable)?;
+        let from = session.channel.reversed();
+        let shown = from.open_grounds(sealed, &membership.member).ok_or(Fault::NotAMember)?;
+        let lane = self.carrier.lane.as_ref().ok_or(Fault::Unavailable)?;
+        let mut candidates = lane.candidates();
+        let mut statements = Vec::new();
+        for bytes in shown {
+            let malformed = |why: &dyn core::fmt::Display| Fault::Malformed(why.to_string());
+            let statement = Statement::from_bytes(&bytes.0).map_err(|error| malformed(&error))?;
+            let signed = candidates.add(&statement).map_err(|error| malformed(&error))?;
+            let fitting = matches!(statement.kind(), kind::CERTIFICATE | kind::REVOCATION);
+            if !fitting || !signed.iter().all(Signed::verify) {
+                return Err(Fault::BadSignature);
+            }
+            statements.push(statement);
+        }
+        self.carrier.tasks.push_back(Task::Admit { statements });
+        Ok(())
+    }
+
+    /// Has the reader look again at every envelope of which revocations or admissions say
+    /// something, if they are not those that it has followed.
+    pub(super) fn review(&mut self) {
+        let Some(lane) = &self.carrier.lane else { return };
+        let wanted = lane.judgements();
+        let Some(reader) = &mut self.reader else { return };
+        let followed = reader.reviewing.map_or(reader.reviewed, |one| one.judgements);
+        if reader.opening || followed == wanted {
+            return;
+        }
+        reader.reviewing = Some(Reviewing { judgements: wanted, listed: false });
+        let mut logs = lane.judged_logs();
+        logs.extend(lane.reissues().map(|place| place.log));
+        self.gather(vec![Range::all(Table::Ingest)], move |node, rows| {
+            let Some(reader) = &mut node.reader else { return };
+            let cursor = reader.cursor;
+            for (row_key, value) in rows.into_iter().flatten() {
+                let number = row_key.try_into().ok().map(u64::from_be_bytes);
+                let row = codec::decode::<IngestRow>(&value).ok();
+                let judged = row.is_some_and(|row| logs.contains(&row.log));
+                reader.refile.extend(number.filter(|number| judged && *number < cursor));
+            }
+            if let Some(reviewing) = &mut reader.reviewing {
+                reviewing.listed |= reviewing.judgements == wanted;
+            }
+        });
+    }
+
+    /// Whether the reader has looked at everything again and may say so.
+    pub(super) fn must_settle_review(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| {
+            reader.reviewing.is_some_and(|one| one.listed) && reader.refile.is_empty()
+        })
+    }
+
+    pub(super) fn settle_review(&mut self) {
+        let Some(reader) = &mut self.reader else { return };
+        let Some(Reviewing { judgements: reviewed, .. }) = reader.reviewing.take() else { return };
+        reader.busy = true;
+        let mut batch = Batch::default();
+        batch.put(Table::ReaderMeta, key::REVIEWED, codec::encode(&reviewed));
+        self.persist(StoreKind::Reader, batch, move |node| {
+            if let Some(reader) = &mut node.reader {
+                reader.reviewed = reviewed;
+            }
+            node.reader_idle();
+            node.review();
+        });
+    }
+
+    /// What is quarantined here, by log, in runs.
+    pub(super) fn quarantined(&self) -> Vec<QuarantinedLog> {
+        let Some(lane) = &self.carrier.lane else { return Vec::new() };
+        let mut found: BTreeMap<LogId, QuarantinedLog> = BTreeMap::new();
+        for log in lane.judged_logs() {
+            let held = self.carrier.holdings.logs.get(&log);
+            let seqs = held.into_iter().flat_map(|held| held.spans.as_slice());
+            for seq in seqs.flat_map(|span| span.from..=span.to) {
+                let Some(why) = lane.quarantine(&log, seq) else { continue };
+                let Some(opening) = lane.opening(&log) else { continue };
+                let rejected = why == Quarantine::Rejected;
+                let certificate = opening.certificate;
+                let of_log = found.entry(log).or_insert_with(|| QuarantinedLog {
+                    log,
+                    certificate,
+                    runs: Vec::new(),
+                });
+                match of_log.runs.last_mut() {
+                    Some((_, to, same)) if *to + 1 == seq && *same == rejected => *to = seq,
+                    _ => of_log.runs.push((seq, seq, rejected)),
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+}
+
+/// Why a certificate is not trusted: the statements by which it, or one above it, was revoked, each
+/// with the chain of its issuer in front. None if it is trusted.
+pub(super) fn grounds(lane: &Lane, certificate: CertId) -> Option<Vec<Vec<u8>>> {
+    if lane.is_good(&certificate) || lane.certificate(&certificate).is_none() {
+        return None;
+    }
+    let mut statements: Vec<&Statement> = Vec::new();
+    let mut next = Issuer::Certified(certificate);
+    while let Issuer::Certified(id) = next {
+        for by in lane.revoked(&id).into_iter().flat_map(|revoked| &revoked.by) {
+            let Some(statement) = lane.statement(by) else { continue };
+            if let Issuer::Certified(issuer) = statement.issuer() {
+                statements.extend(lane.chain(issuer));
+            }
+            statements.push(statement);
+        }
+        next = lane.certificate(&id).map_or(Issuer::Programme, |known| known.issuer);
+    }
+    let mut told = BTreeSet::new();
+    statements.retain(|statement| told.insert(statement.id()));
+    Some(statements.into_iter().map(Statement::to_bytes).collect())
+}

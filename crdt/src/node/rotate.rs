@@ -1,0 +1,209 @@
+//! Making keys anew: a village's, or a whole catchment's. All who remain get the new one in the
+//! same step, and only they; a rung opens the history to whoever holds it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Node;
+use super::api::{CommandId, Reply};
+use super::ingest::Change;
+use crate::audit::Action;
+use crate::codec;
+use crate::control::{Lane, Scope, kind};
+use crate::crypto::{Entropy, SymmetricKey};
+use crate::id::{AreaTag, CertId};
+use crate::trust::authority::{grant_to, publish};
+use crate::trust::{
+    AreaKey, AreaScope, CatchmentSecret, GrantContent, Keyring, Predecessor, Role, epoch_of,
+    seal_rung,
+};
+
+/// Predecessors that one rung seals at most, so that it fits a statement; the newest, since each
+/// of them has a rung of its own. // guess
+const PREDECESSORS_MAX: usize = 64;
+
+impl Node {
+    /// [`super::Order::Rotate`].
+    pub(super) fn rotate(&mut self, id: CommandId, village: Option<&str>) {
+        let Some(secret) = self.own_secret() else {
+            let hint = "let it meet another authority device of the health centre first";
+            let message = "this device holds no key of its catchment";
+            return self.decline_order(id, "no_secret", message, hint);
+        };
+        if let Some(unknown) = village.filter(|name| !secret.villages.iter().any(|v| v == name)) {
+            let message = format!("village {unknown} is not in this catchment");
+            let hint = "name a village of this health centre";
+            return self.decline_order(id, "unknown_village", &message, hint);
+        }
+        let areas = village.map(|village| BTreeSet::from([secret.area(village)]));
+        let subject = village.unwrap_or("the catchment").to_owned();
+        self.audit_alone(Action::Rotated, subject, move |node| {
+            let mut change = node.change();
+            let done = node.make_anew(&mut change, &secret, areas);
+            let statements = change.added.len();
+            node.commit(change, move |node| {
+                node.reply(id, Reply::Issued { statements, done });
+            });
+        });
+    }
+
+    /// Makes anew every key that a certificate was granted and that this device may make.
+    pub(super) fn rotate_held(&mut self, change: &mut Change, certificate: CertId) -> Vec<String> {
+        let Some(secret) = self.own_secret() else {
+            return vec!["no key was made anew: this device holds none of its catchment".into()];
+        };
+        let Some(lane) = &self.carrier.lane else { return Vec::new() };
+        let mut areas = BTreeSet::new();
+        let mut all = false;
+        for (_, grant) in lane.grants_to(certificate) {
+            match grant.opens {
+                AreaScope::Area(area) if area.catchment() == secret.catchment => {
+                    areas.insert(area);
+                }
+                AreaScope::Catchment(catchment) => all |= catchment == secret.catchment,
+                AreaScope::Area(_) | AreaScope::Programme => {}
+            }
+        }
+        if !all && areas.is_empty() {
+            return vec!["it was granted no key of this catchment".into()];
+        }
+        self.make_anew(change, &secret, (!all).then_some(areas))
+    }
+
+    /// Makes some villages' keys anew, or the catchment's secret and with it all.
+    fn make_anew(
+        &mut self,
+        change: &mut Change,
+        secret: &CatchmentSecret,
+        areas: Option<BTreeSet<AreaTag>>,
+    ) -> Vec<String> {
+        let mut entropy = Entropy::new(self.entropy.draw());
+        let (Some(lane), Some(reader)) = (&self.carrier.lane, &self.reader) else {
+            return Vec::new();
+        };
+        let villages = secret.villages.len();
+        let (bodies, what) = match areas {
+            Some(areas) => {
+                let count = areas.len();
+                let bodies = anew_villages(lane, &reader.keyring, secret, &areas, &mut entropy);
+                (bodies, format!("keys of {count} villages made anew"))
+            }
+            None => {
+                let bodies = anew_catchment(lane, &reader.keyring, secret, &mut entropy);
+                (bodies, format!("the catchment's secret and {villages} village keys made anew"))
+            }
+        };
+        let grants = bodies.iter().filter(|(kind, _)| *kind == kind::GRANT).count();
+        for (kind, body) in bodies {
+            self.issue(change, Scope::Catchment(secret.catchment), kind, body);
+        }
+        vec![what, format!("{grants} grants for the devices that remain")]
+    }
+}
+
+type Bodies = Vec<(u8, Vec<u8>)>;
+
+/// Keys of single villages, from the secret of today.
+fn anew_villages(
+    lane: &Lane,
+    keyring: &Keyring,
+    secret: &CatchmentSecret,
+    areas: &BTreeSet<AreaTag>,
+    entropy: &mut Entropy,
+) -> Bodies {
+    let catchment_epoch = epoch_of(&secret.epoch);
+    let mut bodies = Bodies::new();
+    let mut keys = BTreeMap::new();
+    for area in areas {
+        let published = lane.published().filter(|key| key.area == *area);
+        let of_today = published.filter(|key| key.catchment_epoch == catchment_epoch);
+        let rotation = of_today.map(|key| key.rotation).max().map_or(1, |last| last + 1);
+        keys.insert(*area, secret.key(*area, rotation));
+        bodies.push((kind::PUBLISHED_KEY, codec::encode(&publish(secret, *area, rotation))));
+        bodies.push(village_rung(keyring, *area, &secret.key(*area, rotation), entropy));
+    }
+    bodies.extend(grants(lane, secret, &keys, None, entropy));
+    bodies
+}
+
+/// A new secret, and every village's key from it.
+fn anew_catchment(
+    lane: &Lane,
+    keyring: &Keyring,
+    secret: &CatchmentSecret,
+    entropy: &mut Entropy,
+) -> Bodies {
+    let known = keyring.secrets(lane);
+    let of_here = known.iter().filter(|one| one.catchment == secret.catchment);
+    let generation = of_here.clone().map(|one| one.generation).max().unwrap_or_default() + 1;
+    let epoch = SymmetricKey::from_bytes(entropy.draw());
+    let new = CatchmentSecret { epoch, generation, ..secret.clone() };
+    let mut earlier: Vec<Predecessor> = of_here
+        .map(|one| Predecessor { key: one.epoch.clone(), generation: one.generation })
+        .collect();
+    earlier.sort_by_key(|one| core::cmp::Reverse(one.generation));
+    earlier.truncate(PREDECESSORS_MAX);
+    let opens = AreaScope::Catchment(secret.catchment);
+    let rung = seal_rung(opens, &new.epoch, &earlier, entropy.draw());
+    let mut bodies = vec![(kind::RUNG, codec::encode(&rung))];
+    let mut keys = BTreeMap::new();
+    for village in &secret.villages {
+        let area = new.area(village);
+        keys.insert(area, new.key(area, 0));
+        bodies.push((kind::PUBLISHED_KEY, codec::encode(&publish(&new, area, 0))));
+        bodies.push(village_rung(keyring, area, &new.key(area, 0), entropy));
+    }
+    bodies.extend(grants(lane, secret, &keys, Some(&new), entropy));
+    bodies
+}
+
+fn village_rung(
+    keyring: &Keyring,
+    area: AreaTag,
+    new: &SymmetricKey,
+    entropy: &mut Entropy,
+) -> (u8, Vec<u8>) {
+    let earlier: Vec<Predecessor> = keyring
+        .keys_of(area)
+        .filter(|key| *key != new)
+        .take(PREDECESSORS_MAX)
+        .map(|key| Predecessor { key: key.clone(), generation: 0 })
+        .collect();
+    let rung = seal_rung(AreaScope::Area(area), new, &earlier, entropy.draw());
+    (kind::RUNG, codec::encode(&rung))
+}
+
+/// Grants of the new keys to every device that remains and was granted what they replace.
+fn grants(
+    lane: &Lane,
+    secret: &CatchmentSecret,
+    keys: &BTreeMap<AreaTag, SymmetricKey>,
+    new: Option<&CatchmentSecret>,
+    entropy: &mut Entropy,
+) -> Bodies {
+    let now = lane.programme_time().unwrap_or_default();
+    let mut bodies = Bodies::new();
+    for (id, certificate) in lane.certificates() {
+        if !lane.is_good(id) || certificate.expires < now || certificate.role == Role::Relay {
+            continue;
+        }
+        let opens: BTreeSet<AreaScope> =
+            lane.grants_to(*id).map(|(_, grant)| grant.opens).collect();
+        let mut contents = Vec::new();
+        if opens.contains(&AreaScope::Catchment(secret.catchment)) {
+            // Whoever holds the secret derives villages' keys; a new secret must be given.
+            contents.extend(new.cloned().map(GrantContent::Catchment));
+        }
+        for (area, key) in keys.iter().filter(|(area, _)| opens.contains(&AreaScope::Area(**area)))
+        {
+            let village = secret.villages.iter().find(|village| secret.area(village) == *area);
+            let Some(name) = village.map(|village| secret.name(village)) else { continue };
+            contents.push(GrantContent::Area(AreaKey { area: *area, name, key: key.clone() }));
+        }
+        for content in contents {
+            if let Ok(body) = grant_to(*id, &certificate.sealing, &content, entropy) {
+                bodies.push((kind::GRANT, body));
+            }
+        }
+    }
+    bodies
+}

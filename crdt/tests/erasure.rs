@@ -1,0 +1,184 @@
+//! Erasure: the person goes, everybody else's records stay, with proof of their authors.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::{Host, World, complete};
+use huza_crdt::id::RecordId;
+use huza_crdt::node::{Command, Event, Order, Reply};
+use huza_crdt::store::{MemoryStore, Range, Table};
+use huza_crdt::trust::Role;
+
+/// What an order says, and whether a store's tables hold these bytes anywhere.
+fn holds(store: &MemoryStore, needle: &[u8]) -> bool {
+    Table::ALL.iter().flat_map(|table| store.load(&Range::all(*table))).any(|(key, value)| {
+        [key, value].iter().any(|bytes| bytes.windows(needle.len()).any(|part| part == needle))
+    })
+}
+
+struct Story {
+    world: World,
+    authority: Host,
+    hub: Host,
+    a: Host,
+    relay: Host,
+    /// Erased.
+    gone: RecordId,
+    /// In the same envelopes.
+    stays: RecordId,
+}
+
+fn story() -> Story {
+    let mut world = World::new();
+    let mut authority = world.device(1, Role::Authority, &[]);
+    let mut hub = world.device(2, Role::Hub, &[]);
+    let mut a = world.device(3, Role::Worker, &["01"]);
+    let mut relay = world.device(4, Role::Relay, &[]);
+    let gone = a.person("Ingabire");
+    let stays = a.person("Uwase");
+    assert!(matches!(
+        a.visit(gone, &[("age-months", "14"), ("cough", "yes")]),
+        Reply::Written { .. }
+    ));
+    assert!(matches!(
+        a.visit(stays, &[("age-months", "15"), ("cough", "yes")]),
+        Reply::Written { .. }
+    ));
+    assert!(matches!(
+        a.visit(gone, &[("age-months", "14"), ("convulsions", "yes")]),
+        Reply::Written { .. }
+    ));
+    for _ in 0..2 {
+        world.meet(&mut a, &mut relay);
+        world.meet(&mut relay, &mut hub);
+        world.meet(&mut hub, &mut authority);
+    }
+    Story { world, authority, hub, a, relay, gone, stays }
+}
+
+impl Story {
+    fn order(&mut self) {
+        let reply = self.authority.order(Order::Erase { record: self.gone });
+        assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+    }
+
+    fn gather(&mut self) {
+        for _ in 0..2 {
+            self.world.meet(&mut self.authority, &mut self.hub);
+            self.world.meet(&mut self.hub, &mut self.relay);
+            let pipe = self.world.meet(&mut self.relay, &mut self.a);
+            assert!(complete(&self.a, pipe));
+        }
+    }
+}
+
+#[test]
+fn an_order_removes_a_person_everywhere_and_nobody_else() {
+    let mut story = story();
+    assert_eq!(story.authority.found("ingabire"), 1);
+    story.order();
+    story.gather();
+    let Story { mut world, mut authority, mut hub, mut a, relay, gone, stays } = story;
+    for host in [&mut authority, &mut hub, &mut a] {
+        assert_eq!((host.found("ingabire"), host.found("uwase")), (0, 1));
+        assert!(host.show(gone).is_none());
+        let shown = host.show(stays).unwrap();
+        assert!(shown.contains("cough"), "the other person's visit stays: {shown}");
+        assert!(shown.contains("worker 1"), "with its author");
+        assert!(!holds(&host.store, b"Ingabire"), "in no table");
+    }
+    let stubs = relay.store.load(&Range::all(Table::Envelopes));
+    let whole = stubs.iter().filter(|(_, value)| value.len() > 300).count();
+    assert_eq!(whole, 1, "of {} envelopes the relay keeps the re-issued one whole", stubs.len());
+    let erased = |event: &Event| matches!(event, Event::Erased { records: 1, .. });
+    assert!(a.events.iter().any(erased));
+    // A newcomer gets the rest, with its proof, and nothing of the person.
+    let mut late = world.device(6, Role::Worker, &["01"]);
+    let pipe = world.meet(&mut late, &mut hub);
+    assert!(complete(&late, pipe));
+    assert_eq!((late.found("ingabire"), late.found("uwase")), (0, 1));
+    let shown = late.show(stays).unwrap();
+    assert!(shown.contains("cough") && shown.contains("worker 1"), "{shown}");
+    // Who knew the name may not bring the record back.
+    for host in [&mut a, &mut hub] {
+        host.restart(false);
+        assert_eq!((host.found("ingabire"), host.found("uwase")), (0, 1));
+    }
+}
+
+#[test]
+fn late_carriers_and_restored_backups_give_nothing_back() {
+    let mut story = story();
+    let (early_relay, early_a) = (story.relay.backup(), story.a.backup());
+    // A visit that nobody but B has seen when the order is given.
+    let mut b = story.world.device(7, Role::Worker, &["01"]);
+    story.world.meet(&mut story.relay, &mut b);
+    assert!(matches!(
+        b.visit(story.gone, &[("age-months", "16"), ("cough", "yes")]),
+        Reply::Written { .. }
+    ));
+    let other = b.person("Mutesi");
+    assert!(matches!(
+        b.visit(other, &[("age-months", "17"), ("cough", "yes")]),
+        Reply::Written { .. }
+    ));
+    story.order();
+    story.gather();
+    let Story { mut world, mut authority, mut hub, a, relay, gone, .. } = story;
+    let mut relay = relay.over(early_relay);
+    relay.restart(true);
+    let mut a = a.over(early_a);
+    a.restart(true);
+    for _ in 0..3 {
+        for host in [&mut relay, &mut a, &mut b, &mut authority] {
+            world.meet(host, &mut hub);
+        }
+    }
+    for host in [&mut authority, &mut hub, &mut a, &mut b] {
+        let found = (host.found("ingabire"), host.found("uwase"), host.found("mutesi"));
+        assert_eq!(found, (0, 1, 1));
+        assert!(host.show(gone).is_none());
+        assert!(!holds(&host.store, b"Ingabire"));
+        let shown = host.show(other).unwrap();
+        assert!(shown.contains("cough"), "{shown}");
+    }
+    for host in [&mut relay, &mut a, &mut b, &mut authority] {
+        let pipe = world.meet(host, &mut hub);
+        assert!(complete(host, pipe));
+    }
+    let Reply::Audited { entries, whole, .. } = authority.call(Command::Audit { after: None })
+    else {
+        panic!()
+    };
+    assert!(whole && entries.iter().any(|entry| entry.action.name() == "erased"));
+}
+
+#[test]
+fn two_persons_of_one_envelope_go_one_after_the_other() {
+    let mut story = story();
+    story.order();
+    story.gather();
+    let reply = story.authority.order(Order::Erase { record: story.stays });
+    assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+    story.gather();
+    let Story { mut authority, mut hub, mut a, relay, .. } = story;
+    for host in [&mut authority, &mut hub, &mut a] {
+        assert_eq!((host.found("ingabire"), host.found("uwase")), (0, 0));
+        assert!(!holds(&host.store, b"Uwase"));
+    }
+    let stubs = relay.store.load(&Range::all(Table::Envelopes));
+    assert!(stubs.iter().all(|(_, value)| value.len() < 300), "nothing is left to carry");
+}
+
+#[test]
+fn only_an_authority_that_opened_it_erases() {
+    let Story { mut hub, mut a, gone, .. } = story();
+    for host in [&mut hub, &mut a] {
+        let reply = host.order(Order::Erase { record: gone });
+        assert!(matches!(reply, Reply::Error(error) if error.code == "not_entitled"));
+    }
+    let mut world = World::new();
+    let mut authority = world.device(1, Role::Authority, &[]);
+    let reply = authority.order(Order::Erase { record: gone });
+    assert!(matches!(reply, Reply::Error(error) if error.code == "unknown_record"));
+}
