@@ -89,6 +89,53 @@ impl AuditEntry {
     }
 }
 
+impl AuditEntry {
+    /// As a FHIR R4 AuditEvent, in JSON, told by the device with this id. Its id is made of the
+    /// device's and the entry's number, so that sending it twice gives one resource.
+    #[must_use]
+    pub fn to_fhir(&self, device: &str) -> String {
+        use serde_json::json;
+        let name = format!("{device}/{}", self.number);
+        let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes());
+        let what = match self.action {
+            Action::Exported => "110106",
+            Action::Unlocked => "110122",
+            Action::Locked => "110123",
+            Action::Searched => "110112",
+            Action::Read => "110110",
+            Action::Approved
+            | Action::Granted
+            | Action::Revoked
+            | Action::Rotated
+            | Action::Judged
+            | Action::Recovered => "110129",
+            Action::Erased => "110105",
+        };
+        let verb = match self.action {
+            Action::Read | Action::Searched | Action::Exported => "R",
+            Action::Erased => "D",
+            _ => "E",
+        };
+        json!({
+            "resourceType": "AuditEvent",
+            "id": id.to_string(),
+            "type": { "system": "http://dicom.nema.org/resources/ontology/DCM", "code": what },
+            "subtype": [{ "system": "urn:huza:audit", "code": self.action.name() }],
+            "action": verb,
+            "recorded": self.at.to_string(),
+            "outcome": "0",
+            "agent": [{ "name": self.worker, "requestor": true }],
+            "source": { "observer": { "identifier": {
+                "system": "urn:huza:device", "value": device } } },
+            "entity": [{
+                "what": { "identifier": { "system": "urn:huza:subject", "value": self.subject } },
+                "description": format!("entry {}, after {}", self.number, self.previous),
+            }],
+        })
+        .to_string()
+    }
+}
+
 /// Where a trail ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditHead {
@@ -147,6 +194,18 @@ mod tests {
                 entry
             })
             .collect()
+    }
+
+    #[test]
+    fn an_entry_becomes_an_audit_event_with_a_lasting_id() {
+        let entry = &trail(3)[2];
+        let event: serde_json::Value = serde_json::from_str(&entry.to_fhir("abc")).unwrap();
+        assert_eq!(event["resourceType"], "AuditEvent");
+        assert_eq!(event["agent"][0]["name"], "Claudine");
+        assert_eq!(event["recorded"], "1970-01-01T00:00:07Z");
+        assert_eq!(event["entity"][0]["what"]["identifier"]["value"], "record 2");
+        assert_eq!(entry.to_fhir("abc"), entry.to_fhir("abc"));
+        assert_ne!(entry.to_fhir("abc"), entry.to_fhir("abd"));
     }
 
     #[test]

@@ -28,6 +28,7 @@
 //! | `seal` | sealing what was written here |
 //! | `gateway` | feeding the facility |
 //! | `order`, `rotate` | what an authority device signs |
+//! | `health` | what a device can say of its own health |
 //! | `judge` | what follows from revocations and admissions |
 //! | `erase` | what follows from erasures |
 //!
@@ -41,6 +42,7 @@ mod effects;
 mod erase;
 mod filing;
 mod gateway;
+mod health;
 mod ingest;
 mod judge;
 mod lock;
@@ -56,9 +58,9 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use api::{
-    AreaRef, Command, CommandError, CommandId, Config, Event, FoundRecord, Input, Job, Now, Order,
-    Output, PipeId, Product, QuarantinedLog, ReaderState, ReceiptStatus, RecordStatus, Reply,
-    Resource, SessionStatus, Status, Token,
+    AreaRef, Command, CommandError, CommandId, Config, Event, Finding, FoundRecord, Input, Job,
+    KnownDevice, Level, Now, Order, Output, PipeId, Product, QuarantinedLog, ReaderState,
+    ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus, Status, Token,
 };
 
 use crate::control::Statement;

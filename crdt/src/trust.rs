@@ -1,13 +1,15 @@
 //! Who may do what: certificates, the authority that issues them, the keys that grants carry.
 //!
 //! - [`Certificate`]: COSE_Sign1 over CWT claims, chained up to the programme's key.
-//! - [`authority`]: what a person with an authority device does: approve a device, grant keys.
+//! - [`approval`]: how a device joins.
+//! - [`paper`]: the keys of a programme, a district, a health centre, which people lock away.
 //! - [`recovery`]: giving a device back to a worker who has lost the secret.
 //! - [`Keyring`]: the reading keys a reader has been granted, and what each opens.
 
-pub mod authority;
+pub mod approval;
 mod certificate;
 mod keyring;
+pub mod paper;
 pub mod recovery;
 
 pub use certificate::{AreaScope, Certificate, CertificateError, Issuer, Role};

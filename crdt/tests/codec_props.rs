@@ -29,7 +29,8 @@ use huza_crdt::pack;
 use huza_crdt::record::{Card, read_bundle, unpack};
 use huza_crdt::session::frame::{Bytes, Frame, Hello, Run, take_frame};
 use huza_crdt::time::Stamp;
-use huza_crdt::trust::authority::{Approval, JoinRequest, Membership, Programme, Welcome};
+use huza_crdt::trust::approval::{Approval, JoinRequest, Membership, Welcome};
+use huza_crdt::trust::paper::Programme;
 use huza_crdt::trust::{
     AreaKey, AreaName, AreaScope, CatchmentSecret, Certificate, GrantContent, Issuer, Role,
 };

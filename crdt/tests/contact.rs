@@ -232,8 +232,7 @@ fn a_member_of_another_programme_is_told_nothing() {
     let (mut world, mut a, _) = two_phones();
     let mut elsewhere = World::new();
     elsewhere.entropy = huza_crdt::crypto::Entropy::new([7; 32]);
-    let mut programme =
-        huza_crdt::trust::authority::Programme::found("Other", &mut elsewhere.entropy);
+    let mut programme = huza_crdt::trust::paper::Programme::found("Other", &mut elsewhere.entropy);
     elsewhere.centre = programme
         .certify_centre("HC9", &["01".to_owned()], common::TODAY, &mut elsewhere.entropy)
         .unwrap();

@@ -38,7 +38,7 @@ use huza_crdt::id::{
 use huza_crdt::record::{Card, Document, Edit, card, check, forms, genesis, pack, unpack};
 use huza_crdt::session::frame::{Bytes, Channel, Frame, Hello, Run, VERSION};
 use huza_crdt::time::Stamp;
-use huza_crdt::trust::authority::{JoinRequest, Membership, open_grant};
+use huza_crdt::trust::approval::{JoinRequest, Membership, open_grant};
 use huza_crdt::trust::{
     AreaKey, AreaName, AreaScope, CatchmentSecret, Certificate, GrantContent, Issuer, Predecessor,
     Role, directory_key, epoch_of, seal_rung, sealing_of,
@@ -494,7 +494,7 @@ fn joining_keeps_its_bytes() {
     let sealed = sealing.seal(b"huza welcome 1", &codec::encode(&membership), ENTROPY).unwrap();
     // A welcome is its statements and the sealed membership.
     golden("welcome", &codec::encode(&(vec![opening()], Bytes(sealed))));
-    let read: huza_crdt::trust::authority::Welcome = codec::decode(&stored("welcome")).unwrap();
+    let read: huza_crdt::trust::approval::Welcome = codec::decode(&stored("welcome")).unwrap();
     assert_eq!(read.open(&device_sealing()).unwrap(), membership);
     let news = member().seal(b"huza news 1", &codec::encode(&(origin().log, 7_u64)), ENTROPY);
     golden("news", &news);

@@ -14,7 +14,7 @@ use huza_crdt::id::CertId;
 use huza_crdt::node::{Command, Event, Order, Reply};
 use huza_crdt::session::Fault;
 use huza_crdt::trust::Role;
-use huza_crdt::trust::authority::{Approval, JoinRequest};
+use huza_crdt::trust::approval::{Approval, JoinRequest};
 
 fn certificate(host: &mut Host) -> CertId {
     host.status().certificate.unwrap()

@@ -33,7 +33,7 @@ use huza_crdt::node::{Input, PipeId};
 use huza_crdt::record::{Card, Document, pack, read_bundle, unpack};
 use huza_crdt::session::frame::{Frame, take_frame};
 use huza_crdt::store::MemoryStore;
-use huza_crdt::trust::authority::{JoinRequest, Welcome};
+use huza_crdt::trust::approval::{JoinRequest, Welcome};
 use huza_crdt::trust::{Certificate, GrantContent, Role};
 
 /// Bytes into every reader of bytes. What is accepted must be what would be written.

@@ -57,7 +57,8 @@ impl Lane {
     }
 
     /// Whether no device that is shut out was granted this key.
-    fn is_clean(&self, key: &PublishedKey) -> bool {
+    #[must_use]
+    pub fn is_clean(&self, key: &PublishedKey) -> bool {
         let mut holders = self.holders_of(key.epoch).chain(self.holders_of(key.catchment_epoch));
         holders.all(|holder| self.is_good(&holder))
     }

@@ -15,7 +15,7 @@ use crate::id::{
 use crate::session::{Fault, Peer, Stats};
 use crate::store::{Batch, Range, Row, StoreKind};
 use crate::time::{Millis, Stamp};
-use crate::trust::authority::{Approval, JoinRequest, Welcome};
+use crate::trust::approval::{Approval, JoinRequest, Welcome};
 use crate::trust::recovery::{RecoveryAnswer, RecoveryRequest};
 use crate::trust::{AreaName, Role};
 
@@ -479,6 +479,10 @@ pub enum Command {
     },
     /// What only an authority device can do.
     Order(Box<Order>),
+    /// Look at this device's health.
+    Check,
+    /// Every certificate known here.
+    Devices,
     /// What this device's audit trail holds.
     Audit {
         /// The number of the entry after which to go on.
@@ -649,6 +653,16 @@ pub enum Reply {
         /// What was done, for people.
         done: Vec<String>,
     },
+    /// To [`Command::Check`].
+    Checked {
+        /// What was found, good and bad.
+        findings: Vec<Finding>,
+    },
+    /// To [`Command::Devices`].
+    Devices {
+        /// The devices, by certificate.
+        devices: Vec<KnownDevice>,
+    },
     /// To [`Command::Audit`].
     Audited {
         /// Entries, ascending.
@@ -736,6 +750,54 @@ pub struct Status {
     pub quarantined: Vec<QuarantinedLog>,
     /// Per record, if asked for.
     pub records: Vec<RecordStatus>,
+}
+
+/// How well something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// As it should be.
+    Good,
+    /// Somebody should look at it.
+    Doubtful,
+    /// Somebody must act.
+    Bad,
+}
+
+/// One thing that a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Stable, for machines.
+    pub code: String,
+    /// How well it is.
+    pub level: Level,
+    /// What was found.
+    pub message: String,
+    /// What to do; empty if nothing.
+    pub advice: String,
+}
+
+/// A certificate as an authority sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownDevice {
+    /// The certificate.
+    pub certificate: CertId,
+    /// The device's key.
+    pub device: DeviceKey,
+    /// What it is for.
+    pub role: Role,
+    /// Names of its areas, as far as this device may know them; else their tags.
+    pub areas: Vec<String>,
+    /// When it was issued, and when it ends.
+    pub issued: Stamp,
+    /// When it ends.
+    pub expires: Stamp,
+    /// Whether it is trusted.
+    pub good: bool,
+    /// Why it was revoked, if it was itself.
+    pub revoked: Option<Reason>,
+    /// Envelopes of its logs that are held here.
+    pub envelopes: u64,
 }
 
 /// Quarantined envelopes of one log.

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::Node;
 use super::api::{
-    Command, CommandId, FoundRecord, ReaderState, ReceiptStatus, RecordStatus, Reply, Resource,
-    SessionStatus, Status,
+    Command, CommandId, FoundRecord, KnownDevice, ReaderState, ReceiptStatus, RecordStatus, Reply,
+    Resource, SessionStatus, Status,
 };
 use super::state::{ChangeRow, log_key};
 use super::write::stored_changes;
@@ -19,7 +19,7 @@ use crate::envelope::Stored;
 use crate::id::{CertId, Hash, LogId, Origin, RecordId, StatementId};
 use crate::record::{Card, Document, RecordView, SetAside, project};
 use crate::store::{Range, Row, Table};
-use crate::trust::Issuer;
+use crate::trust::{AreaScope, Issuer};
 
 /// Records that one [`Command::Export`] answers. // guess: a few MB at most
 const EXPORTED_AT_ONCE: usize = 64;
@@ -132,6 +132,48 @@ impl Node {
             let resources = all.map(|one| Resource { key: one.key, text: one.text }).collect();
             node.reply(id, Reply::Exported { resources, next });
         });
+    }
+
+    /// Every certificate known here.
+    pub(super) fn devices(&mut self, id: CommandId) {
+        let known = self.carrier.lane.iter().flat_map(|lane| lane.certificates());
+        let devices = known.filter_map(|(id, _)| self.known_device(*id)).collect();
+        self.reply(id, Reply::Devices { devices });
+    }
+
+    fn known_device(&self, certificate: CertId) -> Option<KnownDevice> {
+        let lane = self.carrier.lane.as_ref()?;
+        let known = lane.certificate(&certificate)?;
+        let opened = lane.openings().filter(|(_, one)| one.certificate == certificate);
+        let held = opened.filter_map(|(log, _)| self.carrier.holdings.logs.get(log));
+        Some(KnownDevice {
+            certificate,
+            device: known.device,
+            role: known.role,
+            areas: known.areas.iter().map(|area| self.scope_name(area)).collect(),
+            issued: known.issued,
+            expires: known.expires,
+            good: lane.is_good(&certificate),
+            revoked: lane.revoked(&certificate).map(|revoked| revoked.reason),
+            envelopes: held.map(|held| held.spans.count()).sum(),
+        })
+    }
+
+    /// The name of a part of the programme, if this reader may know it; else its tag.
+    fn scope_name(&self, scope: &AreaScope) -> String {
+        let keyring = self.reader.as_ref().map(|reader| &reader.keyring);
+        match scope {
+            AreaScope::Programme => "the programme".to_owned(),
+            AreaScope::Catchment(tag) => {
+                let mut areas = keyring.into_iter().flat_map(|keyring| keyring.areas());
+                let known = areas.find(|(area, _)| area.catchment() == *tag);
+                known.map_or_else(|| tag.to_string(), |(_, name)| name.catchment.clone())
+            }
+            AreaScope::Area(tag) => {
+                let known = keyring.and_then(|keyring| keyring.name(*tag));
+                known.map_or_else(|| tag.to_string(), ToString::to_string)
+            }
+        }
     }
 
     pub(super) fn peers(&mut self, id: CommandId) {

@@ -9,7 +9,7 @@ use crate::crypto::{SealingKey, SymmetricKey};
 use crate::holdings::Held;
 use crate::id::{AreaTag, DeviceKey, EpochId, Incarnation, LogId, RecordId, StoreId};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
-use crate::trust::authority::{JoinRequest, Welcome};
+use crate::trust::approval::{JoinRequest, Welcome};
 use crate::trust::{Keyring, Role};
 
 /// The tables read at start, carrier first.
@@ -395,6 +395,11 @@ impl Node {
         match command {
             Command::Status { records } => self.status(id, records),
             Command::Peers => self.peers(id),
+            Command::Check => {
+                let findings = self.findings();
+                self.reply(id, Reply::Checked { findings });
+            }
+            Command::Devices => self.devices(id),
             Command::Take { statements } => {
                 self.carrier.tasks.push_back(Task::Take { id, statements });
             }

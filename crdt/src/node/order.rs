@@ -16,7 +16,7 @@ use crate::crypto::Signed;
 use crate::envelope::Stored;
 use crate::id::{AreaTag, CertId, Hash, LogId, StatementId};
 use crate::store::{Range, Table};
-use crate::trust::authority::{Approval, Approver, JoinRequest, grant_to};
+use crate::trust::approval::{Approval, Approver, JoinRequest, grant_to};
 use crate::trust::recovery::{self, RecoveryRequest};
 use crate::trust::{AreaKey, AreaScope, CatchmentSecret, GrantContent, Issuer, Role};
 
@@ -125,13 +125,13 @@ impl Node {
             Ok(approved) => approved,
             Err(error) => {
                 let hint = match error {
-                    crate::trust::authority::IssueError::Stale { .. } => {
+                    crate::trust::approval::IssueError::Stale { .. } => {
                         "make a new request, or see that both clocks are right"
                     }
-                    crate::trust::authority::IssueError::UnknownVillage(_) => {
+                    crate::trust::approval::IssueError::UnknownVillage(_) => {
                         "name a village of this health centre"
                     }
-                    crate::trust::authority::IssueError::NoVillage => "name its village",
+                    crate::trust::approval::IssueError::NoVillage => "name its village",
                     _ => "ask the device for a new request, made by `huza request`",
                 };
                 return self.decline_order(id, "not_approved", &error.to_string(), hint);

@@ -11,7 +11,7 @@ use crate::codec;
 use crate::control::{Lane, Scope, kind};
 use crate::crypto::{Entropy, SymmetricKey};
 use crate::id::{AreaTag, CertId};
-use crate::trust::authority::{grant_to, publish};
+use crate::trust::approval::{grant_to, publish};
 use crate::trust::{
     AreaKey, AreaScope, CatchmentSecret, GrantContent, Keyring, Predecessor, Role, epoch_of,
     seal_rung,

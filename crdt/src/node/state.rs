@@ -17,7 +17,7 @@ use crate::id::{
 use crate::record::Summary;
 use crate::session::frame::Run;
 use crate::time::Millis;
-use crate::trust::authority::Membership;
+use crate::trust::approval::Membership;
 use crate::trust::{Issuer, Keyring};
 
 /// Keys of single values in the two meta tables.

@@ -210,14 +210,18 @@ pub enum Comparison {
 }
 
 static FORMS: LazyLock<Vec<Form>> = LazyLock::new(|| {
-    [include_str!("../../forms/anc.toml"), include_str!("../../forms/sick-child.toml")]
-        .into_iter()
-        .map(|text| {
-            #[expect(clippy::expect_used, reason = "compiled in, and a test parses them")]
-            let form = toml::from_str(text).expect("a form of ours parses");
-            form
-        })
-        .collect()
+    [
+        include_str!("../../forms/anc.toml"),
+        include_str!("../../forms/consent.toml"),
+        include_str!("../../forms/sick-child.toml"),
+    ]
+    .into_iter()
+    .map(|text| {
+        #[expect(clippy::expect_used, reason = "compiled in, and a test parses them")]
+        let form = toml::from_str(text).expect("a form of ours parses");
+        form
+    })
+    .collect()
 });
 
 /// All forms that can be filled.
@@ -266,7 +270,9 @@ mod tests {
 
     #[test]
     fn forms_hold_together() {
-        assert!(form("anc", 1).is_some() && form("sick-child", 1).is_some());
+        for id in ["anc", "consent", "sick-child"] {
+            assert!(form(id, 1).is_some());
+        }
         assert!(form("anc", 99).is_none());
         for form in forms() {
             let ids: BTreeSet<_> = form.fields.iter().map(|field| &field.id).collect();

@@ -174,6 +174,7 @@ fn visit_resources(patient: &str, id: &str, visit: &VisitView) -> Vec<Projected>
             ("period", occurred.clone().map(|at| Node::object([("start", Some(at))]))),
         ],
     )];
+    all.extend((form_id == CONSENT_FORM).then(|| consent(patient, id, visit)));
     for (field, shown) in &visit.answers {
         for (n, value) in shown.all().enumerate() {
             let observation = Observation { patient, visit: id, form_id: &form_id, form, field };
@@ -181,6 +182,41 @@ fn visit_resources(patient: &str, id: &str, visit: &VisitView) -> Vec<Projected>
         }
     }
     all
+}
+
+/// The form whose visits also become Consent resources.
+const CONSENT_FORM: &str = "consent";
+
+/// The decision of a consent visit, as FHIR R4 Consent.
+fn consent(patient: &str, visit_id: &str, visit: &VisitView) -> Projected {
+    let decision = visit.answers.get("decision").map(Shown::text);
+    let (status, permission) = match decision {
+        _ if visit.is_void() => ("entered-in-error", None),
+        Some("given") => ("active", Some("permit")),
+        Some("refused") => ("rejected", Some("deny")),
+        Some("withdrawn") => ("inactive", Some("deny")),
+        _ => ("proposed", None),
+    };
+    let coding = |system: &str, code: &str| {
+        let coding = [("system", Some(Node::text(system))), ("code", Some(Node::text(code)))];
+        concept([Node::object(coding)])
+    };
+    let scope = coding("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy");
+    let policy = Node::object([("text", Some(Node::text("Law 058/2021 (Rwanda)")))]);
+    let provision = permission.map(|code| Node::object([("type", Some(Node::text(code)))]));
+    resource(
+        "Consent",
+        &made_id(&[visit_id, "consent"]),
+        [
+            ("status", Some(Node::text(status))),
+            ("scope", Some(scope)),
+            ("category", Node::list([coding("http://loinc.org", "59284-0")])),
+            ("patient", Some(reference(patient))),
+            ("dateTime", visit.field("occurred").map(Node::text)),
+            ("policyRule", Some(policy)),
+            ("provision", provision),
+        ],
+    )
 }
 
 /// Where an answer stands.

@@ -172,7 +172,7 @@ pub struct Certificate {
     pub role: Role,
     /// Where.
     pub areas: Vec<AreaScope>,
-    /// The request that it answers: see [`super::authority::JoinRequest::id`].
+    /// The request that it answers: see [`super::approval::JoinRequest::id`].
     pub request: [u8; 16],
     /// When it was issued, by the issuer's clock.
     pub issued: Stamp,

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::AreaScope;
-use super::authority::open_grant;
+use super::approval::open_grant;
 use crate::codec;
 use crate::control::{Lane, Rung};
 use crate::crypto::{SealingKey, SymmetricKey};

@@ -18,7 +18,8 @@ use huza_crdt::node::{
 use huza_crdt::store::{MemoryStore, StoreKind};
 use huza_crdt::time::{Millis, Stamp};
 use huza_crdt::trust::Role;
-use huza_crdt::trust::authority::{Approval, Centre, Programme};
+use huza_crdt::trust::approval::Approval;
+use huza_crdt::trust::paper::{Centre, Programme};
 
 pub struct Host {
     pub node: Node,

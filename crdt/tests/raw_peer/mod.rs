@@ -16,7 +16,7 @@ use huza_crdt::envelope::{Item, Payload, Seal, Stored, Urgency};
 use huza_crdt::id::{AreaTag, Hash, Incarnation, LogId, RecordId};
 use huza_crdt::node::{Input, PipeId};
 use huza_crdt::session::frame::{Bytes, Channel, Frame, Hello, Run, VERSION, take_frame};
-use huza_crdt::trust::authority::{Approval, JoinRequest, Membership};
+use huza_crdt::trust::approval::{Approval, JoinRequest, Membership};
 use huza_crdt::trust::{AreaScope, Certificate, Issuer, Role};
 
 use super::common::{Host, TODAY, World};
