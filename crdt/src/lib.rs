@@ -17,6 +17,7 @@
 //! | who may do what: certificates, grants | [`trust`] |
 //! | the statements every member reads | [`control`] |
 //! | every bound on what a peer can send | [`limits`] |
+//! | what may be printed, and what is hidden | [`redacted`] |
 //!
 //! The formats are drawn byte by byte in `docs/wire.md`.
 //!
@@ -36,6 +37,7 @@ pub mod limits;
 pub mod node;
 pub mod pack;
 pub mod record;
+pub mod redacted;
 pub mod session;
 pub mod store;
 pub mod time;

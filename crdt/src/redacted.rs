@@ -83,7 +83,7 @@ impl<T> fmt::Display for Redacted<T> {
 /// ```
 #[macro_export]
 macro_rules! debug_shows {
-    (struct $name:ident $(<$life:lifetime>)? { $($field:ident $(: $as:expr)?),* $(,)? }) => {
+    (struct $name:ident $(<$life:lifetime>)? { $($field:tt $(: $as:expr)?),* $(,)? }) => {
         impl ::core::fmt::Debug for $name $(<$life>)? {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.debug_struct(stringify!($name))
@@ -136,7 +136,14 @@ mod tests {
         Number(u8),
         Both { name: &'a str, bytes: Vec<u8> },
     }
-    debug_shows!(enum Said<'_> { Nothing, Word, Number(it), Both { bytes: Vec::len } });
+    debug_shows!(
+        enum Said<'_> {
+            Nothing,
+            Word,
+            Number(it),
+            Both { bytes: Vec::len },
+        }
+    );
 
     #[test]
     fn a_redacted_value_does_not_print_and_is_otherwise_itself() {

@@ -18,7 +18,7 @@ use crate::trust::authority::{JoinRequest, Welcome};
 use crate::trust::{AreaName, Role};
 
 /// What a node is told at its birth, by the shell.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// 32 bytes from the operating system's generator, never used twice.
     pub entropy: [u8; 32],
@@ -28,6 +28,8 @@ pub struct Config {
     /// Whether there is a reader (with an open store), or only a carrier.
     pub reader: bool,
 }
+
+crate::debug_shows!(struct Config { reader });
 
 /// An open pipe, numbered by the shell; numbers are not used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -51,7 +53,6 @@ pub struct Now {
 }
 
 /// Everything that can happen to a node.
-#[derive(Debug)]
 pub enum Input {
     /// Nothing but time: see [`crate::node::Node::deadline`].
     Tick,
@@ -125,8 +126,21 @@ pub enum Input {
     },
 }
 
+crate::debug_shows!(enum Input {
+    Tick,
+    PipeOpened { pipe, dialer },
+    Received { pipe, bytes: Vec::len },
+    PipeClosed { pipe },
+    Loaded { token, rows: Vec::len },
+    Persisted { token },
+    StoreFailed { store, why },
+    Done { token, product },
+    Delivered { token, refused: BTreeMap::len },
+    Command { id, command },
+    News { token, bytes: Vec::len },
+});
+
 /// Everything a node can want.
-#[derive(Debug)]
 pub enum Output {
     /// Read `range` and answer with [`Input::Loaded`].
     Load {
@@ -195,14 +209,33 @@ pub enum Output {
     Event(Event),
 }
 
+crate::debug_shows!(enum Output {
+    Load { token, range },
+    Persist { token, store, batch },
+    Work { token, job },
+    Deliver { token, resources: Vec::len },
+    Send { pipe, bytes: Vec::len },
+    Close { pipe },
+    Reply { id, reply },
+    Publish { bytes: Vec::len },
+    NewsValid { token, valid },
+    Event(event),
+});
+
 /// One FHIR resource for the facility.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource {
     /// `Type/id`, unique among all resources.
     pub key: String,
     /// JSON, verbatim where it was imported.
     pub text: String,
 }
+
+crate::debug_shows!(
+    struct Resource {
+        text: String::len,
+    }
+);
 
 /// Heavy, pure work.
 pub struct Job {
@@ -343,7 +376,7 @@ pub enum AreaRef {
 }
 
 /// What a user can want.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Command {
@@ -420,8 +453,25 @@ pub enum Command {
     Seal,
 }
 
+crate::debug_shows!(
+    enum Command {
+        Init,
+        Request,
+        Join,
+        AddPerson,
+        AddVisit,
+        Import,
+        Find,
+        Show,
+        Status,
+        Peers,
+        Export,
+        Seal,
+    }
+);
+
 /// The answer to a [`Command`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reply {
@@ -499,8 +549,22 @@ pub enum Reply {
     },
 }
 
+crate::debug_shows!(enum Reply {
+    Error(error),
+    Request,
+    Joined { role },
+    Written,
+    Imported { resources, records, unchanged, kept_apart },
+    Found { records: Vec::len },
+    Shown,
+    Status(status),
+    Peers { sessions },
+    Exported { resources: Vec::len },
+    Sealed { envelopes },
+});
+
 /// Why a command could not be done, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct CommandError {
     /// Stable, for machines.
@@ -511,8 +575,10 @@ pub struct CommandError {
     pub hint: String,
 }
 
+crate::debug_shows!(struct CommandError { code });
+
 /// One line of a search's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundRecord {
     /// The record.
     pub record: RecordId,
@@ -532,8 +598,10 @@ pub struct FoundRecord {
     pub urgent: bool,
 }
 
+crate::debug_shows!(struct FoundRecord { visits, conflict, urgent });
+
 /// How a device stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The device's key.
     pub device: Option<DeviceKey>,
@@ -567,8 +635,13 @@ pub struct Status {
     pub records: Vec<RecordStatus>,
 }
 
+crate::debug_shows!(struct Status {
+    device, programme, certificate, role, store, envelopes, logs, statements, records_count,
+    pending, waiting, records,
+});
+
 /// Where a record's changes have been, as far as this device can prove.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordStatus {
     /// The record.
     pub record: RecordId,
@@ -589,6 +662,8 @@ pub struct RecordStatus {
     /// The receipts by which we know, each verified again just now.
     pub receipts: Vec<ReceiptStatus>,
 }
+
+crate::debug_shows!(struct RecordStatus { changes, pending, taken, stored, accepted, refused, receipts });
 
 /// A receipt, verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -44,7 +44,7 @@ pub enum IssueError {
 }
 
 /// A device's wish to join: its public keys, signed by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinRequest {
     /// The device's signing key.
     pub device: DeviceKey,
@@ -54,6 +54,8 @@ pub struct JoinRequest {
     pub label: String,
     signature: Signature,
 }
+
+crate::debug_shows!(struct JoinRequest { device, sealing });
 
 impl JoinRequest {
     /// Asks to join.
@@ -77,7 +79,7 @@ fn signable(sealing: &SealingPublic, label: &str) -> Vec<u8> {
 }
 
 /// What a member learns on joining, sealed to its device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
     /// The programme's key, the root of every chain.
     pub root: DeviceKey,
@@ -89,8 +91,10 @@ pub struct Membership {
     pub certificate: CertId,
 }
 
+crate::debug_shows!(struct Membership { root, certificate });
+
 /// The answer to a [`JoinRequest`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
     /// Statements the device needs first: its chain, its areas' keys, its grants.
     pub statements: Vec<Statement>,
@@ -98,6 +102,12 @@ pub struct Welcome {
     #[serde(with = "codec::bytes")]
     sealed: Vec<u8>,
 }
+
+crate::debug_shows!(
+    struct Welcome {
+        statements: Vec::len,
+    }
+);
 
 const WELCOME: &[u8] = b"huza welcome 1";
 
@@ -146,7 +156,7 @@ impl Chain {
 }
 
 /// The root of a programme. Its key belongs on paper in a safe, not on a device in use.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Programme {
     /// What people call it.
     pub name: String,
@@ -154,6 +164,10 @@ pub struct Programme {
     member: SymmetricKey,
     chain: Chain,
 }
+
+crate::debug_shows!(
+    struct Programme {}
+);
 
 impl Programme {
     /// Founds a programme.
@@ -227,7 +241,7 @@ impl Programme {
 }
 
 /// A health centre's authority, as one person's device keeps it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Centre {
     /// The programme's name.
     pub programme: String,
@@ -240,6 +254,8 @@ pub struct Centre {
     /// Its own certificate and the public keys of its areas.
     statements: Vec<Statement>,
 }
+
+crate::debug_shows!(struct Centre { root });
 
 impl Centre {
     /// The facility id.
