@@ -29,6 +29,8 @@ pub struct Host {
     pub replies: BTreeMap<CommandId, Reply>,
     pub sent: VecDeque<(PipeId, Vec<u8>)>,
     pub closed: Vec<PipeId>,
+    /// Every input and output as a log could show it, if that is wanted.
+    pub printed: Option<String>,
     reader: bool,
     seed: u8,
     boots: u8,
@@ -48,6 +50,7 @@ impl Host {
             replies: BTreeMap::new(),
             sent: VecDeque::new(),
             closed: Vec::new(),
+            printed: None,
             reader,
             seed,
             boots: 0,
@@ -76,6 +79,7 @@ impl Host {
             replies: BTreeMap::new(),
             sent: VecDeque::new(),
             closed: Vec::new(),
+            printed: self.printed.clone(),
             ..*self
         };
         host.restart(false);
@@ -94,6 +98,7 @@ impl Host {
     }
 
     pub fn handle(&mut self, input: Input) {
+        self.print(&input);
         self.node.handle(self.now, input);
         self.settle();
     }
@@ -105,6 +110,7 @@ impl Host {
 
     fn settle(&mut self) {
         while let Some(output) = self.node.poll() {
+            self.print(&output);
             let input = match output {
                 Output::Load { token, range } => {
                     Input::Loaded { token, rows: self.store.load(&range) }
@@ -139,7 +145,14 @@ impl Host {
                 }
                 _ => continue,
             };
+            self.print(&input);
             self.node.handle(self.now, input);
+        }
+    }
+
+    fn print(&mut self, it: &impl std::fmt::Debug) {
+        if let Some(printed) = &mut self.printed {
+            *printed += &format!("{it:?}\n");
         }
     }
 
@@ -215,10 +228,15 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::of("HC1", &["01", "02"])
+    }
+
+    pub fn of(catchment: &str, villages: &[&str]) -> Self {
         let mut entropy = Entropy::new([42; 32]);
         let mut programme = Programme::found("Test", &mut entropy);
-        let villages: Vec<String> = ["01", "02"].map(str::to_owned).into();
-        let centre = programme.certify_centre("HC1", &villages, Stamp(1), &mut entropy).unwrap();
+        let villages: Vec<String> = villages.iter().map(|v| (*v).to_owned()).collect();
+        let centre =
+            programme.certify_centre(catchment, &villages, Stamp(1), &mut entropy).unwrap();
         Self { centre, entropy, programme, next_pipe: 0 }
     }
 
