@@ -113,6 +113,15 @@ fn secrets_of_centre(centre: &Centre, needles: &mut Needles) -> CatchmentSecret 
     secret
 }
 
+/// 32 bytes that are found nowhere by chance.
+fn some_key(step: u8) -> [u8; 32] {
+    let mut byte = 0_u8;
+    core::array::from_fn(|_| {
+        byte = byte.wrapping_add(step);
+        byte
+    })
+}
+
 fn map(list: &[(&str, &str)]) -> BTreeMap<String, String> {
     list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
@@ -305,7 +314,7 @@ fn print_records(out: &mut String) {
     show(out, &(document.summary(), record::project(&view)));
     let items = vec![Item { record, change: raw, card }];
     let payload = Payload { origin: None, first: 1, items };
-    let key = SymmetricKey::from_bytes(core::array::from_fn(|n| n as u8 * 3));
+    let key = SymmetricKey::from_bytes(some_key(3));
     let sealed = payload.seal(LogId([3; 32]), &Seal::Member(key.clone()), Urgency::Urgent, [1; 32]);
     show(out, &(payload, sealed.unwrap(), Seal::Member(key)));
 }
@@ -355,7 +364,7 @@ fn print_trust(out: &mut String, needles: &mut Needles) {
     keyring.add(GrantContent::Catchment(secret.clone()));
     show(out, &(name, &granted, GrantContent::Area(granted.clone()), &keyring, &secret));
     show(out, &(&world.programme, &world.centre));
-    let seed: [u8; 32] = core::array::from_fn(|n| n as u8 * 5 + 1);
+    let seed: [u8; 32] = some_key(5);
     needles.secret("a seed", &seed);
     let (key, sealing) = (SigningKey::from_seed(seed), SealingKey::from_seed(seed));
     show(out, &(&key, &sealing, Entropy::new(seed)));
@@ -382,7 +391,7 @@ fn nothing_personal_and_no_key_prints_of_the_values_in_between() {
 #[test]
 fn the_search_finds_what_is_planted() {
     let mut needles = texts();
-    needles.secret("key", &core::array::from_fn::<u8, 32, _>(|n| 11 + 7 * n as u8));
+    needles.secret("key", &some_key(7));
     for spelled in needles.spellings() {
         assert!(!needles.found(&format!("..{spelled}..")).is_empty(), "{spelled}");
     }
