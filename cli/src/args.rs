@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use huza_crdt::debug_shows;
 use huza_crdt::id::RecordId;
 use huza_crdt::node::AreaRef;
 use huza_crdt::time::Stamp;
@@ -184,12 +185,16 @@ pub(crate) struct WriteArgs {
 }
 
 /// Who writes.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(crate) struct WorkerArgs {
     /// The worker who enters it [default: $HUZA_WORKER, else $USER]
     #[arg(long, value_name = "NAME")]
     pub(crate) worker: Option<String>,
 }
+
+debug_shows!(
+    struct WorkerArgs {}
+);
 
 /// `huza import`
 #[derive(Debug, Args)]
@@ -224,7 +229,7 @@ pub(crate) enum PersonCommand {
 }
 
 /// `huza person add`
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(crate) struct PersonAddArgs {
     /// Names; the last word is the family name
     #[arg(long, value_name = "NAMES")]
@@ -242,8 +247,12 @@ pub(crate) struct PersonAddArgs {
     pub(crate) write: WriteArgs,
 }
 
+debug_shows!(
+    struct PersonAddArgs {}
+);
+
 /// `huza person find`
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(crate) struct PersonFindArgs {
     /// Words that all must occur; none finds everyone
     pub(crate) words: Vec<String>,
@@ -251,6 +260,8 @@ pub(crate) struct PersonFindArgs {
     #[arg(long, default_value_t = 20)]
     pub(crate) limit: usize,
 }
+
+debug_shows!(struct PersonFindArgs { limit });
 
 /// `huza person show`
 #[derive(Debug, Args)]
@@ -271,7 +282,7 @@ pub(crate) enum VisitCommand {
 }
 
 /// `huza visit add`
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(crate) struct VisitAddArgs {
     /// The person's record
     pub(crate) record: RecordId,
@@ -287,6 +298,10 @@ pub(crate) struct VisitAddArgs {
     #[command(flatten)]
     pub(crate) by: WorkerArgs,
 }
+
+debug_shows!(
+    struct VisitAddArgs {}
+);
 
 /// `huza forms`
 #[derive(Debug, Args)]

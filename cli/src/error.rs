@@ -46,7 +46,7 @@ impl Kind {
 }
 
 /// What failed and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error, Serialize)]
 #[error("{message}")]
 pub(crate) struct Failure {
     /// For the exit code.
@@ -59,6 +59,9 @@ pub(crate) struct Failure {
     /// What to do, without a full stop; may be empty.
     pub(crate) hint: String,
 }
+
+// Message and hint may quote what the user typed; they are for that user's screen.
+huza_crdt::debug_shows!(struct Failure { kind, code });
 
 impl Failure {
     /// A failure without advice.

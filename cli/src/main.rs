@@ -9,6 +9,7 @@ mod commands;
 mod error;
 mod files;
 mod output;
+mod panics;
 mod shell;
 mod time;
 
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use error::{Failure, Kind};
 
 fn main() -> ExitCode {
+    panics::hide_messages();
     let (context, command) = match args::parse() {
         Ok(parsed) => parsed,
         Err(early) => return early,

@@ -106,7 +106,8 @@ fn sentence(text: &str) -> String {
     }
 }
 
-fn complain(text: &str) {
+/// Text on stderr.
+pub(crate) fn complain(text: &str) {
     // Where stderr is closed there is nobody left to tell.
     drop(io::stderr().lock().write_all(text.as_bytes()));
 }

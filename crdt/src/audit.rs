@@ -65,7 +65,7 @@ impl Action {
 }
 
 /// One entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// Its number, from 0.
     pub number: u64,
@@ -80,6 +80,8 @@ pub struct AuditEntry {
     /// Hash of the entry before; zeros for the first.
     pub previous: Hash,
 }
+
+crate::debug_shows!(struct AuditEntry { number, at, action });
 
 impl AuditEntry {
     /// Its hash, which the next entry names.

@@ -6,9 +6,13 @@
 //! - XChaCha20-Poly1305 (`chacha20poly1305`).
 //! - HPKE, RFC 9180: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305 (`hpke`).
 //! - HKDF-SHA256 (`hkdf`) and BLAKE3.
+//!
+//! Every secret here is wiped when it is dropped, and none prints. What is not wiped: copies that
+//! the compiler makes when a value moves, and the SHA-512 of a seed inside `ed25519-zebra`.
 
 use core::fmt;
 
+use chacha20::ChaCha20Rng;
 use chacha20poly1305::{
     KeyInit as _, XChaCha20Poly1305, XNonce,
     aead::{Aead as _, Payload},
@@ -18,10 +22,9 @@ use hpke::{
     Deserializable as _, Kem as _, OpModeR, OpModeS, Serializable as _, aead::ChaCha20Poly1305,
     kdf::HkdfSha256, kem::X25519HkdfSha256,
 };
-use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::id::{DeviceKey, hex};
 
@@ -95,11 +98,22 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+// The type within is `Copy`, so it cannot do this by itself.
+impl Drop for SigningKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for SigningKey {}
+
 impl SigningKey {
     /// The key with this seed.
     #[must_use]
-    pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self(zebra::SigningKey::from(seed))
+    pub fn from_seed(mut seed: [u8; 32]) -> Self {
+        let key = Self(zebra::SigningKey::from(seed));
+        seed.zeroize();
+        key
     }
 
     /// Its seed, for the key store.
@@ -123,7 +137,7 @@ impl SigningKey {
 }
 
 /// One signature to check: what was signed, by whom, for what.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Signed {
     /// The claimed signer.
     pub key: DeviceKey,
@@ -134,6 +148,8 @@ pub struct Signed {
     /// The signature.
     pub signature: Signature,
 }
+
+crate::debug_shows!(struct Signed { key, purpose, bytes: Vec::len });
 
 impl Signed {
     /// Whether the signature is valid by ZIP-215 rules.
@@ -197,12 +213,12 @@ impl SymmetricKey {
     #[must_use]
     pub fn derive(&self, context: &str, data: &[u8]) -> Self {
         let info = [context.as_bytes(), &[0], data].concat();
-        let mut out = [0; 32];
+        let mut derived = Self([0; 32]);
         #[expect(clippy::expect_used, reason = "32 bytes are fewer than 255 hash lengths")]
         hkdf::Hkdf::<sha2::Sha256>::new(None, &self.0)
-            .expand(&info, &mut out)
+            .expand(&info, &mut derived.0)
             .expect("length is allowed");
-        Self(out)
+        derived
     }
 
     /// BLAKE3 keyed with this key, over length-prefixed parts.
@@ -213,7 +229,9 @@ impl SymmetricKey {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
-        *hasher.finalize().as_bytes()
+        let mac = *hasher.finalize().as_bytes();
+        hasher.zeroize();
+        mac
     }
 
     /// Seals `plaintext`; `context` is bound but not contained. The result is 24 bytes of nonce,
@@ -224,20 +242,22 @@ impl SymmetricKey {
         let hash = self.derive("huza nonce", b"").mac(&[&entropy, context, plaintext]);
         let nonce: [u8; 24] = crate::id::truncated(hash);
         #[expect(clippy::expect_used, reason = "in memory, below the cipher's 256 GiB")]
-        let sealed = XChaCha20Poly1305::new(&self.0.into())
+        let sealed = XChaCha20Poly1305::new((&self.0).into())
             .encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad: context })
             .expect("sealing in memory");
         [nonce.as_slice(), &sealed].concat()
     }
 
-    /// Opens what [`SymmetricKey::seal`] made under the same context.
+    /// Opens what [`SymmetricKey::seal`] made under the same context. The result is wiped when it
+    /// is dropped.
     ///
     /// # Errors
     /// If the key or context is another, or the bytes were altered.
-    pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
+    pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unopened> {
         let (nonce, sealed) = sealed.split_first_chunk::<24>().ok_or(Unopened)?;
-        XChaCha20Poly1305::new(&self.0.into())
+        XChaCha20Poly1305::new((&self.0).into())
             .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: context })
+            .map(Zeroizing::new)
             .map_err(|_refused| Unopened)
     }
 }
@@ -272,7 +292,7 @@ impl SealingPublic {
             .map_err(|_refused| Unopened)?;
         // Repeated entropy must not repeat a key for another plaintext.
         let parts: [&[u8]; 4] = [&entropy, &self.0, context, plaintext];
-        let seed = crate::id::hash_parts("huza 2026 hpke entropy", &parts);
+        let seed = Zeroizing::new(crate::id::hash_parts("huza 2026 hpke entropy", &parts));
         let (encapsulated, sealed) =
             hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
                 &OpModeS::Base,
@@ -280,7 +300,7 @@ impl SealingPublic {
                 context,
                 plaintext,
                 b"",
-                &mut ChaCha20Rng::from_seed(seed),
+                &mut ChaCha20Rng::from_seed(*seed),
             )
             .map_err(|_refused| Unopened)?;
         Ok([encapsulated.to_bytes().as_slice(), &sealed].concat())
@@ -318,11 +338,12 @@ impl SealingKey {
         SealingPublic(core::array::from_fn(|i| bytes.get(i).copied().unwrap_or_default()))
     }
 
-    /// Opens what [`SealingPublic::seal`] made under the same context.
+    /// Opens what [`SealingPublic::seal`] made under the same context. The result is wiped when it
+    /// is dropped.
     ///
     /// # Errors
     /// If it was sealed to another key or context, or altered.
-    pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
+    pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unopened> {
         let (encapsulated, sealed) = sealed.split_first_chunk::<32>().ok_or(Unopened)?;
         let (secret, _) = X25519HkdfSha256::derive_keypair(&self.0);
         let encapsulated = <X25519HkdfSha256 as hpke::Kem>::EncappedKey::from_bytes(encapsulated)
@@ -335,13 +356,13 @@ impl SealingKey {
             sealed,
             b"",
         )
+        .map(Zeroizing::new)
         .map_err(|_refused| Unopened)
     }
 }
 
 /// A stream of unpredictable bytes from one seed that the shell supplies. The same seed gives the
 /// same stream, so that a simulation repeats.
-#[derive(Clone)]
 pub struct Entropy(ChaCha20Rng);
 
 impl fmt::Debug for Entropy {
@@ -350,11 +371,16 @@ impl fmt::Debug for Entropy {
     }
 }
 
+// What it holds wipes itself: state and the block drawn ahead.
+impl ZeroizeOnDrop for Entropy {}
+
 impl Entropy {
     /// The stream of this seed.
     #[must_use]
-    pub fn new(seed: [u8; 32]) -> Self {
-        Self(ChaCha20Rng::from_seed(seed))
+    pub fn new(mut seed: [u8; 32]) -> Self {
+        let entropy = Self(ChaCha20Rng::from_seed(seed));
+        seed.zeroize();
+        entropy
     }
 
     /// The next `N` bytes.
@@ -374,6 +400,42 @@ mod tests {
         let bytes = vec![n; 40];
         let signature = key.sign(Purpose::Envelope, &bytes);
         Signed { key: key.public(), purpose: Purpose::Envelope, bytes, signature }
+    }
+
+    /// By the types, since safe code cannot look at memory that is given back.
+    #[test]
+    fn every_secret_is_wiped_when_it_is_dropped() {
+        const fn wiped<T: ZeroizeOnDrop>() {}
+        wiped::<SymmetricKey>();
+        wiped::<SealingKey>();
+        wiped::<SigningKey>();
+        wiped::<Entropy>();
+        wiped::<ChaCha20Rng>();
+        wiped::<XChaCha20Poly1305>();
+        let mut key = SigningKey::from_seed([7; 32]);
+        key.0.zeroize();
+        assert_eq!(key.seed(), [0; 32]);
+    }
+
+    #[test]
+    fn no_secret_prints() {
+        let seed = [0xa7; 32];
+        let keys = (SymmetricKey::from_bytes(seed), SealingKey::from_seed(seed));
+        let printed =
+            format!("{keys:?} {:?} {:?}", SigningKey::from_seed(seed), Entropy::new(seed));
+        let public = SigningKey::from_seed(seed).public().short();
+        let wanted =
+            format!("(SymmetricKey(..), SealingKey(..)) SigningKey(of {public}) Entropy(..)");
+        assert_eq!(printed, wanted);
+    }
+
+    /// Ids and keys of every simulation and golden file hang on this stream: RFC 8439's block
+    /// function with a counter and a stream of 64 bits, both 0.
+    #[test]
+    fn the_stream_of_a_seed_stays_as_it_is() {
+        let mut entropy = Entropy::new([0; 32]);
+        assert_eq!(hex(&entropy.draw::<16>()), "76b8e0ada0f13d90405d6ae55386bd28");
+        assert_eq!(hex(&entropy.draw::<5>()), "bdd219b8a0");
     }
 
     #[test]
@@ -455,7 +517,7 @@ mod tests {
         let key = SymmetricKey::from_bytes([1; 32]);
         let sealed = key.seal(b"context", b"a visit", [2; 32]);
         assert_eq!(sealed.len(), b"a visit".len() + SEAL_OVERHEAD);
-        assert_eq!(key.open(b"context", &sealed).unwrap(), b"a visit");
+        assert_eq!(**key.open(b"context", &sealed).unwrap(), *b"a visit");
         assert_eq!(key.open(b"other", &sealed), Err(Unopened));
         assert_eq!(SymmetricKey::from_bytes([3; 32]).open(b"context", &sealed), Err(Unopened));
         assert_eq!(key.open(b"context", &sealed[..20]), Err(Unopened));
@@ -473,7 +535,7 @@ mod tests {
         let key = SealingKey::from_seed([1; 32]);
         let sealed = key.public().seal(b"grant", b"a key", [2; 32]).unwrap();
         assert_eq!(sealed.len(), b"a key".len() + HPKE_OVERHEAD);
-        assert_eq!(key.open(b"grant", &sealed).unwrap(), b"a key");
+        assert_eq!(**key.open(b"grant", &sealed).unwrap(), *b"a key");
         assert_eq!(key.open(b"other", &sealed), Err(Unopened));
         assert_eq!(SealingKey::from_seed([3; 32]).open(b"grant", &sealed), Err(Unopened));
     }

@@ -7,6 +7,7 @@
 mod reissue;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 pub use reissue::{Leaf, Reissue, seal_reissues};
 
@@ -63,7 +64,7 @@ impl Header {
 }
 
 /// The sealed payload of an envelope, or what is left of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {
     /// The sealed payload.
     Sealed(#[serde(with = "codec::bytes")] Vec<u8>),
@@ -75,6 +76,8 @@ pub enum Content {
         hash: Hash,
     },
 }
+
+crate::debug_shows!(enum Content { Sealed, Erased { bytes, hash } });
 
 /// An envelope as it travels and is stored: without log id, seq, previous hash and payload hash,
 /// which its place gives.
@@ -135,7 +138,7 @@ pub struct Stored {
 }
 
 /// A sealed payload that waits for its number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unnumbered {
     /// Changes of the author in it.
     pub changes: u64,
@@ -149,6 +152,8 @@ pub struct Unnumbered {
     #[serde(with = "codec::bytes")]
     pub payload: Vec<u8>,
 }
+
+crate::debug_shows!(struct Unnumbered { changes, epoch, urgency, payload: Vec::len });
 
 impl Unnumbered {
     /// Numbers and signs it.
@@ -168,7 +173,7 @@ impl Unnumbered {
 }
 
 /// One change in an envelope.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// The record it changes.
     pub record: RecordId,
@@ -179,6 +184,13 @@ pub struct Item {
     #[serde(with = "codec::bytes")]
     pub card: Vec<u8>,
 }
+
+crate::debug_shows!(
+    struct Item {
+        change: Vec::len,
+        card: Vec::len,
+    }
+);
 
 /// What is sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -239,11 +251,11 @@ impl Payload {
         entropy: [u8; 32],
     ) -> Result<Unnumbered, OpenError> {
         self.check()?;
-        let plain = codec::encode(self);
+        let plain = Zeroizing::new(codec::encode(self));
         if plain.len() > PLAINTEXT_BYTES_MAX {
             return Err(DecodeError::Limit("plaintext bytes").into());
         }
-        let plain = pack::pack(&plain)?;
+        let plain = Zeroizing::new(pack::pack(&plain)?);
         let (epoch, payload, salt) = match seal {
             Seal::Member(key) => {
                 let epoch = crate::trust::epoch_of(key);
@@ -253,7 +265,7 @@ impl Payload {
             }
             Seal::Outsider(epoch, public) => {
                 let salt = hash_parts("huza 2026 outsider salt", &[&entropy]);
-                let salted = [salt.as_slice(), &plain].concat();
+                let salted = Zeroizing::new([salt.as_slice(), &plain].concat());
                 let sealed = public.seal(&context(log, *epoch), &salted, entropy)?;
                 (*epoch, [&[SEAL_OUTSIDER], sealed.as_slice()].concat(), salt)
             }
@@ -324,11 +336,11 @@ impl Contents {
                 let sealing: SealingKey = crate::trust::sealing_of(key);
                 let salted = sealing.open(&context, sealed)?;
                 let (salt, plain) = salted.split_first_chunk::<32>().ok_or(Unopened)?;
-                (plain.to_vec(), *salt)
+                (Zeroizing::new(plain.to_vec()), *salt)
             }
             _ => return Err(OpenError::UnknownSeal),
         };
-        let plain = pack::unpack(&plain, PLAINTEXT_BYTES_MAX)?;
+        let plain = Zeroizing::new(pack::unpack(&plain, PLAINTEXT_BYTES_MAX)?);
         if *method == SEAL_REISSUE {
             if reissue::root(&salt, &plain) != header.items_root {
                 return Err(OpenError::WrongItems);

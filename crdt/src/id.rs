@@ -2,6 +2,10 @@
 //!
 //! Each is a newtype over bytes. All print as lower-case hexadecimal; [`RecordId`] prints as a
 //! UUID, because that is what users and FHIR servers see.
+//!
+//! `Debug` is for logs, so it shows the first bytes only, and nothing of a record or visit: these
+//! stand for a person, and the id of an imported person is derived from his national number, so
+//! that whoever reads it could test guesses.
 
 use core::fmt;
 
@@ -76,12 +80,17 @@ macro_rules! bytes_id {
             }
         }
 
+    };
+}
+
+macro_rules! debug_short {
+    ($($name:ident),*) => {$(
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, concat!(stringify!($name), "({})"), self.short())
             }
         }
-    };
+    )*};
 }
 
 macro_rules! display_hex {
@@ -145,6 +154,27 @@ bytes_id!(
 bytes_id!(
     /// A programme: the first 16 bytes of the hash of its root key.
     ProgrammeId, 16
+);
+
+debug_short!(
+    Hash,
+    LogId,
+    DeviceKey,
+    CertId,
+    StatementId,
+    CatchmentTag,
+    AreaTag,
+    EpochId,
+    StoreId,
+    Incarnation,
+    ProgrammeId
+);
+
+crate::debug_shows!(
+    struct RecordId {}
+);
+crate::debug_shows!(
+    struct VisitId {}
 );
 
 display_hex!(
@@ -259,6 +289,12 @@ mod tests {
         assert_eq!(unhex(&hex(&[0, 1, 254, 255])), Some(vec![0, 1, 254, 255]));
         assert_eq!(unhex("abc"), None);
         assert_eq!(unhex("zz"), None);
+    }
+
+    #[test]
+    fn debug_shows_the_beginning_of_an_id_and_nothing_of_a_persons() {
+        let (log, record) = (LogId([0xab; 32]), RecordId([0xcd; 16]));
+        assert_eq!(format!("{log:?} {record:?}"), "LogId(abababab) RecordId { .. }");
     }
 
     #[test]

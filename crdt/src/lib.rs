@@ -18,6 +18,7 @@
 //! | the statements every member reads | [`control`] |
 //! | who read, exported, granted, revoked, erased | [`audit`] |
 //! | every bound on what a peer can send | [`limits`] |
+//! | what may be printed, and what is hidden | [`redacted`] |
 //!
 //! The formats are drawn byte by byte in `docs/wire.md`.
 //!
@@ -38,6 +39,7 @@ pub mod limits;
 pub mod node;
 pub mod pack;
 pub mod record;
+pub mod redacted;
 pub mod session;
 pub mod store;
 pub mod time;

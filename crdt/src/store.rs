@@ -85,7 +85,7 @@ tables! {
 }
 
 /// One write.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Op {
     /// Sets `key` to `value`.
     Put {
@@ -104,6 +104,8 @@ pub enum Op {
         key: Vec<u8>,
     },
 }
+
+crate::debug_shows!(enum Op { Put { table, key: Vec::len, value: Vec::len }, Delete { table, key: Vec::len } });
 
 impl Op {
     /// The table it writes to.
@@ -140,7 +142,7 @@ impl Batch {
 /// Keys from `from` (inclusive) to `to` (exclusive; `None`: to the end of the table), ascending,
 /// at most `rows_max` of them and at most [`LOAD_BYTES_MAX`] bytes, but always one if there is
 /// one. Fewer rows than exist mean: ask again behind the last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// Where.
     pub table: Table,
@@ -151,6 +153,8 @@ pub struct Range {
     /// Most rows wanted.
     pub rows_max: usize,
 }
+
+crate::debug_shows!(struct Range { table, rows_max });
 
 impl Range {
     /// A whole table.
@@ -191,10 +195,14 @@ pub type Row = (Vec<u8>, Vec<u8>);
 
 /// Both stores in memory: what the simulator and the tests use, and the model that real stores
 /// are checked against.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct MemoryStore {
     tables: BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>,
 }
+
+crate::debug_shows!(
+    struct MemoryStore {}
+);
 
 impl MemoryStore {
     /// Applies all of `batch`.

@@ -81,7 +81,6 @@ impl FacilityError {
 }
 
 /// The facility's directory, open for this process alone.
-#[derive(Debug)]
 pub struct Facility {
     dir: PathBuf,
     journal: Journal,
@@ -90,6 +89,8 @@ pub struct Facility {
     /// Whether the file may not hold all of `resources`.
     behind: bool,
 }
+
+huza_crdt::debug_shows!(struct Facility { dir, journal, resources: BTreeMap::len, behind });
 
 impl Facility {
     /// Opens `dir`, makes it if need be, and brings `resources.ndjson` up to date.

@@ -99,8 +99,8 @@ impl Model {
         document.map_or_else(
             || "unknown".to_owned(),
             |document| {
-                let view: String =
-                    format!("{:?}", document.view()).chars().take(EVIDENCE_CHARS).collect();
+                let view = serde_json::to_string(&document.view()).unwrap_or_default();
+                let view: String = view.chars().take(EVIDENCE_CHARS).collect();
                 format!("{} changes wait, {view}", document.waiting())
             },
         )

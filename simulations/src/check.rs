@@ -144,6 +144,11 @@ impl Laws {
         secrecy::on_disk(&self.tokens, nature, batch, outside)
     }
 
+    /// What a log at its finest would show of an input or output.
+    pub(crate) fn printed(&self, it: &impl core::fmt::Debug) -> Result<(), Broken> {
+        secrecy::in_print(&self.tokens, it)
+    }
+
     /// A host says that something happened.
     pub(crate) fn event(&mut self, host: HostId, event: &Event, now: u64) -> Result<(), Broken> {
         secrecy::in_event(&self.tokens, event)?;

@@ -98,6 +98,16 @@ fn entry(kind: &'static str, subject: impl ToString, size: usize, content: &[u8]
     Entry { kind, subject: subject.to_string(), size, content }
 }
 
+/// With all that `Debug` would hide. What cannot be spelled counts as empty.
+fn spelled(
+    kind: &'static str,
+    subject: impl ToString,
+    text: Result<Vec<u8>, serde_json::Error>,
+) -> Entry {
+    let text = text.unwrap_or_default();
+    entry(kind, subject, text.len(), &text)
+}
+
 fn debugged(kind: &'static str, subject: impl ToString, value: &impl core::fmt::Debug) -> Entry {
     let text = format!("{value:?}");
     entry(kind, subject, text.len(), text.as_bytes())
@@ -119,15 +129,17 @@ fn of_input(input: &Input) -> Entry {
         Input::Persisted { token } => entry("persisted", token.0, 0, b""),
         Input::StoreFailed { store, why } => debugged("store-failed", "-", &(store, why)),
         Input::Done { token, .. } => entry("done", token.0, 0, b""),
-        Input::Delivered { token, refused } => debugged("delivered", token.0, refused),
-        Input::Command { id, command } => debugged("command", id.0, command),
+        Input::Delivered { token, refused } => {
+            spelled("delivered", token.0, serde_json::to_vec(refused))
+        }
+        Input::Command { id, command } => spelled("command", id.0, serde_json::to_vec(command)),
         Input::News { token, bytes } => entry("news", token.0, bytes.len(), bytes),
     }
 }
 
 fn of_output(output: &Output) -> Entry {
     match output {
-        Output::Load { token, range } => debugged("load", token.0, range),
+        Output::Load { token, range } => spelled("load", token.0, serde_json::to_vec(range)),
         Output::Persist { token, store, batch } => {
             let bytes = codec::encode(batch);
             entry("persist", format_args!("{}:{store:?}", token.0), bytes.len(), &bytes)
@@ -138,7 +150,7 @@ fn of_output(output: &Output) -> Entry {
         }
         Output::Send { pipe, bytes } => entry("send", pipe.0, bytes.len(), bytes),
         Output::Close { pipe } => entry("close", pipe.0, 0, b""),
-        Output::Reply { id, reply } => debugged("reply", id.0, reply),
+        Output::Reply { id, reply } => spelled("reply", id.0, serde_json::to_vec(reply)),
         Output::Publish { bytes } => entry("publish", "-", bytes.len(), bytes),
         Output::NewsValid { token, valid } => {
             entry("news-valid", token.0, usize::from(*valid), b"")

@@ -230,6 +230,8 @@ impl World {
 
     /// Gives a node an input and carries out all that it wants of it.
     pub(crate) fn feed(&mut self, id: HostId, input: Input) -> Result<(), Violation> {
+        let printed = self.laws.printed(&input);
+        printed.map_err(|broken| self.violated(Some(id), &broken))?;
         let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
         if !host.is_running() {
             return Ok(());
@@ -315,7 +317,7 @@ impl World {
     /// Asks a node and lets things happen until it answers.
     pub(crate) fn ask(&mut self, host: HostId, command: Command) -> Result<Reply, Violation> {
         let id = self.command_id();
-        let name = format!("{command:?}").chars().take(24).collect::<String>();
+        let name = format!("{command:?}");
         self.feed(host, Input::Command { id, command: Box::new(command) })?;
         let until = self.now + ANSWER_MS_MAX;
         self.run_while(until, |world| world.replies.contains_key(&id))?;

@@ -90,12 +90,19 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new() -> Self {
+        Self::of("0512", ["01", "02"])
+    }
+
+    /// With other codes.
+    pub(crate) fn of(catchment: &str, villages: [&str; 2]) -> Self {
         let lab = Self { folder: tempfile::tempdir().unwrap() };
         let authority = lab.path("authority");
+        let villages = villages.into_iter().flat_map(|village| ["--village", village]);
         huza(
-            ["authority", "create", "--programme", "Tests", "--catchment", "0512"]
+            ["authority", "create", "--programme", "Tests", "--catchment", catchment]
                 .into_iter()
-                .chain(["--village", "01", "--village", "02", "--home"])
+                .chain(villages)
+                .chain(["--home"])
                 .map(OsStr::new)
                 .chain([authority.as_os_str()]),
         )

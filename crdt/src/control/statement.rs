@@ -18,7 +18,7 @@ pub enum Scope {
 }
 
 /// What the signature covers, in this order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Signable {
     issuer: Issuer,
     number: u64,
@@ -28,6 +28,8 @@ struct Signable {
     #[serde(with = "codec::bytes")]
     body: Vec<u8>,
 }
+
+crate::debug_shows!(struct Signable { issuer, number, scope, kind, body: Vec::len });
 
 /// A signed statement. Its body is kept as bytes, so that a node carries kinds it does not know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

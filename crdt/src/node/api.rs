@@ -20,7 +20,7 @@ use crate::trust::recovery::{RecoveryAnswer, RecoveryRequest};
 use crate::trust::{AreaName, Role};
 
 /// What a node is told at its birth, by the shell.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// 32 bytes from the operating system's generator, never used twice.
     pub entropy: [u8; 32],
@@ -32,7 +32,7 @@ pub struct Config {
 }
 
 /// The reader, as the shell has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReaderState {
     /// The device only carries.
     Absent,
@@ -44,6 +44,16 @@ pub enum ReaderState {
         worker: String,
     },
 }
+
+crate::debug_shows!(
+    enum ReaderState {
+        Absent,
+        Locked,
+        Open,
+    }
+);
+
+crate::debug_shows!(struct Config { reader });
 
 /// An open pipe, numbered by the shell; numbers are not used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -67,7 +77,6 @@ pub struct Now {
 }
 
 /// Everything that can happen to a node.
-#[derive(Debug)]
 pub enum Input {
     /// Nothing but time: see [`crate::node::Node::deadline`].
     Tick,
@@ -151,8 +160,23 @@ pub enum Input {
     },
 }
 
+crate::debug_shows!(enum Input {
+    Tick,
+    ReaderOpened,
+    Scrubbed { token },
+    PipeOpened { pipe, dialer },
+    Received { pipe, bytes: Vec::len },
+    PipeClosed { pipe },
+    Loaded { token, rows: Vec::len },
+    Persisted { token },
+    StoreFailed { store, why },
+    Done { token, product },
+    Delivered { token, refused: BTreeMap::len },
+    Command { id, command },
+    News { token, bytes: Vec::len },
+});
+
 /// Everything a node can want.
-#[derive(Debug)]
 pub enum Output {
     /// Read `range` and answer with [`Input::Loaded`].
     Load {
@@ -232,14 +256,35 @@ pub enum Output {
     Event(Event),
 }
 
+crate::debug_shows!(enum Output {
+    Load { token, range },
+    CloseReader,
+    Scrub { token, store },
+    Persist { token, store, batch },
+    Work { token, job },
+    Deliver { token, resources: Vec::len },
+    Send { pipe, bytes: Vec::len },
+    Close { pipe },
+    Reply { id, reply },
+    Publish { bytes: Vec::len },
+    NewsValid { token, valid },
+    Event(event),
+});
+
 /// One FHIR resource for the facility.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource {
     /// `Type/id`, unique among all resources.
     pub key: String,
     /// JSON, verbatim where it was imported.
     pub text: String,
 }
+
+crate::debug_shows!(
+    struct Resource {
+        text: String::len,
+    }
+);
 
 /// Heavy, pure work.
 pub struct Job {
@@ -400,7 +445,7 @@ pub enum AreaRef {
 }
 
 /// What a user can want.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Command {
@@ -491,7 +536,7 @@ pub enum Command {
 }
 
 /// What the holder of an authority device decides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Order {
@@ -551,8 +596,42 @@ pub enum Order {
     Time,
 }
 
+crate::debug_shows!(
+    enum Command {
+        Init,
+        Request,
+        Join,
+        AddPerson,
+        AddVisit,
+        Import,
+        Find,
+        Show,
+        Status,
+        Peers,
+        Export,
+        Seal,
+        Lock,
+        Take,
+        Order(order),
+        Check,
+        Devices,
+        Audit { after },
+    }
+);
+
+crate::debug_shows!(enum Order {
+    Approve,
+    Revoke { certificate, reason, trust, rotate },
+    Rotate,
+    Judge { log, from, to, admit },
+    Erase,
+    Grant { certificate },
+    Recover,
+    Time,
+});
+
 /// The answer to a [`Command`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reply {
@@ -674,8 +753,29 @@ pub enum Reply {
     },
 }
 
+crate::debug_shows!(enum Reply {
+    Error(error),
+    Request,
+    Joined { role },
+    Written,
+    Imported { resources, records, unchanged, kept_apart },
+    Found { records: Vec::len },
+    Shown,
+    Status(status),
+    Peers { sessions },
+    Exported { resources: Vec::len },
+    Sealed { envelopes },
+    Locked,
+    Approved { certificate },
+    Recovered,
+    Issued { statements },
+    Checked { findings },
+    Devices { devices },
+    Audited { entries: Vec::len, whole, next },
+});
+
 /// Why a command could not be done, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct CommandError {
     /// Stable, for machines.
@@ -686,8 +786,10 @@ pub struct CommandError {
     pub hint: String,
 }
 
+crate::debug_shows!(struct CommandError { code });
+
 /// One line of a search's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundRecord {
     /// The record.
     pub record: RecordId,
@@ -707,8 +809,10 @@ pub struct FoundRecord {
     pub urgent: bool,
 }
 
+crate::debug_shows!(struct FoundRecord { visits, conflict, urgent });
+
 /// How a device stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The device's key.
     pub device: Option<DeviceKey>,
@@ -778,7 +882,7 @@ pub struct Finding {
 }
 
 /// A certificate as an authority sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownDevice {
     /// The certificate.
     pub certificate: CertId,
@@ -800,6 +904,10 @@ pub struct KnownDevice {
     pub envelopes: u64,
 }
 
+crate::debug_shows!(struct KnownDevice {
+    certificate, device, role, issued, expires, good, revoked, envelopes,
+});
+
 /// Quarantined envelopes of one log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantinedLog {
@@ -810,9 +918,13 @@ pub struct QuarantinedLog {
     /// First and last seq of each run, inclusive, and whether an authority rejected it.
     pub runs: Vec<(u64, u64, bool)>,
 }
+crate::debug_shows!(struct Status {
+    device, programme, certificate, role, store, envelopes, logs, statements, records_count,
+    pending, waiting, records,
+});
 
 /// Where a record's changes have been, as far as this device can prove.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordStatus {
     /// The record.
     pub record: RecordId,
@@ -833,6 +945,8 @@ pub struct RecordStatus {
     /// The receipts by which we know, each verified again just now.
     pub receipts: Vec<ReceiptStatus>,
 }
+
+crate::debug_shows!(struct RecordStatus { changes, pending, taken, stored, accepted, refused, receipts });
 
 /// A receipt, verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use crate::codec;
 use crate::control::{
     Admission, CutOff, ProgrammeTime, Reason, Revocation, Scope, Statement, kind,
 };
-use crate::crypto::Signed;
+use crate::crypto::{Entropy, Signed};
 use crate::envelope::Stored;
 use crate::id::{AreaTag, CertId, Hash, LogId, StatementId};
 use crate::store::{Range, Table};
@@ -119,7 +119,7 @@ impl Node {
             known.unwrap_or_else(|| secret.key(area, 0))
         };
         let now = self.now.stamp;
-        let mut entropy = self.entropy.clone();
+        let mut entropy = Entropy::new(self.entropy.draw());
         let approved = approver.approve(request, approval, key_of, now, &mut entropy);
         let approved = match approved {
             Ok(approved) => approved,
@@ -139,7 +139,6 @@ impl Node {
         };
         let mut statements: Vec<Statement> = lane.chain(own).into_iter().cloned().collect();
         statements.extend(self.published_in(secret.catchment));
-        self.entropy = entropy;
         let certificate = approved.certificate;
         let subject = format!("{certificate} as {}", approval.role.name());
         let scope = Scope::Catchment(secret.catchment);

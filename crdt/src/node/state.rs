@@ -128,7 +128,7 @@ pub(super) struct IngestRow {
 }
 
 /// A change of a record.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct ChangeRow {
     /// The envelope that carries it; none while it is on this device only.
     pub(super) place: Option<(LogId, u64)>,
@@ -136,8 +136,10 @@ pub(super) struct ChangeRow {
     pub(super) raw: Vec<u8>,
 }
 
+crate::debug_shows!(struct ChangeRow { place, raw: Vec::len });
+
 /// A change that no envelope carries yet.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct PendingRow {
     pub(super) record: RecordId,
     pub(super) area: AreaTag,
@@ -147,6 +149,8 @@ pub(super) struct PendingRow {
     pub(super) card: Vec<u8>,
 }
 
+crate::debug_shows!(struct PendingRow { area, bytes, urgent });
+
 /// A record in lists.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct SummaryRow {
@@ -155,13 +159,15 @@ pub(super) struct SummaryRow {
 }
 
 /// An envelope whose records the facility has still to be given.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct DeliverRow {
     pub(super) log: LogId,
     pub(super) seq: u64,
     pub(super) hash: Hash,
     pub(super) records: Vec<RecordId>,
 }
+
+crate::debug_shows!(struct DeliverRow { log, seq, records: Vec::len });
 
 /// What the facility answered about a log.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -195,7 +201,6 @@ pub(super) fn read_log_key(key: &[u8]) -> Option<(LogId, u64)> {
 }
 
 /// Something the carrier has to write; one after the other.
-#[derive(Debug)]
 pub(super) enum Task {
     /// What a peer sent.
     Ingest { pipe: PipeId, from: CertId, number: u32, statements: Vec<Statement>, runs: Vec<Run> },
@@ -228,6 +233,24 @@ pub(super) enum Task {
     /// Erase a record again: envelopes came that no order names yet.
     EraseMore { record: RecordId, places: BTreeSet<(LogId, u64)> },
 }
+
+crate::debug_shows!(enum Task {
+    Ingest { pipe, number },
+    Recover,
+    Order { id, order },
+    Take { id },
+    Stub { erasures: Vec::len },
+    EraseMore,
+    Admit { statements: Vec::len },
+    Open { area },
+    Outbox { area, row },
+    Number,
+    Receipts,
+    Issue { scope, kind },
+    Remember,
+    KeepFork,
+    Roll,
+});
 
 /// The half that carries.
 #[derive(Default)]

@@ -17,7 +17,7 @@ const CARD_VERSION: u8 = 1;
 const NAME_BYTES_MAX: usize = 48;
 
 /// A self-contained summary of an urgent visit. Encoded with postcard in the order of its fields.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Card {
     /// Layout; 1.
     pub version: u8,
@@ -38,6 +38,8 @@ pub struct Card {
     /// Number of danger signs that did not fit.
     pub more: u32,
 }
+
+crate::debug_shows!(struct Card { version, more });
 
 impl Card {
     /// Reads a card.

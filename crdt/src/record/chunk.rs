@@ -37,7 +37,7 @@ pub enum ChunkError {
 }
 
 /// The parts of a change chunk; borrowed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Body<'a> {
     pub(crate) deps: Vec<[u8; 32]>,
     pub(crate) actor: &'a [u8],
@@ -48,6 +48,8 @@ pub(crate) struct Body<'a> {
     pub(crate) others: Vec<&'a [u8]>,
     pub(crate) tail: &'a [u8],
 }
+
+crate::debug_shows!(struct Body<'_> { seq, start_op, time });
 
 /// Reads a raw change chunk and checks its length and checksum.
 pub(crate) fn parse(raw: &[u8]) -> Result<Body<'_>, ChunkError> {

@@ -56,7 +56,7 @@ pub enum WriteError {
     Automerge(#[from] AutomergeError),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Applied {
     origin: Origin,
     worker: String,
@@ -66,8 +66,10 @@ struct Applied {
     max_op: u64,
 }
 
+crate::debug_shows!(struct Applied { origin, at });
+
 /// One record. See the module for its rules.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Document {
     record: RecordId,
     doc: Automerge,
@@ -77,6 +79,8 @@ pub struct Document {
     waiting: BTreeMap<ChangeHash, Screened>,
     set_aside: BTreeSet<SetAside>,
 }
+
+crate::debug_shows!(struct Document { set_aside });
 
 impl Document {
     /// An empty record: genesis alone.

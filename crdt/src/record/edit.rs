@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{CHANGE_OPS_MAX, KEY_BYTES_MAX};
 use crate::id::{RecordId, VisitId};
 use crate::limits::RESOURCE_BYTES_MAX;
+use crate::redacted::Redacted;
 use crate::time::Stamp;
 
 /// One of the four root maps of a record.
@@ -53,7 +54,7 @@ impl Root {
 }
 
 /// One edit of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Edit {
     /// Sets a field of the person, such as `name/given`, `sex` (`female`, `male`, `other`,
     /// `unknown`), `birth-date` (`YYYY`, `YYYY-MM` or `YYYY-MM-DD`) or
@@ -102,6 +103,16 @@ pub enum Edit {
     },
 }
 
+crate::debug_shows!(
+    enum Edit {
+        Person,
+        Visit,
+        Void,
+        Resource,
+        Link,
+    }
+);
+
 /// Why an edit cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -115,10 +126,10 @@ pub enum EditError {
         bytes: usize,
     },
     /// A value is longer than [`RESOURCE_BYTES_MAX`].
-    #[error("value of {bytes} bytes under {key}; {RESOURCE_BYTES_MAX} are allowed")]
+    #[error("value of {bytes} bytes under {}; {RESOURCE_BYTES_MAX} are allowed", .key.reveal())]
     Value {
-        /// The key.
-        key: String,
+        /// The key, which may hold an identifier.
+        key: Redacted<String>,
         /// Length of the value.
         bytes: usize,
     },
@@ -141,7 +152,7 @@ pub(crate) fn puts(edits: &[Edit]) -> Result<BTreeMap<Key, String>, EditError> {
             return Err(EditError::Key { root: *root, bytes: key.len() });
         }
         if !value_fits(value) {
-            return Err(EditError::Value { key: key.clone(), bytes: value.len() });
+            return Err(EditError::Value { key: key.clone().into(), bytes: value.len() });
         }
     }
     Ok(all)

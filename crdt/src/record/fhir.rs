@@ -40,6 +40,7 @@ use self::json::Json;
 use super::summary::{Demographics, PatientText};
 use crate::id::RecordId;
 use crate::limits::{IMPORT_BYTES_MAX, RESOURCE_BYTES_MAX};
+use crate::redacted::Redacted;
 
 /// Longest id that FHIR allows, in characters.
 const ID_CHARS_MAX: usize = 64;
@@ -56,7 +57,7 @@ pub enum Place {
 }
 
 /// One resource to be imported.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Incoming {
     /// Index of its entry in the bundle, from 0.
     pub entry: usize,
@@ -76,6 +77,8 @@ pub struct Incoming {
     /// The JSON text, one line.
     pub text: String,
 }
+
+crate::debug_shows!(struct Incoming { entry, place });
 
 /// What a bundle brings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,35 +110,39 @@ pub enum ProblemReason {
     #[error("not an entry")]
     Entry,
     /// It has no resource, such as a DELETE request.
-    #[error("it has no resource{}", request_note(.method.as_deref()))]
+    #[error("it has no resource{}", request_note(.method.as_ref()))]
     NoResource {
         /// Method of its request.
-        method: Option<String>,
+        method: Option<Redacted<String>>,
     },
     /// The resource is not JSON that we take.
     #[error("its resource is {0}")]
     Json(#[from] JsonError),
     /// `resourceType` is missing or none of R4.
-    #[error("unknown resource type {0:?}")]
-    Type(String),
+    #[error("unknown resource type {:?}", .0.reveal())]
+    Type(Redacted<String>),
     /// The id is none that FHIR allows.
-    #[error("the id {0:?} is not allowed")]
-    Id(String),
+    #[error("the id {:?} is not allowed", .0.reveal())]
+    Id(Redacted<String>),
     /// The resource is longer than [`RESOURCE_BYTES_MAX`].
     #[error("resource of {0} bytes; {RESOURCE_BYTES_MAX} are allowed")]
     TooLong(usize),
     /// An earlier entry has another content under the same key.
-    #[error("entry {first} has other content under the same id {key}")]
+    #[error("entry {first} has other content under the same id {}", .key.reveal())]
     DuplicateKey {
         /// The earlier entry.
         first: usize,
         /// The key.
-        key: String,
+        key: Redacted<String>,
     },
 }
 
-fn request_note(method: Option<&str>) -> String {
-    method.map(|method| format!(" (a {method} request)")).unwrap_or_default()
+fn request_note(method: Option<&Redacted<String>>) -> String {
+    method.map(|method| format!(" (a {} request)", method.reveal())).unwrap_or_default()
+}
+
+fn not_json(error: serde_json::Error) -> ImportError {
+    ImportError::Json { line: error.line(), column: error.column() }
 }
 
 /// Why nothing was imported.
@@ -143,26 +150,31 @@ fn request_note(method: Option<&str>) -> String {
 #[non_exhaustive]
 pub enum ImportError {
     /// The text is not JSON, or not shaped as a bundle.
-    #[error("not a FHIR bundle in JSON")]
-    Json(#[source] serde_json::Error),
+    #[error("not a FHIR bundle in JSON; see line {line}, column {column}")]
+    Json {
+        /// Where it is wrong. What the parser says of it is left out: it quotes the text.
+        line: usize,
+        /// Column in that line.
+        column: usize,
+    },
     /// Longer than [`IMPORT_BYTES_MAX`].
     #[error("text of {0} bytes; {IMPORT_BYTES_MAX} are allowed")]
     TooLong(usize),
     /// `resourceType` is missing or none of R4.
-    #[error("resource type {0:?} is neither Bundle nor a resource of FHIR R4")]
-    Type(String),
+    #[error("resource type {:?} is neither Bundle nor a resource of FHIR R4", .0.reveal())]
+    Type(Redacted<String>),
     /// A bundle of another type than transaction, batch or collection.
-    #[error("bundle of type {0:?}; transaction, batch and collection can be imported")]
-    BundleType(String),
+    #[error("bundle of type {:?}; transaction, batch and collection can be imported", .0.reveal())]
+    BundleType(Redacted<String>),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Head<'a> {
     #[serde(rename = "resourceType", borrow)]
     resource_type: Option<Cow<'a, str>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Bundle<'a> {
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -172,7 +184,7 @@ struct Bundle<'a> {
     entry: Vec<&'a RawValue>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Entry<'a> {
     #[serde(rename = "fullUrl")]
     full_url: Option<String>,
@@ -181,13 +193,12 @@ struct Entry<'a> {
     request: Option<Request>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Request {
     method: Option<String>,
 }
 
 /// A resource on its way in: read, not yet placed.
-#[derive(Debug)]
 struct Draft<'a> {
     entry: usize,
     full_url: Option<String>,
@@ -203,6 +214,8 @@ struct Draft<'a> {
     text: String,
 }
 
+crate::debug_shows!(struct Draft<'_> { entry });
+
 /// Reads a FHIR R4 Bundle (transaction, batch or collection) or one bare resource. `source` names
 /// where it comes from (a server, a clinic's system); without it the text must tell.
 ///
@@ -213,15 +226,15 @@ pub fn read_bundle(text: &str, source: Option<&str>) -> Result<Import, ImportErr
         return Err(ImportError::TooLong(text.len()));
     }
     let text = text.trim_start_matches('\u{feff}');
-    let head: Head<'_> = serde_json::from_str(text).map_err(ImportError::Json)?;
+    let head: Head<'_> = serde_json::from_str(text).map_err(not_json)?;
     let kind = head.resource_type.unwrap_or_default();
     let mut import = Import::default();
     let mut drafts = Vec::new();
     if kind == "Bundle" {
-        let bundle: Bundle<'_> = serde_json::from_str(text).map_err(ImportError::Json)?;
+        let bundle: Bundle<'_> = serde_json::from_str(text).map_err(not_json)?;
         let bundle_type = bundle.kind.unwrap_or_default();
         if !["transaction", "batch", "collection"].contains(&bundle_type.as_str()) {
-            return Err(ImportError::BundleType(bundle_type));
+            return Err(ImportError::BundleType(bundle_type.into()));
         }
         let fallback = bundle.identifier.and_then(bundle_source);
         for (entry, raw) in bundle.entry.iter().enumerate() {
@@ -236,7 +249,7 @@ pub fn read_bundle(text: &str, source: Option<&str>) -> Result<Import, ImportErr
             Err(why) => import.problems.push(ImportProblem { entry: 0, why }),
         }
     } else {
-        return Err(ImportError::Type(kind.into_owned()));
+        return Err(ImportError::Type(kind.into_owned().into()));
     }
     let owners = owner::owners(&drafts);
     let mut seen: BTreeMap<(RecordId, String), (usize, String)> = BTreeMap::new();
@@ -250,7 +263,7 @@ pub fn read_bundle(text: &str, source: Option<&str>) -> Result<Import, ImportErr
             }
             Some((_, same)) if *same == canonical => {}
             Some((first, _)) => {
-                let why = ProblemReason::DuplicateKey { first: *first, key: incoming.key };
+                let why = ProblemReason::DuplicateKey { first: *first, key: incoming.key.into() };
                 import.problems.push(ImportProblem { entry, why });
             }
         }
@@ -273,7 +286,7 @@ fn read_entry<'a>(
     fallback: Option<&str>,
 ) -> Result<Draft<'a>, ProblemReason> {
     let entry: Entry<'a> = serde_json::from_str(raw).map_err(|_| ProblemReason::Entry)?;
-    let method = entry.request.and_then(|request| request.method);
+    let method = entry.request.and_then(|request| request.method).map(Redacted::from);
     let resource = entry.resource.ok_or(ProblemReason::NoResource { method })?;
     read_resource(resource.get(), index, entry.full_url, source, fallback)
 }
@@ -292,7 +305,7 @@ fn read_resource<'a>(
     let json = json::parse(raw)?;
     let kind = json.get("resourceType").and_then(Json::as_str).unwrap_or_default().to_owned();
     if !tables::is_type(&kind) {
-        return Err(ProblemReason::Type(kind));
+        return Err(ProblemReason::Type(kind.into()));
     }
     let absolute = full_url.as_deref().and_then(identity::split_absolute);
     let meta_source = json.at("meta.source").first().and_then(|value| value.as_str());
@@ -308,7 +321,8 @@ fn read_resource<'a>(
     let urn = full_url.as_deref().and_then(identity::urn_uuid);
     let id = match json.get("id") {
         Some(id) => id.as_str().filter(|id| id_fits(id)).map(str::to_owned).ok_or_else(|| {
-            ProblemReason::Id(id.as_str().unwrap_or("not a string").chars().take(80).collect())
+            let shown: String = id.as_str().unwrap_or("not a string").chars().take(80).collect();
+            ProblemReason::Id(shown.into())
         })?,
         None => {
             let made = urn
@@ -333,7 +347,7 @@ fn id_fits(id: &str) -> bool {
 }
 
 /// The person a resource belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Owner {
     record: RecordId,
     /// Key of the Patient resource.

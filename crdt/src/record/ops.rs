@@ -28,13 +28,15 @@ const VALUE_TYPE_STRING: u64 = 6;
 
 /// One put. `preds` are the operations it replaces: number, and index of the actor in the change
 /// (0 the author, then the others).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Put<'a> {
     pub(crate) root: Root,
     pub(crate) key: &'a str,
     pub(crate) value: &'a str,
     pub(crate) preds: Vec<(u64, usize)>,
 }
+
+crate::debug_shows!(struct Put<'_> { root, preds });
 
 /// Reads the operations behind the header of a change. `genesis_actor` is the index of genesis'
 /// actor among the change's actors. `None` if anything but string puts into the four maps is

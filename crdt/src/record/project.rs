@@ -23,13 +23,19 @@ use super::view::{RecordView, Shown, Value, VisitView};
 const NAMESPACE: Uuid = Uuid::from_u128(0x2f0c_93d1_7ab8_4c55_8e13_90d4_66fb_a72c);
 
 /// One resource for a facility.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Projected {
     /// `Type/<uuid>`, with `#conflict-<n>` behind it for a version that is not the shown one.
     pub key: String,
     /// One line of JSON.
     pub text: String,
 }
+
+crate::debug_shows!(
+    struct Projected {
+        text: String::len,
+    }
+);
 
 /// Everything a facility receives of a record, sorted by key.
 #[must_use]
@@ -404,13 +410,22 @@ fn resource(
 }
 
 /// JSON to be written, members in the order given.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Node {
     Raw(String),
     Text(String),
     Array(Vec<Self>),
     Object(Vec<(&'static str, Self)>),
 }
+
+crate::debug_shows!(
+    enum Node {
+        Raw,
+        Text,
+        Array,
+        Object,
+    }
+);
 
 impl Node {
     fn text(text: &str) -> Self {

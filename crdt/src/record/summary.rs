@@ -14,7 +14,7 @@ use crate::time::Stamp;
 
 /// A record in a list. Names, sex, birth date and identifiers come from the person's fields, else
 /// from the Patient resource that an app brought in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// The record.
     pub record: RecordId,
@@ -41,6 +41,8 @@ pub struct Summary {
     pub latest: Option<Stamp>,
 }
 
+crate::debug_shows!(struct Summary { visits, resources, has_conflict, urgent });
+
 impl Summary {
     /// The name to show; the record's id where there is none.
     #[must_use]
@@ -60,13 +62,17 @@ impl Summary {
 }
 
 /// What tells two people under one id apart.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Demographics {
     /// `female`, `male`, `other` or `unknown`.
     pub sex: Option<String>,
     /// `YYYY`, `YYYY-MM` or `YYYY-MM-DD`.
     pub birth_date: Option<String>,
 }
+
+crate::debug_shows!(
+    struct Demographics {}
+);
 
 impl Demographics {
     /// Whether the two cannot be one person: both sexes known and different, or birth dates of
@@ -93,12 +99,16 @@ impl From<&Summary> for Demographics {
 }
 
 /// What a Patient resource says of a person.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct PatientText {
     pub(crate) names: Vec<String>,
     pub(crate) demographics: Demographics,
     pub(crate) identifiers: Vec<String>,
 }
+
+crate::debug_shows!(
+    struct PatientText {}
+);
 
 impl PatientText {
     pub(crate) fn read(patient: &Json<'_>) -> Self {

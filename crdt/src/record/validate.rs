@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use super::form::{Comparison, Condition, Field, FieldType, Form, Label, Range};
 use super::number;
 use crate::limits::TEXT_CHARS_MAX;
+use crate::redacted::Redacted;
 
 /// Answers that may be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Checked {
     /// Field -> answer in normal form; empty answers are left out.
     pub answers: BTreeMap<String, String>,
@@ -18,6 +19,13 @@ pub struct Checked {
     /// Danger signs; any makes the visit urgent.
     pub dangers: Vec<Danger>,
 }
+
+crate::debug_shows!(
+    struct Checked {
+        warnings: Vec::len,
+        dangers: Vec::len,
+    }
+);
 
 impl Checked {
     /// Whether the visit goes at once, with a card.
@@ -28,7 +36,7 @@ impl Checked {
 }
 
 /// A danger sign that is present.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Danger {
     /// Its code.
     pub sign: String,
@@ -36,23 +44,29 @@ pub struct Danger {
     pub label: Label,
 }
 
+crate::debug_shows!(
+    struct Danger {}
+);
+
 /// An answer outside its usual range.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {value}{} is unusual; {}{} to {}{} is usual",
-    Unit(.unit), .usual.min, Unit(.unit), .usual.max, Unit(.unit))]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {}{} is unusual; {}{} to {}{} is usual",
+    .value.reveal(), Unit(.unit), .usual.min, Unit(.unit), .usual.max, Unit(.unit))]
 pub struct FieldWarning {
     /// Id of the field.
     pub field: String,
     /// The answer.
-    pub value: String,
+    pub value: Redacted<String>,
     /// The usual range.
     pub usual: Range,
     /// Unit of both.
     pub unit: Option<String>,
 }
 
+crate::debug_shows!(struct FieldWarning { usual, unit });
+
 /// An answer that cannot be stored. Its text names field, value, rule and unit.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct FieldError {
     /// Id of the field.
@@ -61,6 +75,9 @@ pub struct FieldError {
     #[source]
     pub problem: FieldProblem,
 }
+
+// The field may be anything that somebody typed.
+crate::debug_shows!(struct FieldError { problem });
 
 /// What is wrong with an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,38 +98,38 @@ pub enum FieldProblem {
         expected: &'static str,
     },
     /// Not of the field's type.
-    #[error("{value} is not {expected}")]
+    #[error("{} is not {expected}", .value.reveal())]
     Type {
         /// The answer.
-        value: String,
+        value: Redacted<String>,
         /// Which kind of answer.
         expected: &'static str,
     },
     /// Below the hard range.
-    #[error("{value}{} is below the smallest allowed value {limit}{}", Unit(.unit), Unit(.unit))]
+    #[error("{}{unit} is below the smallest allowed value {limit}{unit}", .value.reveal(), unit = Unit(.unit))]
     Below {
         /// The answer.
-        value: String,
+        value: Redacted<String>,
         /// The smallest value.
         limit: String,
         /// Unit of both.
         unit: Option<String>,
     },
     /// Above the hard range.
-    #[error("{value}{} is above the largest allowed value {limit}{}", Unit(.unit), Unit(.unit))]
+    #[error("{}{unit} is above the largest allowed value {limit}{unit}", .value.reveal(), unit = Unit(.unit))]
     Above {
         /// The answer.
-        value: String,
+        value: Redacted<String>,
         /// The largest value.
         limit: String,
         /// Unit of both.
         unit: Option<String>,
     },
     /// Not one of the choices.
-    #[error("{value} is not one of: {}", .allowed.join(", "))]
+    #[error("{} is not one of: {}", .value.reveal(), .allowed.join(", "))]
     Choice {
         /// The answer.
-        value: String,
+        value: Redacted<String>,
         /// Ids of the choices.
         allowed: Vec<String>,
     },
@@ -186,7 +203,8 @@ pub(crate) fn dangers(form: &Form, answers: &BTreeMap<String, String>) -> Vec<Da
 }
 
 fn normal(field: &Field, value: &str) -> Result<String, FieldProblem> {
-    let wrong = || FieldProblem::Type { value: value.to_owned(), expected: expected(field.kind) };
+    let wrong =
+        || FieldProblem::Type { value: value.to_owned().into(), expected: expected(field.kind) };
     let normal = match field.kind {
         FieldType::Integer => number::normal_integer(value).ok_or_else(wrong)?,
         FieldType::Decimal => number::normal_decimal(value).ok_or_else(wrong)?,
@@ -197,7 +215,7 @@ fn normal(field: &Field, value: &str) -> Result<String, FieldProblem> {
         FieldType::Choice => {
             let chosen = field.choices.iter().find(|c| c.id.eq_ignore_ascii_case(value));
             let chosen = chosen.ok_or_else(|| FieldProblem::Choice {
-                value: value.to_owned(),
+                value: value.to_owned().into(),
                 allowed: field.choices.iter().map(|choice| choice.id.clone()).collect(),
             })?;
             chosen.id.clone()
@@ -214,10 +232,10 @@ fn in_range(field: &Field, value: String) -> Result<String, FieldProblem> {
     let Some(hard) = &field.hard else { return Ok(value) };
     let unit = field.unit.clone();
     if compare(field.kind, &value, &hard.min).is_some_and(Ordering::is_lt) {
-        return Err(FieldProblem::Below { value, limit: hard.min.clone(), unit });
+        return Err(FieldProblem::Below { value: value.into(), limit: hard.min.clone(), unit });
     }
     if compare(field.kind, &value, &hard.max).is_some_and(Ordering::is_gt) {
-        return Err(FieldProblem::Above { value, limit: hard.max.clone(), unit });
+        return Err(FieldProblem::Above { value: value.into(), limit: hard.max.clone(), unit });
     }
     Ok(value)
 }
@@ -228,7 +246,7 @@ fn warning(field: &Field, value: &str) -> Option<FieldWarning> {
     let high = compare(field.kind, value, &soft.max).is_some_and(Ordering::is_gt);
     (low || high).then(|| FieldWarning {
         field: field.id.clone(),
-        value: value.to_owned(),
+        value: value.to_owned().into(),
         usual: soft.clone(),
         unit: field.unit.clone(),
     })

@@ -9,7 +9,7 @@ use crate::id::{Origin, RecordId};
 use crate::time::Stamp;
 
 /// A value, who wrote it, and when they say they did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Value {
     /// The value.
     pub value: String,
@@ -22,6 +22,8 @@ pub struct Value {
     #[serde(serialize_with = "origin_text")]
     pub origin: Origin,
 }
+
+crate::debug_shows!(struct Value { at, origin });
 
 /// The value a key shows, and those it is in conflict with. Which one is shown is the same on
 /// every replica; equal values written apart are no conflict.
@@ -49,13 +51,20 @@ impl Shown {
 }
 
 /// One visit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 pub struct VisitView {
     /// `form`, `version`, `occurred`, `worker`, `void`, and whatever later versions add.
     pub fields: BTreeMap<String, Shown>,
     /// Field of the form -> answer.
     pub answers: BTreeMap<String, Shown>,
 }
+
+crate::debug_shows!(
+    struct VisitView {
+        fields: BTreeMap::len,
+        answers: BTreeMap::len,
+    }
+);
 
 impl VisitView {
     /// The shown text of a field that is not an answer.
@@ -84,7 +93,7 @@ impl VisitView {
 }
 
 /// Everything a record shows. Serialises deterministically: equal heads, equal bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct RecordView {
     /// Its id.
     #[serde(serialize_with = "as_text")]
@@ -98,6 +107,15 @@ pub struct RecordView {
     /// Other record's id (text of a UUID) -> kind of link.
     pub links: BTreeMap<String, Shown>,
 }
+
+crate::debug_shows!(
+    struct RecordView {
+        person: BTreeMap::len,
+        visits: BTreeMap::len,
+        resources: BTreeMap::len,
+        links: BTreeMap::len,
+    }
+);
 
 impl Document {
     /// What the record shows now.

@@ -19,8 +19,10 @@ pub const VERSION: u8 = 1;
 pub const LENGTH_BYTES: usize = 4;
 
 /// Opaque bytes with their length in front.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bytes(#[serde(with = "codec::bytes")] pub Vec<u8>);
+
+crate::debug_shows!(struct Bytes { 0: Vec::len });
 
 /// One thing said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

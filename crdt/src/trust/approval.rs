@@ -68,7 +68,7 @@ pub enum IssueError {
 }
 
 /// A device's wish to join: its public keys, signed by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinRequest {
     /// The device's signing key.
     pub device: DeviceKey,
@@ -84,6 +84,8 @@ pub struct JoinRequest {
     nonce: [u8; 8],
     signature: Signature,
 }
+
+crate::debug_shows!(struct JoinRequest { device, sealing, relay, made });
 
 impl JoinRequest {
     /// Asks to join.
@@ -119,7 +121,7 @@ impl JoinRequest {
 }
 
 /// What a member learns on joining, sealed to its device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
     /// The programme's key, the root of every chain.
     pub root: DeviceKey,
@@ -135,8 +137,10 @@ pub struct Membership {
     pub hubs: Vec<String>,
 }
 
+crate::debug_shows!(struct Membership { root, certificate });
+
 /// The answer to a [`JoinRequest`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
     /// Statements the device needs first: its chain, its areas' keys, its grants.
     pub statements: Vec<Statement>,
@@ -144,6 +148,12 @@ pub struct Welcome {
     #[serde(with = "codec::bytes")]
     sealed: Vec<u8>,
 }
+
+crate::debug_shows!(
+    struct Welcome {
+        statements: Vec::len,
+    }
+);
 
 const WELCOME: &[u8] = b"huza welcome 1";
 
@@ -170,7 +180,7 @@ impl Welcome {
 }
 
 /// What a person decides when approving a device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
     /// What the device is for.
     pub role: Role,
@@ -183,6 +193,8 @@ pub struct Approval {
     /// Whether the date of the request does not matter: its device has no clock.
     pub any_date: bool,
 }
+
+crate::debug_shows!(struct Approval { role, any_date });
 
 impl Approval {
     /// An approval for a role in some villages, and nothing more.

@@ -25,13 +25,17 @@ use crate::crypto::{SealingKey, SymmetricKey};
 use crate::id::{AreaTag, CatchmentTag, CertId, EpochId, ProgrammeId, hash_parts, truncated};
 
 /// An area by its official codes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AreaName {
     /// Facility id of the health centre.
     pub catchment: String,
     /// Village code; empty for the directory.
     pub village: String,
 }
+
+crate::debug_shows!(
+    struct AreaName {}
+);
 
 impl fmt::Display for AreaName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,7 +68,7 @@ pub struct AreaKey {
 }
 
 /// What opens and names all villages of one catchment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatchmentSecret {
     /// The catchment as carriers see it.
     pub catchment: CatchmentTag,
@@ -79,6 +83,8 @@ pub struct CatchmentSecret {
     /// Village codes known when it was granted.
     pub villages: Vec<String>,
 }
+
+crate::debug_shows!(struct CatchmentSecret { catchment });
 
 impl CatchmentSecret {
     /// The opaque tag of a catchment.

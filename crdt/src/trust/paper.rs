@@ -26,7 +26,7 @@ use crate::limits::CERT_AREAS_MAX;
 use crate::time::Stamp;
 
 /// A key on paper, with its certificates and its running count of statements.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Office {
     programme: String,
     root: DeviceKey,
@@ -38,6 +38,8 @@ struct Office {
     number: u64,
     previous: Hash,
 }
+
+crate::debug_shows!(struct Office { root, issuer });
 
 impl Office {
     fn key(&self) -> SigningKey {
@@ -92,8 +94,14 @@ impl Office {
 }
 
 /// The root of a programme. Its key belongs on paper in a safe, not on a device in use.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Programme(Office);
+
+impl core::fmt::Debug for Programme {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Programme").field(&self.0).finish()
+    }
+}
 
 impl Programme {
     /// Founds a programme.
@@ -166,11 +174,13 @@ impl Programme {
 }
 
 /// A district's key on paper: it certifies its health centres.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct District {
     office: Office,
     catchments: Vec<String>,
 }
+
+crate::debug_shows!(struct District { office });
 
 impl District {
     /// Certifies one of its health centres.
@@ -198,13 +208,15 @@ impl District {
 
 /// A health centre's key on paper: it approves the first authority devices, and steps in when all
 /// of them are lost.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Centre {
     office: Office,
     secret: CatchmentSecret,
     /// The public keys of its areas.
     published: Vec<Statement>,
 }
+
+crate::debug_shows!(struct Centre { office });
 
 impl Centre {
     fn below(

@@ -167,8 +167,7 @@ pub fn open(answer: &RecoveryAnswer, one_time: &SealingKey) -> Result<SymmetricK
     secret.and_then(secret_of).ok_or(RecoveryError::OtherRequest)
 }
 
-fn secret_of(bytes: Vec<u8>) -> Option<SymmetricKey> {
-    let bytes = zeroize::Zeroizing::new(bytes);
+fn secret_of(bytes: zeroize::Zeroizing<Vec<u8>>) -> Option<SymmetricKey> {
     bytes.as_slice().try_into().ok().map(SymmetricKey::from_bytes)
 }
 

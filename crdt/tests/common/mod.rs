@@ -33,6 +33,8 @@ pub struct Host {
     pub closed: Vec<PipeId>,
     /// Pipes that were opened, ever.
     pub opened: BTreeSet<PipeId>,
+    /// Every input and output as a log could show it, if that is wanted.
+    pub printed: Option<String>,
     reader: bool,
     reader_open: bool,
     seed: u8,
@@ -54,6 +56,7 @@ impl Host {
             sent: VecDeque::new(),
             closed: Vec::new(),
             opened: BTreeSet::new(),
+            printed: None,
             reader,
             reader_open: reader,
             seed,
@@ -84,6 +87,7 @@ impl Host {
             sent: VecDeque::new(),
             closed: Vec::new(),
             opened: BTreeSet::new(),
+            printed: self.printed.clone(),
             ..*self
         };
         host.restart(false);
@@ -106,6 +110,7 @@ impl Host {
         if let Input::PipeOpened { pipe, .. } = &input {
             self.opened.insert(*pipe);
         }
+        self.print(&input);
         self.node.handle(self.now, input);
         self.settle();
     }
@@ -117,6 +122,7 @@ impl Host {
 
     fn settle(&mut self) {
         while let Some(output) = self.node.poll() {
+            self.print(&output);
             let input = match output {
                 Output::CloseReader => {
                     self.reader_open = false;
@@ -158,7 +164,14 @@ impl Host {
                 }
                 _ => continue,
             };
+            self.print(&input);
             self.node.handle(self.now, input);
+        }
+    }
+
+    fn print(&mut self, it: &impl std::fmt::Debug) {
+        if let Some(printed) = &mut self.printed {
+            *printed += &format!("{it:?}\n");
         }
     }
 
@@ -304,10 +317,14 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::of("HC1", &["01", "02"])
+    }
+
+    pub fn of(catchment: &str, villages: &[&str]) -> Self {
         let mut entropy = Entropy::new([42; 32]);
         let mut programme = Programme::found("Test", &mut entropy);
-        let villages: Vec<String> = ["01", "02"].map(str::to_owned).into();
-        let centre = programme.certify_centre("HC1", &villages, TODAY, &mut entropy).unwrap();
+        let villages: Vec<String> = villages.iter().map(|v| (*v).to_owned()).collect();
+        let centre = programme.certify_centre(catchment, &villages, TODAY, &mut entropy).unwrap();
         Self { centre, entropy, programme, next_pipe: 0 }
     }
 

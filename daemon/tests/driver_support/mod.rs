@@ -48,6 +48,11 @@ impl Authority {
         Self { centre, entropy }
     }
 
+    /// What it keeps.
+    pub(crate) const fn centre(&self) -> &Centre {
+        &self.centre
+    }
+
     pub(crate) fn approve(&mut self, request: &JoinRequest, role: Role) -> Welcome {
         let villages = if role == Role::Worker { vec!["01".to_owned()] } else { Vec::new() };
         self.centre.approve(request, role, &villages, Stamp(2), &mut self.entropy).unwrap()

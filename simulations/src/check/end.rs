@@ -84,7 +84,8 @@ pub(crate) fn nothing_lost(ledger: &Ledger, model: &Model, tokens: &Tokens) -> R
             let evidence = format!("record {record}: {waiting} changes wait, set aside: {aside:?}");
             return Err(Broken::new(Law::NothingSetAside, evidence));
         }
-        visible.extend(tokens.find(format!("{:?}", document.view()).as_bytes()));
+        let shown = serde_json::to_vec(&document.view()).unwrap_or_default();
+        visible.extend(tokens.find(&shown));
     }
     let latest = latest_versions(ledger, model);
     for (token, entry) in ledger.entries.iter().filter(|(_, entry)| entry.is_owed()) {

@@ -46,9 +46,18 @@ fn unpacked(tokens: &Tokens, sealed: &[u8]) -> Result<(), Broken> {
     Ok(())
 }
 
+/// What `Debug` prints, and so what may come into a log.
+pub(crate) fn in_print(tokens: &Tokens, it: &impl core::fmt::Debug) -> Result<(), Broken> {
+    if tokens.any(format!("{it:?}").as_bytes()) {
+        return Err(broken("a canary prints"));
+    }
+    Ok(())
+}
+
 /// What an operator reads.
 pub(crate) fn in_event(tokens: &Tokens, event: &Event) -> Result<(), Broken> {
-    if tokens.any(format!("{event:?}").as_bytes()) {
+    let spelled = serde_json::to_vec(event).unwrap_or_default();
+    if tokens.any(format!("{event:?}").as_bytes()) || tokens.any(&spelled) {
         return Err(broken("a canary is in an event"));
     }
     Ok(())

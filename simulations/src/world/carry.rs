@@ -18,6 +18,8 @@ impl World {
     pub(super) fn carry_out(&mut self, id: HostId, output: Output) -> Result<(), Violation> {
         let Some(host) = self.hosts.get(&id) else { return Ok(()) };
         self.trace.output(self.now, &host.name(), &output);
+        let printed = self.laws.printed(&output);
+        printed.map_err(|broken| self.violated(Some(id), &broken))?;
         let run = host.run;
         match output {
             Output::Load { token, range } => {

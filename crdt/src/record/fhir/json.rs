@@ -7,13 +7,22 @@ use serde_json::value::RawValue;
 use crate::limits::JSON_DEPTH_MAX;
 
 /// A parsed JSON value; numbers, `true`, `false` and `null` as they are written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Json<'a> {
     Object(Vec<(String, Self)>),
     Array(Vec<Self>),
     String(String),
     Scalar(&'a str),
 }
+
+crate::debug_shows!(
+    enum Json<'_> {
+        Object,
+        Array,
+        String,
+        Scalar,
+    }
+);
 
 /// Why a text is not JSON that we take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -111,11 +120,12 @@ pub(crate) fn parse(text: &str) -> Result<Json<'_>, JsonError> {
     walk.value(0)
 }
 
-#[derive(Debug)]
 struct Walk<'a> {
     text: &'a str,
     at: usize,
 }
+
+crate::debug_shows!(struct Walk<'_> { at });
 
 impl<'a> Walk<'a> {
     fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {

@@ -1,0 +1,314 @@
+//! Canaries in real processes: names, numbers, answers, villages and keys, and three daemons that
+//! log everything they can, libraries too. Nothing of it may be in a log, in an event, or in what a
+//! panic prints. What a failing command says to the user who typed it is not a log; keys are not
+//! even there.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails"
+)]
+
+#[path = "../../crdt/tests/needles/mod.rs"]
+mod needles;
+mod support;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use huza_crdt::codec;
+use huza_crdt::crypto::SigningKey;
+use huza_crdt::id::unhex;
+use huza_crdt::store::{Range, StoreKind, Table};
+use huza_crdt::trust::CatchmentSecret;
+use huza_crdt::trust::authority::{Centre, Programme};
+use huza_daemon::store::Store;
+use needles::Needles;
+use serde_json::Value;
+use support::{Lab, command};
+
+const GIVEN: &str = "Kanariyaimwe";
+const FAMILY: &str = "Kanariyakabiri";
+const NATIONAL: &str = "1198870246813579";
+const PHONE: &str = "0788424242";
+const BORN: &str = "1988-07-13";
+const NOTE: &str = "yavuze ibanga rikomeye";
+const WORKER: &str = "Umujyanama Kanariya";
+const VILLAGE: &str = "57010499";
+const OTHER_VILLAGE: &str = "57010500";
+const CATCHMENT: &str = "FOSA-0917";
+const CONDITION: &str = "indwara-itavugwa";
+const SOURCE: &str = "ivuriro-rihishe.example";
+
+fn texts() -> Needles {
+    let mut needles = Needles::default();
+    for (what, text) in [
+        ("given name", GIVEN),
+        ("family name", FAMILY),
+        ("national id", NATIONAL),
+        ("phone", PHONE),
+        ("birth date", BORN),
+        ("note", NOTE),
+        ("worker", WORKER),
+        ("village", VILLAGE),
+        ("other village", OTHER_VILLAGE),
+        ("catchment", CATCHMENT),
+        ("diagnosis", CONDITION),
+        ("source", SOURCE),
+    ] {
+        needles.text(what, text);
+    }
+    needles
+}
+
+/// A daemon whose output and log go to files.
+struct Watched {
+    child: Child,
+    out: PathBuf,
+    log: PathBuf,
+}
+
+impl Watched {
+    /// With everything in the log that anybody can want there.
+    fn start(lab: &Lab, name: &str, args: &[&str]) -> Self {
+        let (out, log) = (lab.path(&format!("{name}.out")), lab.path(&format!("{name}.log")));
+        let mut run = command();
+        run.args(["run", "--no-mdns", "--no-remember", "--listen", "127.0.0.1:0", "--home"]);
+        run.arg(lab.path(name)).args(args);
+        run.env("HUZA_LOG", "trace").env("RUST_LOG", "trace").env("RUST_BACKTRACE", "1");
+        run.stdout(File::create(&out).unwrap()).stderr(File::create(&log).unwrap());
+        Self { child: run.spawn().unwrap(), out, log }
+    }
+
+    /// Waits until what it prints tells so.
+    fn wait<T>(&self, what: &str, told: impl Fn(&str) -> Option<T>) -> T {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let out = fs::read_to_string(&self.out).unwrap();
+            if let Some(told) = told(&out) {
+                return told;
+            }
+            assert!(Instant::now() < until, "no {what} in {out}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn address(&self, transport: &str) -> String {
+        self.wait("address", |out| {
+            let listening = out.lines().filter(|line| line.contains("listening"));
+            let events = listening.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let mut addresses =
+                events.filter_map(|event| Some(event["address"].as_str()?.to_owned()));
+            addresses.find(|address| address.contains(transport))
+        })
+    }
+
+    /// Ends it; gives what it told and what it logged.
+    fn stop(mut self) -> (String, String) {
+        let id = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        let read = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+        (read(&self.out), read(&self.log))
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // Nothing to do if it has ended.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn bundle() -> String {
+    format!(
+        r#"{{"resourceType":"Bundle","type":"collection","entry":[
+        {{"resource":{{"resourceType":"Patient","id":"p1","birthDate":"{BORN}",
+          "identifier":[{{"system":"NID","value":"{NATIONAL}"}}],
+          "name":[{{"family":"{FAMILY}","given":["{GIVEN}"]}}]}}}},
+        {{"resource":{{"resourceType":"Condition","id":"c1",
+          "subject":{{"reference":"Patient/p1"}},"code":{{"text":"{CONDITION}"}}}}}}]}}"#
+    )
+}
+
+/// What a worker does while the daemon runs. Gives the record.
+fn work(lab: &Lab) -> String {
+    let name = format!("{GIVEN} {FAMILY}");
+    let fields = [format!("identifier/NID|{NATIONAL}="), format!("phone={PHONE}")];
+    let mut add = vec!["person", "add", "--name", &name, "--sex", "female", "--birth-date", BORN];
+    add.extend(fields.iter().flat_map(|field| ["--field", field.as_str()]));
+    add.extend(["--worker", WORKER]);
+    let record = lab.ask("phone", &add)["record"].as_str().unwrap().to_owned();
+    lab.visit("phone", &record, NOTE);
+    let path = lab.path("bundle.json");
+    fs::write(&path, bundle()).unwrap();
+    let import = ["import", path.to_str().unwrap(), "--source", SOURCE, "--worker", WORKER];
+    lab.ask("phone", &import);
+    let found = lab.ask("phone", &["person", "find", FAMILY]);
+    assert_eq!(found["records"].as_array().unwrap().len(), 2, "{found}");
+    lab.on("phone", &["person", "show", &record]).done();
+    lab.ask("phone", &["status"]);
+    lab.on("phone", &["export"]).done();
+    record
+}
+
+/// Commands that fail, and what they say: to the user, who typed it.
+fn mistakes(lab: &Lab, record: &str) -> String {
+    let answer = format!("weight={NATIONAL}");
+    let field = format!("{FAMILY}=1");
+    let path = lab.path("broken.json");
+    fs::write(&path, format!(r#"{{"resourceType":["{CONDITION}"]}}"#)).unwrap();
+    let elsewhere = format!("{CATCHMENT}/{NATIONAL}");
+    let said = [
+        vec!["person", "add", "--name", GIVEN, "--birth-date", NOTE],
+        vec!["person", "add", "--name", GIVEN, "--area", &elsewhere],
+        vec!["person", "add", "--name", GIVEN, "--sex", NOTE],
+        vec!["visit", "add", record, "--form", "anc", "--set", &answer, "--set", &field],
+        vec!["visit", "add", record, "--form", FAMILY, "--set", &answer],
+        vec!["person", "show", "00000000-0000-4000-8000-000000000000"],
+        vec!["import", path.to_str().unwrap()],
+        vec!["init", "--label", GIVEN],
+    ];
+    let said = said.map(|args| {
+        let answer = lab.on("phone", &args);
+        assert_ne!(answer.code, 0, "{args:?} was done");
+        answer.stdout + &answer.stderr
+    });
+    said.concat()
+}
+
+/// Every secret in what the authority keeps: arrays of 32 numbers, but for signed statements.
+fn secrets_of(kept: &Value, path: &str, needles: &mut Needles) -> usize {
+    if let Some(members) = kept.as_object() {
+        let secret =
+            members.iter().filter(|(name, _)| !["statements", "chain"].contains(&&***name));
+        return secret.map(|(name, it)| secrets_of(it, &format!("{path}/{name}"), needles)).sum();
+    }
+    let bytes = serde_json::from_value::<[u8; 32]>(kept.clone());
+    bytes.map_or(0, |bytes| {
+        needles.secret(path, &bytes);
+        1
+    })
+}
+
+/// The keys of the authority, out of its files.
+fn secrets_of_authority(lab: &Lab, needles: &mut Needles) {
+    let read = |file: &str| {
+        let line = fs::read_to_string(lab.path("authority").join(file)).unwrap();
+        unhex(line.trim().split_once(' ').unwrap().1).unwrap()
+    };
+    let centre: Centre = codec::decode(&read("centre.huza")).unwrap();
+    let programme: Programme = codec::decode(&read("root.huza")).unwrap();
+    let centre = serde_json::to_value(centre).unwrap();
+    assert_eq!(secrets_of(&centre, "centre", needles), 5, "member, seed, sealing, epoch, tags");
+    let programme = serde_json::to_value(programme).unwrap();
+    assert_eq!(secrets_of(&programme, "programme", needles), 2, "seed, member");
+    let secret: CatchmentSecret = serde_json::from_value(centre["secret"].clone()).unwrap();
+    for village in [VILLAGE, OTHER_VILLAGE] {
+        needles.secret("village key", secret.key(secret.area(village)).expose());
+    }
+}
+
+/// The keys of a device, out of its stores.
+fn secrets_of_device(lab: &Lab, name: &str, needles: &mut Needles) {
+    let device = lab.ask(name, &["status"])["device"].as_str().unwrap().to_owned();
+    let row = |kind, file: &str, table, key: &[u8]| {
+        let store = Store::open(kind, &lab.path(name).join(file)).unwrap();
+        let rows = store.load(&Range::all(table)).unwrap();
+        rows.into_iter().find(|(at, _)| at == key).expect("a row").1
+    };
+    let identity = row(StoreKind::Carrier, "carrier.redb", Table::CarrierMeta, b"identity");
+    let seed: [u8; 32] = identity[..32].try_into().unwrap();
+    assert_eq!(SigningKey::from_seed(seed).public().to_string(), device, "it begins with the seed");
+    needles.secret("a device's seed", &seed);
+    let sealing = row(StoreKind::Reader, "reader.redb", Table::ReaderMeta, b"sealing");
+    needles.secret("a device's sealing key", &sealing[..32]);
+}
+
+#[test]
+fn nothing_personal_and_no_key_is_in_logs_events_or_errors() {
+    let lab = Lab::of(CATCHMENT, [VILLAGE, OTHER_VILLAGE]);
+    lab.member("phone", "worker", &[VILLAGE]);
+    lab.member("other", "worker", &[OTHER_VILLAGE]);
+    lab.member("hub", "hub", &[]);
+    lab.member("gateway", "gateway", &[]);
+    let hub = Watched::start(&lab, "hub", &["--json"]);
+    let (address, quic) = (hub.address("/tcp/"), hub.address("/quic-v1"));
+    let phone = Watched::start(&lab, "phone", &["--json", "--dial", &address]);
+    phone.wait("contact", |out| out.contains("contact_complete").then_some(()));
+    let record = work(&lab);
+    let said = mistakes(&lab, &record);
+    assert!(said.contains(NATIONAL) && said.contains(FAMILY), "the user is told what was wrong");
+    let other = Watched::start(&lab, "other", &["--dial", &address]);
+    let gateway = Watched::start(&lab, "gateway", &["--dial", &quic]);
+    let delivered = lab.path("gateway/facility/resources.ndjson");
+    gateway.wait("delivery", |_| {
+        fs::read_to_string(&delivered).ok().filter(|text| text.contains(CONDITION))
+    });
+    phone.wait("receipts", |_| {
+        let status = lab.ask("phone", &["status"]);
+        status["records"][0]["accepted"].as_bool().filter(|accepted| *accepted)
+    });
+    let all = [("phone", phone), ("other", other), ("hub", hub), ("gateway", gateway)];
+    let all = all.map(|(name, daemon)| (name, daemon.stop()));
+    let mut secrets = Needles::default();
+    secrets_of_authority(&lab, &mut secrets);
+    let mut needles = texts();
+    secrets_of_authority(&lab, &mut needles);
+    needles.text("record", &record);
+    for (name, _) in &all {
+        secrets_of_device(&lab, name, &mut secrets);
+        secrets_of_device(&lab, name, &mut needles);
+    }
+    assert_eq!(secrets.found(&said), Vec::<String>::new(), "in what failing commands say");
+    for (name, (told, log)) in &all {
+        let transport = if *name == "gateway" { "quinn" } else { "yamux" };
+        for part in ["TRACE huza_daemon", "libp2p", "multistream_select", transport] {
+            assert!(log.contains(part), "{name} logs nothing of {part}");
+        }
+        assert_eq!(needles.found(told), Vec::<String>::new(), "in what {name} tells");
+        assert_eq!(needles.found(log), Vec::<String>::new(), "in the log of {name}");
+        println!("{name}: {} bytes told, {} bytes logged", told.len(), log.len());
+    }
+    // A control: what the facility was given holds what was searched for.
+    let found = needles.found(&fs::read_to_string(delivered).unwrap()).join("\n");
+    for what in ["given name", "family name", "national id", "note", "diagnosis", "record"] {
+        assert!(found.contains(what), "{what} is not found in what was delivered: {found}");
+    }
+}
+
+/// A panic as it happens to users: the system starts no more threads. As root, limits of processes
+/// do not hold, so another user is taken.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_panic_of_the_real_program_tells_its_place_only() {
+    let limited = ["prlimit", "--nproc=1"];
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let root = rustix::process::geteuid().is_root();
+    let words: Vec<&str> =
+        if root { nobody.into_iter().chain(limited).collect() } else { limited.to_vec() };
+    let there = Command::new(words[0]).args(&words[1..]).arg("true").output();
+    if !there.is_ok_and(|tried| tried.status.success()) {
+        println!("SKIPPED: {} does not work here", words[0]);
+        return;
+    }
+    let output = Command::new(words[0])
+        .args(&words[1..])
+        .arg(env!("CARGO_BIN_EXE_huza"))
+        .args(["person", "add", "--name", GIVEN, "--worker", WORKER, "--home", "/nowhere"])
+        .env("RUST_BACKTRACE", "full")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if output.status.code() != Some(101) {
+        println!("SKIPPED: threads are not refused here, or the program cannot be reached: {said}");
+        return;
+    }
+    assert!(said.starts_with("A fault of huza itself at "), "{said}");
+    assert_eq!(texts().found(&said), Vec::<String>::new(), "{said}");
+}
