@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::AuditEntry;
 use crate::control::{Reason, ReceiptKind, Statement};
+use crate::crypto::SealingPublic;
 use crate::id::{
     AreaTag, CertId, DeviceKey, Incarnation, LogId, ProgrammeId, RecordId, StatementId, StoreId,
     VisitId,
@@ -16,7 +17,7 @@ use crate::session::{Fault, Peer, Stats};
 use crate::store::{Batch, Range, Row, StoreKind};
 use crate::time::{Millis, Stamp};
 use crate::trust::approval::{Approval, JoinRequest, Welcome};
-use crate::trust::recovery::{RecoveryAnswer, RecoveryRequest};
+use crate::trust::recovery::{RecoveryAnswer, RecoveryRequest, RecoverySlot};
 use crate::trust::{AreaName, Role};
 
 /// What a node is told at its birth, by the shell.
@@ -524,6 +525,13 @@ pub enum Command {
     },
     /// What only an authority device can do.
     Order(Box<Order>),
+    /// Sign a request for recovery with the device's key.
+    SignRecovery {
+        /// The one-time key to which the answer is to be sealed.
+        reply_to: SealingPublic,
+        /// What the device has left with authorities.
+        slots: Vec<RecoverySlot>,
+    },
     /// Look at this device's health.
     Check,
     /// Every certificate known here.
@@ -613,6 +621,7 @@ crate::debug_shows!(
         Lock,
         Take,
         Order(order),
+        SignRecovery,
         Check,
         Devices,
         Audit { after },
@@ -720,6 +729,11 @@ pub enum Reply {
         /// What to give to the device.
         welcome: Welcome,
     },
+    /// To [`Command::SignRecovery`].
+    RecoverySigned {
+        /// The request.
+        request: RecoveryRequest,
+    },
     /// To [`Order::Recover`].
     Recovered {
         /// What to give to the device.
@@ -767,6 +781,7 @@ crate::debug_shows!(enum Reply {
     Sealed { envelopes },
     Locked,
     Approved { certificate },
+    RecoverySigned,
     Recovered,
     Issued { statements },
     Checked { findings },
@@ -888,6 +903,8 @@ pub struct KnownDevice {
     pub certificate: CertId,
     /// The device's key.
     pub device: DeviceKey,
+    /// The key to which it is sealed.
+    pub sealing: SealingPublic,
     /// What it is for.
     pub role: Role,
     /// Names of its areas, as far as this device may know them; else their tags.

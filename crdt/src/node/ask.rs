@@ -149,6 +149,7 @@ impl Node {
         Some(KnownDevice {
             certificate,
             device: known.device,
+            sealing: known.sealing,
             role: known.role,
             areas: known.areas.iter().map(|area| self.scope_name(area)).collect(),
             issued: known.issued,

@@ -10,7 +10,7 @@ use crate::holdings::Held;
 use crate::id::{AreaTag, DeviceKey, EpochId, Incarnation, LogId, RecordId, StoreId};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::trust::approval::{JoinRequest, Welcome};
-use crate::trust::{Keyring, Role};
+use crate::trust::{Keyring, Role, recovery};
 
 /// The tables read at start, carrier first.
 const CARRIER_TABLES: [Table; 5] =
@@ -400,6 +400,14 @@ impl Node {
                 self.reply(id, Reply::Checked { findings });
             }
             Command::Devices => self.devices(id),
+            Command::SignRecovery { reply_to, slots } => {
+                let Some(key) = self.carrier.identity.as_ref().map(Identity::key) else {
+                    let hint = "make them with `huza init`";
+                    return self.refuse(id, "no_identity", "this home has no keys", hint);
+                };
+                let request = recovery::request(&key, reply_to, slots, self.now.stamp);
+                self.reply(id, Reply::RecoverySigned { request });
+            }
             Command::Take { statements } => {
                 self.carrier.tasks.push_back(Task::Take { id, statements });
             }
