@@ -37,6 +37,8 @@ pub enum Purpose {
     Hello,
     /// A device's request for a certificate.
     JoinRequest,
+    /// A device's request to be opened again by its health centre.
+    Recovery,
     /// COSE builds its own context (`Sig_structure`), so nothing goes in front.
     Cose,
 }
@@ -48,6 +50,7 @@ impl Purpose {
             Self::Statement => b"huza statement 1\n",
             Self::Hello => b"huza hello 1\n",
             Self::JoinRequest => b"huza join request 1\n",
+            Self::Recovery => b"huza recovery 1\n",
             Self::Cose => b"",
         }
     }
