@@ -36,6 +36,7 @@ mod effects;
 mod filing;
 mod gateway;
 mod ingest;
+mod lock;
 mod own;
 mod receipts;
 mod state;
@@ -46,7 +47,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use api::{
     AreaRef, Command, CommandError, CommandId, Config, Event, FoundRecord, Input, Job, Now, Output,
-    PipeId, Product, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus, Status, Token,
+    PipeId, Product, ReaderState, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus,
+    Status, Token,
 };
 
 use crate::control::Statement;
@@ -70,6 +72,12 @@ pub struct Node {
     fx: effects::Effects,
     carrier: state::Carrier,
     reader: Option<state::Reader>,
+    /// Whether there is a reader, locked or not.
+    reads: bool,
+    /// Commands that came while the reader was being opened.
+    opening: Option<Vec<(CommandId, Command)>>,
+    /// Those who wait for the reader to be locked.
+    locking: Vec<CommandId>,
     sessions: BTreeMap<PipeId, Session>,
     /// Of a node without a reader: the key to which its welcome is sealed.
     carrier_sealing: Option<SealingKey>,
@@ -105,7 +113,10 @@ impl Node {
             open_commands: BTreeSet::new(),
             fx: effects::Effects::default(),
             carrier: state::Carrier::default(),
-            reader: config.reader.then(state::Reader::default),
+            reads: config.reader != ReaderState::Absent,
+            reader: matches!(config.reader, ReaderState::Open { .. }).then(state::Reader::default),
+            opening: None,
+            locking: Vec::new(),
             sessions: BTreeMap::new(),
             carrier_sealing: None,
             boots: (state::Boot::default(), state::Boot::default()),
@@ -161,11 +172,13 @@ impl Node {
             Input::PipeClosed { pipe } => self.pipe_closed(pipe),
             Input::Command { id, command } => self.command(id, *command),
             Input::News { token, bytes } => self.news(token, &bytes),
+            Input::ReaderOpened { .. } => self.reader_opened(),
             Input::Tick
             | Input::Loaded { .. }
             | Input::Persisted { .. }
             | Input::Done { .. }
             | Input::Delivered { .. }
+            | Input::Scrubbed { .. }
             | Input::StoreFailed { .. } => {}
         }
     }
@@ -191,6 +204,7 @@ impl Node {
                 break;
             }
         }
+        self.maybe_lock();
     }
 
     /// A store failed: nothing that follows could be made durable, so nothing is promised.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::control::ReceiptKind;
+use crate::crypto::SealingPublic;
 use crate::id::{
     AreaTag, CertId, DeviceKey, Incarnation, LogId, ProgrammeId, RecordId, StatementId, StoreId,
     VisitId,
@@ -15,6 +16,7 @@ use crate::session::{Fault, Peer, Stats};
 use crate::store::{Batch, Range, Row, StoreKind};
 use crate::time::{Millis, Stamp};
 use crate::trust::authority::{JoinRequest, Welcome};
+use crate::trust::recovery::{RecoveryRequest, RecoverySlot};
 use crate::trust::{AreaName, Role};
 
 /// What a node is told at its birth, by the shell.
@@ -25,8 +27,22 @@ pub struct Config {
     /// A token that a copy or a restored backup of the stores would not bring along. When it
     /// differs from the one the store was last opened with, the node begins a new incarnation.
     pub life: [u8; 16],
-    /// Whether there is a reader (with an open store), or only a carrier.
-    pub reader: bool,
+    /// How the reader is at the start.
+    pub reader: ReaderState,
+}
+
+/// How a device's reader is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReaderState {
+    /// There is only a carrier.
+    Absent,
+    /// There is one, and its store is closed.
+    Locked,
+    /// Its store is open.
+    Open {
+        /// Who unlocked it.
+        worker: String,
+    },
 }
 
 /// An open pipe, numbered by the shell; numbers are not used again.
@@ -116,6 +132,16 @@ pub enum Input {
         /// What.
         command: Box<Command>,
     },
+    /// The shell has opened the reader's store, because a worker unlocked it.
+    ReaderOpened {
+        /// Who.
+        worker: String,
+    },
+    /// The answer to [`Output::Scrub`].
+    Scrubbed {
+        /// Which.
+        token: Token,
+    },
     /// A sealed hint came by gossip. Answered by [`Output::NewsValid`].
     News {
         /// For the answer.
@@ -152,6 +178,16 @@ pub enum Output {
         /// What.
         job: Job,
     },
+    /// Leave nothing of deleted rows in a store's file, and answer with [`Input::Scrubbed`].
+    Scrub {
+        /// For the answer.
+        token: Token,
+        /// Which.
+        store: StoreKind,
+    },
+    /// Close the reader's store and forget its key. Nothing is asked of it until
+    /// [`Input::ReaderOpened`].
+    CloseReader,
     /// Give these resources to the facility, durably and without a second effect if repeated, and
     /// answer with [`Input::Delivered`].
     Deliver {
@@ -418,6 +454,15 @@ pub enum Command {
     },
     /// Seal what is pending and give it numbers, without waiting for a contact.
     Seal,
+    /// Seal what is pending into the outbox and close the reader.
+    Lock,
+    /// Sign a request for recovery with the device's key.
+    SignRecovery {
+        /// The one-time key to which the answer is to be sealed.
+        reply_to: SealingPublic,
+        /// What the device has left with authorities.
+        slots: Vec<RecoverySlot>,
+    },
 }
 
 /// The answer to a [`Command`].
@@ -496,6 +541,13 @@ pub enum Reply {
     Sealed {
         /// Envelopes that got their number.
         envelopes: usize,
+    },
+    /// To [`Command::Lock`]: everything is sealed.
+    Locked,
+    /// To [`Command::SignRecovery`].
+    RecoverySigned {
+        /// The request.
+        request: RecoveryRequest,
     },
 }
 

@@ -15,7 +15,7 @@ use crate::trust::{AreaScope, Keyring, Role};
 /// The tables read at start, carrier first.
 const CARRIER_TABLES: [Table; 5] =
     [Table::CarrierMeta, Table::Statements, Table::Frontiers, Table::Outbox, Table::Taken];
-const READER_TABLES: [Table; 6] = [
+pub(super) const READER_TABLES: [Table; 6] = [
     Table::ReaderMeta,
     Table::Summaries,
     Table::Pending,
@@ -41,7 +41,7 @@ impl Node {
 
     /// Takes one stored row into memory. A row that cannot be read is left where it is: a later
     /// version may know it.
-    fn boot_row(&mut self, table: Table, (row_key, value): Row) -> Option<()> {
+    pub(super) fn boot_row(&mut self, table: Table, (row_key, value): Row) -> Option<()> {
         let carrier = &mut self.carrier;
         match table {
             Table::CarrierMeta => self.boot_carrier_meta(&row_key, &value)?,
@@ -172,8 +172,14 @@ impl Node {
         if self.carrier.membership.is_some() && roll {
             self.carrier.tasks.push_back(Task::Roll);
         }
+        if self.reader.is_none() && self.reads {
+            // The marks of both stores are made together, when the reader opens.
+            return self.booted();
+        }
         let this = self.entropy.draw();
         let before = if in_reader.done { in_reader.this } else { in_carrier.this };
+        let made = Boot { this, before, done: true };
+        self.boots = (made, made);
         let mark = move |table, done| {
             let mut batch = Batch::default();
             batch.put(table, key::BOOT, codec::encode(&Boot { this, before, done }));
@@ -359,11 +365,16 @@ impl Node {
             let hint = "mend what the message names and restart huza on this home";
             return self.refuse(id, "store_failed", &why, hint);
         }
+        if self.refuse_locked(id, &command) {
+            return;
+        }
         match command {
             Command::Init { label } => self.init(id, &label),
             Command::Request => self.request(id),
             Command::Join { welcome } => self.join(id, welcome),
             Command::Peers => self.peers(id),
+            Command::Lock => self.lock(id),
+            Command::SignRecovery { reply_to, slots } => self.sign_recovery(id, reply_to, slots),
             Command::Status { records } => self.status(id, records),
             Command::Find { .. } | Command::Show { .. } | Command::Export { .. } => {
                 self.ask(id, command);

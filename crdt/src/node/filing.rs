@@ -525,6 +525,7 @@ impl Node {
         let old = self.now.millis.since(since) >= PENDING_MS_MAX;
         let full = count >= ENVELOPE_ITEMS_TARGET || bytes >= ENVELOPE_BYTES_TARGET;
         let wanted = urgent || full || met || old || !reader.seal_all.is_empty() || earlier;
+        let wanted = wanted || !self.locking.is_empty();
         wanted.then_some(Unsealed { area, log, rows, urgent })
     }
 

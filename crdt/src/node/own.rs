@@ -246,7 +246,7 @@ impl Node {
         let mut change = self.change();
         change.batch.put(Table::CarrierMeta, key::IDENTITY, codec::encode(&identity));
         change.batch.delete(Table::CarrierMeta, key::ROLL);
-        if self.reader.is_some() {
+        if self.reads {
             change.batch.put(Table::CarrierMeta, key::RECOVER, []);
         }
         for (area, own) in &self.carrier.own {
@@ -271,6 +271,7 @@ impl Node {
                 session.doubt_until = None;
             }
             node.event(Event::Rolled { incarnation });
+            node.must_recover = node.reads && node.reader.is_none();
             node.recover();
         });
     }

@@ -80,6 +80,8 @@ impl Node {
             true
         } else if let Some(next) = self.must_seal() {
             self.seal(next)
+        } else if !self.locking.is_empty() {
+            false
         } else if self.must_file() {
             self.file();
             true
