@@ -60,7 +60,7 @@ fn plain(image: Vec<u8>, key: Option<&FileKey>) -> Vec<u8> {
 }
 
 fn has_canary(bytes: &[u8]) -> bool {
-    bytes.windows(16).any(|window| window == &CANARY[..16])
+    bytes.windows(16).any(|window| CANARY.starts_with(window))
 }
 
 #[cfg(unix)]
@@ -75,11 +75,11 @@ fn a_scrub_leaves_every_live_row_and_nothing_else_in_the_same_file() {
     for key in [None, Some(&key)] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("reader.redb");
-        let store = Store::create_with(KIND, &path, key).unwrap();
+        let mut store = Store::create_with(KIND, &path, key).unwrap();
         let model = fill(&store, 3);
         let (before, place) = (plain(fs::read(&path).unwrap(), key), inode(&path));
         assert!(has_canary(&before), "free pages keep what was deleted");
-        let store = store.scrub().unwrap();
+        store.scrub().unwrap();
         assert!(equal(&store, &model));
         assert!(!has_canary(&plain(fs::read(&path).unwrap(), key)));
         assert_eq!(inode(&path), place, "the life token depends on it");
@@ -124,9 +124,10 @@ fn a_scrub_cut_in_the_middle_is_finished_when_the_store_is_opened() {
     // A copy that was not complete never got its name: the store is as it was.
     fs::write(&path, &old).unwrap();
     fs::write(dir.path().join("reader.redb.next.new"), b"half").unwrap();
-    let store = Store::open_with(KIND, &path, Some(&key)).unwrap();
+    let mut store = Store::open_with(KIND, &path, Some(&key)).unwrap();
     assert!(equal(&store, &model));
-    assert!(equal(&store.scrub().unwrap(), &model));
+    store.scrub().unwrap();
+    assert!(equal(&store, &model));
 }
 
 #[test]

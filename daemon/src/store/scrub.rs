@@ -18,10 +18,13 @@
 //! What it cannot do: reach copies that flash memory or a journaling file system keep of
 //! overwritten blocks. There only the key helps, which is why the reader's file is encrypted.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
 
 use huza_crdt::store::Table;
-use redb::{ReadableDatabase as _, ReadableTable as _, StorageBackend};
+use redb::{ReadableDatabase as _, ReadableTable as _, StorageBackend, backends::InMemoryBackend};
 
 use super::{Store, StoreError, StoreFile, backend, definition};
 
@@ -38,9 +41,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoFile`] if it is not in a file, else what the disk says. The rows are safe
-    /// in any case: open the store again, which finishes what was begun.
-    pub fn scrub(self) -> Result<Self, StoreError> {
+    /// in any case: the store is poisoned, and opening it again finishes what was begun.
+    pub fn scrub(&mut self) -> Result<(), StoreError> {
         self.usable()?;
+        let done = self.rewrite();
+        if done.is_err() {
+            self.poisoned.store(true, Ordering::Release);
+        }
+        done
+    }
+
+    fn rewrite(&mut self) -> Result<(), StoreError> {
         let StoreFile { path, key } = self.file.clone().ok_or(StoreError::NoFile)?;
         let kind = self.kind;
         let next = beside(&path, ".next");
@@ -49,10 +60,13 @@ impl Store {
         let fresh = Self::fill_file(kind, &temporary, key.as_ref())?;
         self.copy_rows(&fresh)?;
         fresh.close();
-        self.close();
+        // The file must be closed before it is overwritten; something must stand in its place.
+        let nothing = Self::attach(kind, InMemoryBackend::new())?;
+        drop(core::mem::replace(self, nothing));
         backend::publish_file(&temporary, &next)?;
         finish(&path)?;
-        Self::open_with(kind, &path, key.as_ref())
+        *self = Self::open_with(kind, &path, key.as_ref())?;
+        Ok(())
     }
 
     /// Copies every row into `fresh`, an empty store of the same half, durably.
