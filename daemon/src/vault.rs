@@ -26,6 +26,7 @@ mod file;
 pub mod keystore;
 mod recovery;
 mod secret;
+pub(crate) mod service;
 mod slot;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ pub use keystore::{FileKeystore, Keystore, KeystoreError};
 pub use secret::{
     NewSecret, PASSPHRASE_CHARS_MIN, PIN_DIGITS_MIN, SECRET_BYTES_MAX, Secret, SecretError, Unlock,
 };
+pub use service::{VaultCommand, VaultReply};
 pub use slot::{Cost, Method};
 
 use crate::store::FileKey;

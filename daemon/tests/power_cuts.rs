@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use huza_crdt::crypto::Entropy;
 use huza_crdt::node::{
-    AreaRef, Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId, Reply, Status,
+    AreaRef, Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId, ReaderState,
+    Reply, Status,
 };
 use huza_crdt::store::StoreKind;
 use huza_crdt::time::{Millis, Stamp};
@@ -61,7 +62,11 @@ impl Host {
         let mut entropy = [seed; 32];
         entropy[1] = boot;
         let now = Now { millis: Millis(0), stamp: Stamp(1_795_000_000) };
-        let config = Config { entropy, life: [seed; 16], reader: true };
+        let config = Config {
+            entropy,
+            life: [seed; 16],
+            reader: ReaderState::Open { worker: "worker".to_owned() },
+        };
         let mut host = Self {
             node: Node::new(config, now),
             disks,

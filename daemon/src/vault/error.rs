@@ -75,6 +75,9 @@ pub enum VaultError {
     /// The operating system gives no random numbers.
     #[error("the system gives no random numbers; without them no key is safe")]
     Entropy(#[source] getrandom::Error),
+    /// A thread panicked: a bug.
+    #[error("the vault failed; run again, and please report it")]
+    Crashed,
     /// Not enough memory to try a secret.
     #[error("there is not enough memory to try the secret; close other programs")]
     Memory,
@@ -104,7 +107,20 @@ impl VaultError {
             Self::Version => "vault_version",
             Self::Io(_) => "vault_io",
             Self::Entropy(_) => "entropy",
+            Self::Crashed => "crashed",
             Self::Memory => "memory",
+        }
+    }
+
+    /// What to do, as far as the message does not say it.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::WrongSecret { .. } => {
+                "try again, or have your health centre open it (`huza recovery request`)"
+            }
+            Self::WhichWorker => "name yourself with --worker",
+            _ => "",
         }
     }
 }

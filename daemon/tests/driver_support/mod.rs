@@ -19,7 +19,10 @@ use huza_crdt::{
         authority::{Centre, JoinRequest, Programme, Welcome},
     },
 };
-use huza_daemon::{Client, Home, InitOptions, RunError, RunOptions, ShellEvent, run};
+use huza_daemon::{
+    Client, Home, InitOptions, RunError, RunOptions, ShellEvent, run,
+    vault::{NewSecret, Secret, Unlock, VaultCommand, VaultReply},
+};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -64,8 +67,37 @@ impl Authority {
     }
 }
 
+impl Authority {
+    /// A home with a passphrase in `dir/name`, joined and closed.
+    pub(crate) async fn enrol_protected(&mut self, dir: &Path, name: &str) -> PathBuf {
+        let home = dir.join(name);
+        let secret = NewSecret::Passphrase(Secret::new(PASSPHRASE.to_owned()));
+        let (label, worker) = (name.to_owned(), "Aline".to_owned());
+        let options = InitOptions { label, reader: true, worker, secret };
+        let request = Home::init(&home, &options).unwrap();
+        let welcome = self.approve(&request, Role::Worker);
+        let mut client = unlocked(&home).await;
+        let reply = client.call(Command::Join { welcome }).await.unwrap();
+        assert!(matches!(reply, Reply::Joined { .. }), "{reply:?}");
+        client.close().await;
+        home
+    }
+}
+
+/// What opens a home of [`Authority::enrol_protected`].
+pub(crate) const PASSPHRASE: &str = "ibirayi bine";
+
+/// A way to a protected home, unlocked.
+pub(crate) async fn unlocked(home: &Path) -> Client {
+    let mut client = Client::open(home).await.unwrap();
+    let command = VaultCommand::Unlock(Unlock::with(PASSPHRASE));
+    let reply = client.vault(command).await.unwrap();
+    assert_eq!(reply, VaultReply::Unlocked { worker: "Aline".to_owned() });
+    client
+}
+
 pub(crate) fn init(home: &Path, label: &str, reader: bool) -> JoinRequest {
-    Home::init(home, &InitOptions { label: label.to_owned(), reader }).unwrap()
+    Home::init(home, &InitOptions::unprotected(label, reader)).unwrap()
 }
 
 /// One command on a home without a daemon.
@@ -185,6 +217,23 @@ impl Daemon {
             if wanted(&event) {
                 return event;
             }
+        }
+    }
+
+    /// Ends it as a killed process ends: nothing is finished, nothing told.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        let ended = self.task.await;
+        assert!(ended.is_err_and(|error| error.is_cancelled()));
+        // The system would close a killed process's files at once; here its threads still do.
+        let open = |entry: std::io::Result<std::fs::DirEntry>| {
+            let path = std::fs::read_link(entry.unwrap().path()).unwrap_or_default();
+            path.starts_with(&self.home) && path.extension().is_some_and(|end| end == "redb")
+        };
+        let until = Instant::now() + PATIENCE;
+        while std::fs::read_dir("/proc/self/fd").is_ok_and(|mut all| all.any(open)) {
+            assert!(Instant::now() < until, "a store stays open");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
