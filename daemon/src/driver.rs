@@ -177,6 +177,8 @@ struct Driver {
     replies: BTreeMap<CommandId, Waiting>,
     /// Whether there is a reader, locked or not.
     reads: bool,
+    /// Whether the reader needs a secret, and is locked at the end.
+    relocks: bool,
     /// Who has the reader open.
     worker: Option<String>,
     keeper: Keeper,
@@ -203,7 +205,9 @@ impl Driver {
     ) -> Result<Self, RunError> {
         let lock = home.lock()?;
         let peers = Remembered::load(home.path());
+        let with_secret = options.unlock.is_some();
         let unlocked = unlock(&home, options.unlock.clone()).await?;
+        let relocks = with_secret || unlocked.is_none();
         let settings = options.over(&home, &peers)?;
         // The stores last: what fails before leaves nothing to be closed in order.
         let (net, net_events) = Net::start(settings.net)?;
@@ -238,6 +242,7 @@ impl Driver {
             requests,
             replies: BTreeMap::new(),
             reads,
+            relocks,
             worker,
             keeper,
             closing: None,

@@ -139,6 +139,43 @@ async fn locking_seals_what_is_pending_and_the_next_contact_takes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_stops_locks_and_status_and_lock_wait_for_no_attempt() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut authority = Authority::found();
+    let phone = authority.enrol_protected(dir.path(), "phone").await;
+    let daemon = Daemon::start(&phone, &[]).await;
+    unlocked(&phone).await.close().await;
+    written(call(&phone, person("Aline")).await);
+    // Enough failures that the next attempt waits for two seconds, and one more.
+    let wrong = || VaultCommand::Unlock(Unlock::with("ibijumba bine"));
+    for _ in 0..4 {
+        refused(vault(&phone, wrong()).await);
+    }
+    let home = phone.clone();
+    let waiting = tokio::spawn(async move {
+        let mut client = Client::open(&home).await.unwrap();
+        client.vault(wrong()).await
+    });
+    eventually("the attempt is counted", async || {
+        let VaultReply::Vault { status, open } = vault(&phone, VaultCommand::Status).await else {
+            panic!("no status")
+        };
+        assert_eq!(open.as_deref(), Some("Aline"));
+        status.workers[0].failures == 5
+    })
+    .await;
+    daemon.stop().await;
+    // The attempt that waited was not made, and stays counted.
+    let _cut = waiting.await.unwrap();
+    let (hub, other) = neighbour(&mut authority, dir.path()).await;
+    let daemon = Daemon::start(&phone, &hub.addresses[..1]).await;
+    eventually("it was sealed", async || found(&other, "Aline").await.len() == 1).await;
+    assert_eq!(vault(&phone, VaultCommand::Lock).await, VaultReply::Locked);
+    daemon.stop().await;
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_killed_while_it_locks_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut authority = Authority::found();

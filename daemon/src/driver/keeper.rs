@@ -27,6 +27,8 @@ pub(super) enum Kept {
     Vault(Caller, Result<Outcome, VaultError>),
     /// The reader's store was opened, or not, for somebody.
     Opened(Caller, Unlocked, Result<Store, HomeError>),
+    /// Somebody was told how the vault stands.
+    Told,
 }
 
 /// The keeper.
@@ -35,11 +37,13 @@ pub(super) struct Keeper {
     home: Home,
     tasks: JoinSet<Kept>,
     waiting: VecDeque<(VaultCommand, Caller)>,
+    /// Whether a wish is being carried out, from the attempt to the open store.
+    busy: bool,
 }
 
 impl Keeper {
     pub(super) fn new(home: Home) -> Self {
-        Self { home, tasks: JoinSet::new(), waiting: VecDeque::new() }
+        Self { home, tasks: JoinSet::new(), waiting: VecDeque::new(), busy: false }
     }
 
     /// Takes a wish. There are no more of them than connections at the local door.
@@ -48,11 +52,26 @@ impl Keeper {
         self.go_on();
     }
 
+    /// Tells how the vault stands, without waiting for others; `open` says who has the reader.
+    pub(super) fn tell(&mut self, open: Option<String>, caller: Caller) {
+        let place = place(&self.home);
+        self.tasks.spawn(async move {
+            let reply = match service::perform(place, VaultCommand::Status).await {
+                Ok(Outcome::Status(status)) => VaultReply::Vault { status, open },
+                Ok(_) => return Kept::Told,
+                Err(error) => VaultReply::failed(&error),
+            };
+            let _gone = caller.send(reply);
+            Kept::Told
+        });
+    }
+
     fn go_on(&mut self) {
-        if !self.tasks.is_empty() {
+        if self.busy {
             return;
         }
         let Some((command, caller)) = self.waiting.pop_front() else { return };
+        self.busy = true;
         let place = place(&self.home);
         self.tasks.spawn(async move {
             let outcome = service::perform(place, command).await;
@@ -85,8 +104,9 @@ impl Keeper {
         }
     }
 
-    /// To be called once what was done is dealt with.
+    /// To be called once a wish is carried out.
     pub(super) fn dealt_with(&mut self) {
+        self.busy = false;
         self.go_on();
     }
 }

@@ -58,15 +58,33 @@ fn refusal(code: &str, message: &str, hint: &str) -> VaultReply {
 impl Driver {
     /// Takes a wish for the vault.
     pub(super) fn vault(&mut self, command: VaultCommand, caller: Caller) {
-        if self.reads {
-            self.keeper.take(command, caller);
-        } else {
-            let _gone = caller.send(no_reader());
+        match command {
+            _ if !self.reads => {
+                let _gone = caller.send(no_reader());
+            }
+            // Neither waits behind an attempt that waits.
+            VaultCommand::Lock => self.ask_node(Command::Lock, caller),
+            VaultCommand::Status => self.keeper.tell(self.worker.clone(), caller),
+            command => self.keeper.take(command, caller),
+        }
+    }
+
+    /// At the end: a reader that was opened with a secret is locked, so that what was recorded
+    /// leaves with a locked device.
+    pub(super) fn relock(&mut self) {
+        if self.relocks && self.stores.is_open() && self.ready {
+            let id = CommandId(self.number());
+            self.handle(Input::Command { id, command: Box::new(Command::Lock) });
         }
     }
 
     pub(super) fn kept(&mut self, kept: Kept) {
         match kept {
+            Kept::Told => return,
+            Kept::Vault(caller, Ok(Outcome::Unlocked(unlocked))) if !self.stores.is_open() => {
+                // Others wait until the store is open.
+                return self.keeper.open(caller, unlocked, self.closing.take());
+            }
             Kept::Vault(caller, Ok(outcome)) => self.vault_outcome(caller, outcome),
             Kept::Vault(caller, Err(error)) => {
                 let _gone = caller.send(VaultReply::failed(&error));
@@ -82,11 +100,7 @@ impl Driver {
 
     fn vault_outcome(&mut self, caller: Caller, outcome: Outcome) {
         match outcome {
-            Outcome::Unlocked(unlocked) if self.stores.is_open() => self.work_as(caller, &unlocked),
-            Outcome::Unlocked(unlocked) => {
-                let closing = self.closing.take();
-                self.keeper.open(caller, unlocked, closing);
-            }
+            Outcome::Unlocked(unlocked) => self.work_as(caller, &unlocked),
             Outcome::Lock => self.ask_node(Command::Lock, caller),
             Outcome::Status(status) => {
                 let open = self.worker.clone();

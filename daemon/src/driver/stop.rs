@@ -17,6 +17,7 @@ impl Driver {
         self.stopping = Some(self.clock.now().millis);
         self.teller.tell(ShellEvent::Stopping);
         self.requests.close();
+        self.relock();
         self.order_net_to_stop();
     }
 
