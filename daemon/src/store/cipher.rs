@@ -186,8 +186,9 @@ impl<B: StorageBackend> StorageBackend for Encrypted<B> {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let cover = Self::cover(offset, data.len())?;
-        let mut blocks = vec![0; cover.total];
-        if cover.total != data.len() {
+        let whole = cover.total == data.len();
+        let mut blocks = if whole { data.to_vec() } else { vec![0; cover.total] };
+        if !whole {
             let (first, rest) = blocks.split_at_mut(BLOCK_BYTES.min(cover.total));
             self.fill_block(cover.start, first)?;
             let last = rest.len().saturating_sub(BLOCK_BYTES);
@@ -197,7 +198,7 @@ impl<B: StorageBackend> StorageBackend for Encrypted<B> {
             }
         }
         let place = blocks.get_mut(cover.before..).and_then(|rest| rest.get_mut(..data.len()));
-        if let Some(place) = place {
+        if let Some(place) = place.filter(|_| !whole) {
             place.copy_from_slice(data);
         }
         let written = self.write_blocks(cover.start, &mut blocks);
