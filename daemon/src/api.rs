@@ -4,8 +4,9 @@
 //!
 //! ```text
 //! frame = length (4 bytes, big endian), then that many bytes of JSON
-//! in    = huza_crdt::node::Command, or {"command": "join_sealed", "welcome": hex of its encoding}
-//! out   = huza_crdt::node::Reply
+//! in    = huza_crdt::node::Command, or {"command": "join_sealed", "welcome": hex of its encoding},
+//!         or crate::vault::VaultCommand, which has a key "vault" instead of "command"
+//! out   = huza_crdt::node::Reply, or crate::vault::VaultReply; both spell an error alike
 //! ```
 //!
 //! Whoever can connect is trusted like the owner of the home: the socket is the owner's alone. The
@@ -23,6 +24,8 @@ use std::{io, path::PathBuf};
 
 use huza_crdt::node::{Command, Reply};
 use tokio::sync::oneshot;
+
+use crate::vault::{VaultCommand, VaultReply};
 
 pub(crate) use server::Server;
 pub(crate) use socket::{Stream, connect};
@@ -59,9 +62,11 @@ pub enum ApiError {
     },
 }
 
-/// A command on its way to the node, and where its reply is awaited.
+/// Something wanted, and where its reply is awaited.
 #[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) command: Command,
-    pub(crate) reply: oneshot::Sender<Reply>,
+pub(crate) enum Request {
+    /// Of the node.
+    Node { command: Box<Command>, reply: oneshot::Sender<Reply> },
+    /// Of the vault.
+    Vault { command: Box<VaultCommand>, reply: oneshot::Sender<VaultReply> },
 }

@@ -17,8 +17,15 @@ use crate::{
         self,
         frame::{self, FrameError},
     },
-    driver::offline::{Offline, OfflineError},
+    driver::{
+        keeper, locking,
+        offline::{Offline, OfflineError},
+    },
     home::{Home, HomeError, HomeLock},
+    vault::{
+        VaultCommand, VaultReply,
+        service::{self, Outcome},
+    },
 };
 
 /// How long to wait for another command that has the home, or for a daemon that is starting.
@@ -70,9 +77,21 @@ pub struct Client {
 #[derive(Debug)]
 enum Way {
     Daemon(api::Stream),
-    /// `Offline` before `HomeLock`: the stores close before the home is free.
-    Here(Box<(Offline, HomeLock)>),
+    Here(Box<Here>),
     Lost,
+}
+
+/// A home in this process.
+#[derive(Debug)]
+struct Here {
+    /// Before the lock: the stores close before the home is free.
+    node: Offline,
+    home: Home,
+    /// Who has the reader open.
+    worker: Option<String>,
+    /// Whether the reader was locked, and is to be locked again at the end.
+    relocks: bool,
+    _lock: HomeLock,
 }
 
 impl Client {
@@ -101,10 +120,16 @@ impl Client {
         }
     }
 
+    /// The reader is open if its vault needs no secret; else it is locked, and [`Self::vault`]
+    /// unlocks it for this client.
     async fn here(home: Home, lock: HomeLock) -> Result<Self, ClientError> {
         let open = move || {
-            let stores = home.open_stores()?;
-            Ok::<_, HomeError>((Offline::start(home.node_config()?, stores), lock))
+            let unlocked = home.unlock_open()?;
+            let stores = home.open_stores(unlocked.as_ref())?;
+            let node = Offline::start(home.node_config(unlocked.as_ref())?, stores);
+            let worker = unlocked.as_ref().map(|unlocked| unlocked.worker().to_owned());
+            let relocks = home.has_reader() && unlocked.is_none();
+            Ok::<_, HomeError>(Here { node, home, worker, relocks, _lock: lock })
         };
         let opened =
             tokio::task::spawn_blocking(open).await.map_err(|_panic| ClientError::Lost)??;
@@ -132,7 +157,7 @@ impl Client {
                 Ok(reply)
             }
             Way::Here(mut node) => {
-                let run = move || (node.0.call(command), node);
+                let run = move || (node.node.call(command), node);
                 let ran = tokio::task::spawn_blocking(run).await;
                 let (reply, node) = ran.map_err(|_panic| ClientError::Lost)?;
                 self.way = Way::Here(node);
@@ -142,11 +167,96 @@ impl Client {
         }
     }
 
-    /// Closes the stores, or the connection.
+    /// Has the vault do something. Without a daemon, a reader that is unlocked this way is open
+    /// for this client alone, and is locked again when it is closed.
+    ///
+    /// # Errors
+    /// If it could not be asked or answered. What the vault refuses is no error here: it answers
+    /// [`VaultReply::Error`].
+    pub async fn vault(&mut self, command: VaultCommand) -> Result<VaultReply, ClientError> {
+        match core::mem::replace(&mut self.way, Way::Lost) {
+            Way::Daemon(mut stream) => {
+                let bytes = frame::of_vault_command(&command)?;
+                frame::write(&mut stream, &bytes).await.map_err(gone)?;
+                let reply = frame::read(&mut stream).await.map_err(gone)?;
+                let reply = frame::to_vault_reply(&reply.ok_or(ClientError::Gone)?)?;
+                self.way = Way::Daemon(stream);
+                Ok(reply)
+            }
+            Way::Here(here) => {
+                let (reply, here) = here.vault(command).await?;
+                self.way = Way::Here(here);
+                Ok(reply)
+            }
+            Way::Lost => Err(ClientError::Lost),
+        }
+    }
+
+    /// Closes the stores, or the connection. A reader that this client unlocked is locked before:
+    /// what it recorded is sealed, so that the carrier can take it along.
     pub async fn close(self) {
         // Closing a store writes, so not on a thread that others wait for. A panic there has
         // nobody left to tell.
-        let _closed = tokio::task::spawn_blocking(move || drop(self)).await;
+        let close = move || {
+            if let Way::Here(mut here) = self.way
+                && here.relocks
+                && here.node.is_open()
+                && let Err(error) = here.node.call(Command::Lock)
+            {
+                tracing::warn!(%error, "what is pending was not sealed; it is at the next unlock");
+            }
+        };
+        let _closed = tokio::task::spawn_blocking(close).await;
+    }
+}
+
+impl Here {
+    async fn vault(
+        mut self: Box<Self>,
+        command: VaultCommand,
+    ) -> Result<(VaultReply, Box<Self>), ClientError> {
+        if !self.home.has_reader() {
+            return Ok((locking::no_reader(), self));
+        }
+        let outcome = match service::perform(keeper::place(&self.home), command).await {
+            Ok(outcome) => outcome,
+            Err(error) => return Ok((VaultReply::failed(&error), self)),
+        };
+        let run = move || {
+            let reply = self.carry_out(outcome);
+            (reply, self)
+        };
+        let ran = tokio::task::spawn_blocking(run).await;
+        let (reply, here) = ran.map_err(|_panic| ClientError::Lost)?;
+        Ok((reply?, here))
+    }
+
+    fn carry_out(&mut self, outcome: Outcome) -> Result<VaultReply, ClientError> {
+        let asked = match outcome {
+            Outcome::Unlocked(unlocked) => {
+                let worker = unlocked.worker().to_owned();
+                if self.node.is_open() {
+                    self.node.become_worker(worker.clone())?;
+                } else {
+                    let store = self.home.open_reader(&unlocked)?;
+                    self.node.open_reader(store, worker.clone())?;
+                }
+                self.worker = Some(worker.clone());
+                return Ok(VaultReply::Unlocked { worker });
+            }
+            Outcome::Status(status) => {
+                let open = self.worker.clone();
+                return Ok(VaultReply::Vault { status, open });
+            }
+            Outcome::Lock => self.node.call(Command::Lock)?,
+            Outcome::Ask(reply_to, slots) => {
+                self.node.call(Command::SignRecovery { reply_to, slots })?
+            }
+        };
+        if !self.node.is_open() {
+            self.worker = None;
+        }
+        Ok(locking::spelled(asked))
     }
 }
 

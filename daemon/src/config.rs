@@ -88,6 +88,9 @@ pub struct Config {
     pub remember: bool,
     /// Where a gateway writes what the facility receives. A relative path begins at the home.
     pub facility: PathBuf,
+    /// Where the stand-in for a keystore keeps the factor that goes with PINs. A relative path
+    /// begins at the home.
+    pub keystore: PathBuf,
     /// A filter for the log.
     pub log: String,
 }

@@ -26,6 +26,8 @@ mod act;
 mod clock;
 mod crew;
 mod facility;
+pub(crate) mod keeper;
+pub(crate) mod locking;
 mod names;
 pub(crate) mod offline;
 mod options;
@@ -39,12 +41,12 @@ mod tests;
 use std::{collections::BTreeMap, future::Future, io, path::PathBuf, pin::pin};
 
 use huza_crdt::{
-    node::{CommandId, Node, Reply, Token},
+    node::{CommandId, Node, Token},
     store::StoreKind,
     time::Millis,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     task::JoinError,
     time::{Duration, Instant, sleep_until},
 };
@@ -57,10 +59,13 @@ use crate::{
     home::{Home, HomeError, HomeLock, Remembered, store_name},
     net::{Net, NetError, NetEvent, NewsToken},
     store::StoreError,
+    vault::{Unlock, Unlocked, VaultError, service},
 };
 use clock::Clock;
 use crew::{Crew, Done};
 use facility::Counter;
+use keeper::{Keeper, Kept};
+use locking::Waiting;
 use pipes::Pipes;
 use stores::{Answer, Stores};
 use teller::Teller;
@@ -79,6 +84,9 @@ pub enum RunError {
     /// The home cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The reader cannot be unlocked.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The network cannot be used.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -127,12 +135,22 @@ pub async fn run(
     driver.run(shutdown).await
 }
 
+/// Opens the vault of a home that is about to run: with a secret, or without if it needs none.
+async fn unlock(home: &Home, with: Option<Unlock>) -> Result<Option<Unlocked>, RunError> {
+    let Some(unlock) = with.filter(|_| home.has_reader()) else {
+        return Ok(home.unlock_open()?);
+    };
+    let (_, unlocked) = service::attempt(keeper::place(home), unlock).await?;
+    Ok(Some(unlocked))
+}
+
 /// Why the loop goes on.
 #[derive(Debug)]
 enum Wake {
     Shutdown,
     Store(Option<Answer>),
     Done(Result<Done, JoinError>),
+    Kept(Result<Kept, JoinError>),
     Due,
     Told,
     Command(Option<Request>),
@@ -156,7 +174,16 @@ struct Driver {
     news: BTreeMap<Token, NewsToken>,
     server: Server,
     requests: mpsc::Receiver<Request>,
-    replies: BTreeMap<CommandId, oneshot::Sender<Reply>>,
+    replies: BTreeMap<CommandId, Waiting>,
+    /// Whether there is a reader, locked or not.
+    reads: bool,
+    /// Whether the reader needs a secret, and is locked at the end.
+    relocks: bool,
+    /// Who has the reader open.
+    worker: Option<String>,
+    keeper: Keeper,
+    /// The thread of a reader's store that is being closed.
+    closing: Option<std::thread::JoinHandle<()>>,
     /// The next number for a command or for news.
     next: u64,
     teller: Teller,
@@ -178,13 +205,21 @@ impl Driver {
     ) -> Result<Self, RunError> {
         let lock = home.lock()?;
         let peers = Remembered::load(home.path());
+        let with_secret = options.unlock.is_some();
+        let unlocked = unlock(&home, options.unlock.clone()).await?;
+        let relocks = with_secret || unlocked.is_none();
         let settings = options.over(&home, &peers)?;
         // The stores last: what fails before leaves nothing to be closed in order.
         let (net, net_events) = Net::start(settings.net)?;
         let (commands, requests) = mpsc::channel(CONNECTIONS_MAX);
         let server = Server::start(home.path(), commands)?;
         let path = home.path().to_owned();
-        let open = move || Ok::<_, HomeError>((home.node_config()?, home.open_stores()?));
+        let (reads, worker) = (home.has_reader(), unlocked.as_ref().map(|u| u.worker().to_owned()));
+        let keeper = Keeper::new(home.clone());
+        let open = move || {
+            let unlocked = unlocked.as_ref();
+            Ok::<_, HomeError>((home.node_config(unlocked)?, home.open_stores(unlocked)?))
+        };
         let opened = tokio::task::spawn_blocking(open).await.map_err(RunError::Crashed)?;
         let (config, stores) = opened?;
         let (stores, answers) = Stores::start(stores).map_err(RunError::Threads)?;
@@ -206,6 +241,11 @@ impl Driver {
             server,
             requests,
             replies: BTreeMap::new(),
+            reads,
+            relocks,
+            worker,
+            keeper,
+            closing: None,
             next: 0,
             teller: Teller::new(events),
             peers: settings.remember.then_some(peers),
@@ -241,6 +281,7 @@ impl Driver {
             () = shutdown, if !stopping => Wake::Shutdown,
             answer = self.answers.recv() => Wake::Store(answer),
             done = self.crew.next() => Wake::Done(done),
+            kept = self.keeper.next(), if !stopping => Wake::Kept(kept),
             () = sleep_until(due) => Wake::Due,
             () = self.teller.make_room() => Wake::Told,
             request = self.requests.recv(), if open && !stopping => Wake::Command(request),

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! HOME/carrier.redb   sealed envelopes, the control lane, the device's key
-//! HOME/reader.redb    reading keys and opened records; a device that only carries has none
+//! HOME/reader.redb    reading keys and opened records, encrypted; a device that only carries has none
+//! HOME/vault          who may open the reader's file, see `crate::vault`
 //! HOME/relay          empty; says that this device only carries
 //! HOME/huza.toml      settings
 //! HOME/lock           locked while a process uses the home; holds its number
 //! HOME/huza.sock      where a running daemon takes commands
 //! HOME/peers.json     addresses at which peers were met
 //! HOME/facility/      of a gateway: what the facility receives
+//! HOME/keystore.stand-in  the factor that goes with PINs, where no hardware keeps it
 //! ```
 //!
 //! A home is made whole beside its place and then renamed, so there is never half of one. The
@@ -22,12 +24,13 @@ mod peers;
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use huza_crdt::{
-    node::{self, Command, CommandError, Reply},
+    node::{self, Command, CommandError, ReaderState, Reply},
     store::StoreKind,
-    trust::authority::JoinRequest,
+    trust::approval::JoinRequest,
 };
 
 pub use lock::HomeLock;
@@ -38,6 +41,7 @@ use crate::{
     config::{self, Config, ConfigError},
     driver::offline::{Offline, OfflineError},
     store::{Store, StoreError},
+    vault::{FileKeystore, Keystore, NewSecret, Unlocked, Vault, VaultError},
 };
 
 /// What a new home is to be.
@@ -45,8 +49,21 @@ use crate::{
 pub struct InitOptions {
     /// What people call the device; not a person's name.
     pub label: String,
-    /// Whether it reads. A relay only carries.
+    /// Whether it reads. A relay only carries, and needs neither worker nor secret.
     pub reader: bool,
+    /// The first worker: who unlocks it, and is named by what is recorded then.
+    pub worker: String,
+    /// What unlocks it.
+    pub secret: NewSecret,
+}
+
+impl InitOptions {
+    /// A device that is open to whoever has its files: for demonstrations and tests.
+    #[must_use]
+    pub fn unprotected(label: &str, reader: bool) -> Self {
+        let (label, worker) = (label.to_owned(), "worker".to_owned());
+        Self { label, reader, worker, secret: NewSecret::Open }
+    }
 }
 
 /// Why a home could not be made or opened.
@@ -75,6 +92,16 @@ pub enum HomeError {
         .0.display()
     )]
     MissingReader(PathBuf),
+    /// It has a reader, and what opens it is gone.
+    #[error(
+        "the vault of the home at {} is missing; put `vault` back from a backup, or make a new \
+         home",
+        .0.display()
+    )]
+    MissingVault(PathBuf),
+    /// The vault cannot be used.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// Another process uses it.
     #[error(
         "home in use by {}: {}; stop it, or wait until it is done",
@@ -139,6 +166,7 @@ pub struct Home {
     path: PathBuf,
     config: Config,
     reader: bool,
+    keystore: Arc<dyn Keystore>,
 }
 
 /// The two stores of a home, open.
@@ -194,7 +222,29 @@ impl Home {
         if reader && !reader_file(&path).is_file() {
             return Err(HomeError::MissingReader(path));
         }
-        Ok(Self { path, config, reader })
+        if reader && !vault_file(&path).is_file() {
+            return Err(HomeError::MissingVault(path));
+        }
+        let keystore = Arc::new(FileKeystore::stand_in(&path.join(&config.keystore)));
+        Ok(Self { path, config, reader, keystore })
+    }
+
+    /// Uses `keystore` for PINs, instead of the stand-in that the settings name.
+    #[must_use]
+    pub fn with_keystore(self, keystore: Arc<dyn Keystore>) -> Self {
+        Self { keystore, ..self }
+    }
+
+    /// What keeps the factor that goes with PINs.
+    #[must_use]
+    pub fn keystore(&self) -> Arc<dyn Keystore> {
+        Arc::clone(&self.keystore)
+    }
+
+    /// Where the vault is.
+    #[must_use]
+    pub fn vault_path(&self) -> PathBuf {
+        vault_file(&self.path)
     }
 
     /// Where it is.
@@ -223,25 +273,52 @@ impl Home {
         HomeLock::take(&self.path)
     }
 
-    /// Opens its stores. Whoever calls holds the lock.
-    pub(crate) fn open_stores(&self) -> Result<OpenStores, HomeError> {
-        let open = |store, path: PathBuf| {
-            Store::open(store, &path).map_err(|source| HomeError::Store { store, source })
-        };
-        let carrier = open(StoreKind::Carrier, carrier_file(&self.path))?;
-        let reader =
-            self.reader.then(|| open(StoreKind::Reader, reader_file(&self.path))).transpose()?;
+    /// Opens its stores, the reader's if it is unlocked. Whoever calls holds the lock.
+    pub(crate) fn open_stores(&self, unlocked: Option<&Unlocked>) -> Result<OpenStores, HomeError> {
+        let store = StoreKind::Carrier;
+        let carrier = Store::open(store, &carrier_file(&self.path))
+            .map_err(|source| HomeError::Store { store, source })?;
+        let reader = unlocked.filter(|_| self.reader);
+        let reader = reader.map(|unlocked| self.open_reader(unlocked)).transpose()?;
         Ok(OpenStores { carrier, reader })
     }
 
-    /// What a node on this home is told at its birth.
-    pub(crate) fn node_config(&self) -> Result<node::Config, HomeError> {
+    /// Opens the reader's store. Whoever calls holds the lock.
+    pub(crate) fn open_reader(&self, unlocked: &Unlocked) -> Result<Store, HomeError> {
+        let store = StoreKind::Reader;
+        Store::open_with(store, &reader_file(&self.path), Some(unlocked.key()))
+            .map_err(|source| HomeError::Store { store, source })
+    }
+
+    /// The reader's key, if its vault needs no secret.
+    pub(crate) fn unlock_open(&self) -> Result<Option<Unlocked>, HomeError> {
+        if !self.reader {
+            return Ok(None);
+        }
+        Ok(Vault::open(&self.vault_path())?.unlock_open())
+    }
+
+    /// What a node on this home is told at its birth, if `unlocked` is what its stores were opened
+    /// with.
+    pub(crate) fn node_config(
+        &self,
+        unlocked: Option<&Unlocked>,
+    ) -> Result<node::Config, HomeError> {
         let mut entropy = [0; 32];
         getrandom::fill(&mut entropy).map_err(HomeError::Entropy)?;
         let carrier = carrier_file(&self.path);
         let life = life::token(&carrier).map_err(failed("examine", &carrier))?;
-        Ok(node::Config { entropy, life, reader: self.reader })
+        let reader = match unlocked {
+            _ if !self.reader => ReaderState::Absent,
+            None => ReaderState::Locked,
+            Some(unlocked) => ReaderState::Open { worker: unlocked.worker().to_owned() },
+        };
+        Ok(node::Config { entropy, life, reader })
     }
+}
+
+fn vault_file(home: &Path) -> PathBuf {
+    home.join("vault")
 }
 
 fn carrier_file(home: &Path) -> PathBuf {
@@ -305,22 +382,29 @@ fn claim(building: &Path) -> Result<HomeLock, HomeError> {
 
 /// Fills the directory with a home.
 fn build(building: &Path, options: &InitOptions) -> Result<JoinRequest, HomeError> {
-    let mut kinds = vec![(StoreKind::Carrier, carrier_file(building))];
+    let settings = building.join(config::FILE);
+    files::replace(&settings, Config::commented().as_bytes())
+        .map_err(failed("write", &settings))?;
+    let make = |store, path: &Path, key| {
+        let made = Store::create_with(store, path, key);
+        made.map(Store::close).map_err(|source| HomeError::Store { store, source })
+    };
+    make(StoreKind::Carrier, &carrier_file(building), None)?;
+    let mut unlocked = None;
     if options.reader {
-        kinds.push((StoreKind::Reader, reader_file(building)));
+        let keystore = building.join(&Config::load(building)?.keystore);
+        let keystore = FileKeystore::stand_in(&keystore);
+        let (worker, secret) = (&options.worker, &options.secret);
+        let (_, made) = Vault::create(&vault_file(building), worker, secret, &keystore)?;
+        make(StoreKind::Reader, &reader_file(building), Some(made.key()))?;
+        unlocked = Some(made);
     } else {
         let relay = relay_file(building);
         files::replace(&relay, b"").map_err(failed("write", &relay))?;
     }
-    for (store, path) in kinds {
-        let made = Store::create(store, &path);
-        made.map_err(|source| HomeError::Store { store, source })?.close();
-    }
-    let settings = building.join(config::FILE);
-    files::replace(&settings, Config::commented().as_bytes())
-        .map_err(failed("write", &settings))?;
     let home = Home::open(building)?;
-    let mut offline = Offline::start(home.node_config()?, home.open_stores()?);
+    let unlocked = unlocked.as_ref();
+    let mut offline = Offline::start(home.node_config(unlocked)?, home.open_stores(unlocked)?);
     let command = Command::Init { label: options.label.clone() };
     let reply = offline.call(command).map_err(|error| HomeError::Keys(Box::new(error)))?;
     match reply {

@@ -11,6 +11,7 @@
 //! | [`gateway`] | the directory that a facility reads |
 //! | [`net`] | the network as byte pipes |
 //! | [`store`] | the two redb files |
+//! | [`vault`] | who may open the reader's file |
 //!
 //! A program makes a home with [`Home::init`], has the device approved, and then either runs it
 //! ([`run`]) or gives it commands ([`Client`]).
@@ -26,6 +27,7 @@ pub mod gateway;
 pub mod home;
 pub mod net;
 pub mod store;
+pub mod vault;
 
 pub use client::{Client, ClientError};
 pub use config::{Config, ConfigError};

@@ -10,15 +10,20 @@
 //! - After any failure of the storage the store is *poisoned* and refuses everything until it is
 //!   opened again, because only opening establishes what the disk really holds.
 //!
-//! It deliberately knows nothing of what the tables mean, and does not encrypt: the file is reached
-//! through a [`StorageBackend`], which is where encryption goes ([`Store::open_on`]).
+//! - A file with a key is encrypted below redb ([`Encrypted`]), and is otherwise the same file.
+//!
+//! It deliberately knows nothing of what the tables mean, nor where keys come from
+//! (`crate::vault`). Deleted rows stay in redb's free pages until [`Store::scrub`].
 
 mod backend;
+mod cipher;
 mod error;
 pub mod faulty;
+pub mod scrub;
+mod xts;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -31,6 +36,7 @@ use redb::{
     WriteTransaction,
 };
 
+pub use cipher::{Encrypted, FILE_KEY_BYTES, FileKey};
 pub use error::StoreError;
 
 /// What redb may keep in memory. // measured (storage reference): 8 MB is enough, 1 MB thrashes
@@ -47,6 +53,15 @@ pub struct Store {
     kind: StoreKind,
     database: Database,
     poisoned: AtomicBool,
+    /// Where it was opened, if that is a file.
+    file: Option<StoreFile>,
+}
+
+/// A store's place on the disk, and its key, if it is encrypted.
+#[derive(Debug, Clone)]
+struct StoreFile {
+    path: PathBuf,
+    key: Option<FileKey>,
 }
 
 impl Store {
@@ -59,11 +74,31 @@ impl Store {
     /// # Errors
     /// [`StoreError::Exists`] if there is something at `path`, else what the disk says.
     pub fn create(kind: StoreKind, path: &Path) -> Result<Self, StoreError> {
+        Self::create_with(kind, path, None)
+    }
+
+    /// As [`Self::create`], encrypted if there is a key.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_with(
+        kind: StoreKind,
+        path: &Path,
+        key: Option<&FileKey>,
+    ) -> Result<Self, StoreError> {
         let temporary = backend::begin_file(path)?;
-        let file = backend::open_file(&temporary)?;
-        Self::create_on(kind, file)?.close();
+        Self::fill_file(kind, &temporary, key)?.close();
         backend::publish_file(&temporary, path)?;
-        Self::open(kind, path)
+        Self::open_with(kind, path, key)
+    }
+
+    /// Makes an empty store in the empty file at `path`.
+    fn fill_file(kind: StoreKind, path: &Path, key: Option<&FileKey>) -> Result<Self, StoreError> {
+        let file = backend::open_file(path)?;
+        match key {
+            Some(key) => Self::create_on(kind, Encrypted::new(file, key)),
+            None => Self::create_on(kind, file),
+        }
     }
 
     /// Opens the store at `path`, repairing it first if it was not closed.
@@ -72,7 +107,33 @@ impl Store {
     /// [`StoreError::InUse`] if a process has it open, [`StoreError::Missing`] if there is none,
     /// [`StoreError::Format`] if it is something else.
     pub fn open(kind: StoreKind, path: &Path) -> Result<Self, StoreError> {
-        Self::open_on(kind, backend::open_file(path)?)
+        Self::open_with(kind, path, None)
+    }
+
+    /// As [`Self::open`], with the key with which it was made.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`StoreError::Key`] if the file was not made with this key.
+    pub fn open_with(
+        kind: StoreKind,
+        path: &Path,
+        key: Option<&FileKey>,
+    ) -> Result<Self, StoreError> {
+        scrub::finish(path)?;
+        let file = backend::open_file(path)?;
+        let mut store = match key {
+            None => Self::open_on(kind, file)?,
+            Some(key) => {
+                let file = Encrypted::new(file, key);
+                // Told apart here, because redb would see a torn file and try to mend it.
+                if !file.opens().map_err(StoreError::of_io)? {
+                    return Err(StoreError::Key);
+                }
+                Self::open_on(kind, file)?
+            }
+        };
+        store.file = Some(StoreFile { path: path.to_owned(), key: key.cloned() });
+        Ok(store)
     }
 
     /// Makes an empty store on `backend`, which must be empty.
@@ -155,7 +216,7 @@ impl Store {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES);
         let database = builder.create_with_backend(backend).map_err(StoreError::of)?;
-        Ok(Self { kind, database, poisoned: AtomicBool::new(false) })
+        Ok(Self { kind, database, poisoned: AtomicBool::new(false), file: None })
     }
 
     fn make_tables(&self) -> Result<(), redb::Error> {

@@ -27,7 +27,7 @@ async fn a_second_init_is_refused_and_the_first_home_stays_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("deep/er/home");
     let request = init(&home, "one", true);
-    let again = Home::init(&home, &InitOptions { label: "two".to_owned(), reader: true });
+    let again = Home::init(&home, &InitOptions::unprotected("two", true));
     let error = again.unwrap_err();
     assert!(matches!(error, HomeError::Exists(_)), "{error}");
     assert_eq!(request_of(&home).await, Reply::Request { request });
@@ -38,7 +38,7 @@ async fn a_second_init_is_refused_and_the_first_home_stays_as_it_is() {
 #[test]
 fn a_home_is_made_only_where_nothing_is() {
     let dir = tempfile::tempdir().unwrap();
-    let options = InitOptions { label: "phone".to_owned(), reader: true };
+    let options = InitOptions::unprotected("phone", true);
     let occupied = dir.path().join("occupied");
     std::fs::create_dir(&occupied).unwrap();
     std::fs::write(occupied.join("notes.txt"), b"mine").unwrap();
@@ -233,7 +233,6 @@ async fn two_daemons_exchange_a_visit() {
         form: "anc".to_owned(),
         occurred: Stamp(1_795_000_000),
         answers: BTreeMap::from(answers),
-        worker: "w1".to_owned(),
     };
     let listening = Daemon::start(&one, &[]).await;
     let reply = call(&one, visit).await;
@@ -312,7 +311,7 @@ async fn a_copy_of_a_home_begins_a_new_incarnation_and_the_original_does_not() {
     written(offline(&home, person("Aline")).await);
     let copy = dir.path().join("copy");
     std::fs::create_dir(&copy).unwrap();
-    for file in ["carrier.redb", "reader.redb"] {
+    for file in ["carrier.redb", "reader.redb", "vault"] {
         std::fs::copy(home.join(file), copy.join(file)).unwrap();
     }
     let rolled = |event: &ShellEvent| matches!(event, ShellEvent::Node(Event::Rolled { .. }));
@@ -366,7 +365,7 @@ async fn nobody_has_to_listen_to_the_events() {
 fn a_home_whose_reader_is_gone_is_not_taken_for_a_relay() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("phone");
-    Home::init(&path, &InitOptions { label: "phone".to_owned(), reader: true }).unwrap();
+    Home::init(&path, &InitOptions::unprotected("phone", true)).unwrap();
     std::fs::remove_file(path.join("reader.redb")).unwrap();
     assert!(matches!(Home::open(&path), Err(huza_daemon::HomeError::MissingReader(_))));
 }

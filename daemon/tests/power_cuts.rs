@@ -1,5 +1,6 @@
-//! The power goes at every single write and sync of a contact, on real redb files. What was
-//! acknowledged to a user or a peer is there afterwards, and the next contact makes both equal.
+//! The power goes at every single write and sync of a contact, on real redb files, the reader's
+//! encrypted. What was acknowledged to a user or a peer is there afterwards, and the next contact
+//! makes both equal.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
@@ -8,20 +9,29 @@ use std::collections::{BTreeMap, VecDeque};
 
 use huza_crdt::crypto::Entropy;
 use huza_crdt::node::{
-    AreaRef, Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId, Reply, Status,
+    AreaRef, Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId, ReaderState,
+    Reply, Status,
 };
 use huza_crdt::store::StoreKind;
 use huza_crdt::time::{Millis, Stamp};
 use huza_crdt::trust::Role;
-use huza_crdt::trust::authority::Programme;
-use huza_daemon::store::Store;
+use huza_crdt::trust::approval::Approval;
+use huza_crdt::trust::paper::Programme;
 use huza_daemon::store::faulty::{Disk, Faults, Survival};
+use huza_daemon::store::{Encrypted, FileKey, Store};
+use zeroize::Zeroizing;
 
 /// Both files of a device, as bytes.
 #[derive(Clone)]
 struct Images {
     carrier: Vec<u8>,
     reader: Vec<u8>,
+}
+
+/// The reader's disk, encrypted.
+fn encrypted(disk: &Disk) -> Encrypted<Disk> {
+    let key = core::array::from_fn(|i| i.to_le_bytes()[0].wrapping_mul(37));
+    Encrypted::new(disk.clone(), &FileKey::from_bytes(&Zeroizing::new(key)))
 }
 
 /// A node over two redb stores on disks that may lose power.
@@ -40,20 +50,24 @@ impl Host {
     fn create(seed: u8) -> Self {
         let disks = (Disk::default(), Disk::default());
         Store::create_on(StoreKind::Carrier, disks.0.clone()).unwrap().close();
-        Store::create_on(StoreKind::Reader, disks.1.clone()).unwrap().close();
+        Store::create_on(StoreKind::Reader, encrypted(&disks.1)).unwrap().close();
         let mut host = Self::over(disks, seed, 0);
         host.call(Command::Init { label: format!("phone {seed}") });
         host
     }
 
     fn over(disks: (Disk, Disk), seed: u8, boot: u8) -> Self {
-        let open = |kind, disk: &Disk| Store::open_on(kind, disk.clone());
-        let stores = open(StoreKind::Carrier, &disks.0)
-            .and_then(|carrier| Ok((carrier, open(StoreKind::Reader, &disks.1)?)));
+        let stores = Store::open_on(StoreKind::Carrier, disks.0.clone()).and_then(|carrier| {
+            Ok((carrier, Store::open_on(StoreKind::Reader, encrypted(&disks.1))?))
+        });
         let mut entropy = [seed; 32];
         entropy[1] = boot;
         let now = Now { millis: Millis(0), stamp: Stamp(1_795_000_000) };
-        let config = Config { entropy, life: [seed; 16], reader: true };
+        let config = Config {
+            entropy,
+            life: [seed; 16],
+            reader: ReaderState::Open { worker: "worker".to_owned() },
+        };
         let mut host = Self {
             node: Node::new(config, now),
             disks,
@@ -130,8 +144,7 @@ impl Host {
     /// Records a person; whether this was acknowledged.
     fn person(&mut self, name: &str) -> bool {
         let fields = BTreeMap::from([("name/given".to_owned(), name.to_owned())]);
-        let worker = "worker".to_owned();
-        let reply = self.call(Command::AddPerson { area: AreaRef::Own, fields, worker });
+        let reply = self.call(Command::AddPerson { area: AreaRef::Own, fields });
         matches!(reply, Some(Reply::Written { .. }))
     }
 
@@ -192,7 +205,7 @@ fn story() -> (Images, Images) {
         let mut host = Host::create(seed);
         let Some(Reply::Request { request }) = host.call(Command::Request) else { panic!() };
         let welcome =
-            centre.approve(&request, Role::Worker, &villages, Stamp(2), &mut entropy).unwrap();
+            centre.approve(&request, &Approval::of(Role::Worker, &villages), Stamp(1_795_000_000), &mut entropy).unwrap();
         assert!(matches!(host.call(Command::Join { welcome }), Some(Reply::Joined { .. })));
         host
     };

@@ -7,10 +7,13 @@ use huza_crdt::{
     id::{hex, unhex},
     limits::IMPORT_BYTES_MAX,
     node::{Command, Reply},
-    trust::authority::Welcome,
+    trust::approval::Welcome,
 };
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use zeroize::Zeroizing;
+
+use crate::vault::{VaultCommand, VaultReply};
 
 /// Longest frame, in bytes. // a file to import, whose quotation marks JSON doubles
 pub(crate) const FRAME_BYTES_MAX: usize = 2 * IMPORT_BYTES_MAX + 65_536;
@@ -64,8 +67,51 @@ pub(crate) fn of_command(command: Command) -> Result<Vec<u8>, FrameError> {
     serde_json::to_vec(&spelled).map_err(FrameError::Malformed)
 }
 
+/// What came in.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    Node(Box<Command>),
+    Vault(Box<VaultCommand>),
+}
+
+/// Longest wish for the vault. // an answer for recovery and some secrets are about 5 kB
+const VAULT_BYTES_MAX: usize = 65_536;
+
+/// Only whether there is a key `vault`.
+#[derive(Deserialize)]
+struct Probe {
+    #[serde(default)]
+    vault: Option<serde::de::IgnoredAny>,
+}
+
+/// Reads what came in; the error is for its sender.
+pub(crate) fn to_wish(bytes: &[u8]) -> Result<Wish, String> {
+    let short = bytes.len() <= VAULT_BYTES_MAX;
+    let probe = short.then(|| serde_json::from_slice::<Probe>(bytes).ok()).flatten();
+    if probe.is_some_and(|probe| probe.vault.is_some()) {
+        let command = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        return Ok(Wish::Vault(Box::new(command)));
+    }
+    to_command(bytes).map(|command| Wish::Node(Box::new(command)))
+}
+
+/// Spells a wish for the vault.
+pub(crate) fn of_vault_command(command: &VaultCommand) -> Result<Zeroizing<Vec<u8>>, FrameError> {
+    serde_json::to_vec(command).map(Zeroizing::new).map_err(FrameError::Malformed)
+}
+
+/// Spells the vault's reply.
+pub(crate) fn of_vault_reply(reply: &VaultReply) -> Result<Vec<u8>, FrameError> {
+    serde_json::to_vec(reply).map_err(FrameError::Malformed)
+}
+
+/// Reads the vault's reply.
+pub(crate) fn to_vault_reply(bytes: &[u8]) -> Result<VaultReply, FrameError> {
+    serde_json::from_slice(bytes).map_err(FrameError::Malformed)
+}
+
 /// Reads a command; the error is for its sender.
-pub(crate) fn to_command(bytes: &[u8]) -> Result<Command, String> {
+fn to_command(bytes: &[u8]) -> Result<Command, String> {
     // Told apart first: an untagged enum could not say what is wrong with a command.
     if let Ok(join) = serde_json::from_slice::<Join>(bytes) {
         let welcome = unhex(&join.welcome).and_then(|bytes| codec::decode::<Welcome>(&bytes).ok());

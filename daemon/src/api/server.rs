@@ -8,10 +8,11 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinSet,
 };
+use zeroize::Zeroizing;
 
 use super::{
     ApiError, CONNECTIONS_MAX, Request, Stream,
-    frame::{self, FrameError},
+    frame::{self, FrameError, Wish},
     socket::Listener,
 };
 
@@ -115,16 +116,25 @@ async fn talk(
 
 /// Reads and spells long messages on another thread, so that they hold up nobody.
 async fn answer(bytes: Vec<u8>, requests: &mpsc::Sender<Request>) -> Result<Vec<u8>, FrameError> {
-    let read = tokio::task::spawn_blocking(move || frame::to_command(&bytes));
+    let read = tokio::task::spawn_blocking(move || {
+        // It may hold a secret.
+        let bytes = Zeroizing::new(bytes);
+        frame::to_wish(&bytes)
+    });
     let reply = match read.await.map_err(io::Error::other)? {
-        Ok(command) => {
+        Ok(Wish::Node(command)) => {
             let (reply, answered) = oneshot::channel();
-            let stopping = "the daemon on this home is stopping";
             // If nobody takes the request, nobody answers it either.
-            let _sent = requests.send(Request { command, reply }).await;
-            answered.await.unwrap_or_else(|_gone| {
-                refusal("stopping", stopping, "run the command again once it has stopped")
-            })
+            let _sent = requests.send(Request::Node { command, reply }).await;
+            answered.await.unwrap_or_else(|_gone| stopping())
+        }
+        Ok(Wish::Vault(command)) => {
+            let (reply, answered) = oneshot::channel();
+            let _sent = requests.send(Request::Vault { command, reply }).await;
+            match answered.await {
+                Ok(reply) => return frame::of_vault_reply(&reply),
+                Err(_gone) => stopping(),
+            }
         }
         Err(why) => {
             let message = format!("the command cannot be read: {why}");
@@ -133,6 +143,11 @@ async fn answer(bytes: Vec<u8>, requests: &mpsc::Sender<Request>) -> Result<Vec<
     };
     let spelled = tokio::task::spawn_blocking(move || frame::of_reply(&reply));
     spelled.await.map_err(io::Error::other)?
+}
+
+fn stopping() -> Reply {
+    let message = "the daemon on this home is stopping";
+    refusal("stopping", message, "run the command again once it has stopped")
 }
 
 fn refusal(code: &str, message: &str, hint: &str) -> Reply {

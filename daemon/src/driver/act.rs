@@ -6,9 +6,10 @@ use huza_crdt::{
 };
 
 use super::{
-    Driver, RunError, ShellEvent, Wake, crew::Done, facility::Trouble, names, stores::Answer,
+    Driver, RunError, ShellEvent, Wake, crew::Done, facility::Trouble, locking::Waiting, names,
+    stores::Answer,
 };
-use crate::net::NetEvent;
+use crate::{api::Request, net::NetEvent};
 
 impl Driver {
     pub(super) fn act(&mut self, wake: Wake) {
@@ -18,6 +19,8 @@ impl Driver {
             Wake::Store(None) => self.fail(RunError::NoStore(StoreKind::Carrier)),
             Wake::Done(Ok(done)) => self.work_done(done),
             Wake::Done(Err(error)) => self.fail(RunError::Crashed(error)),
+            Wake::Kept(Ok(kept)) => self.kept(kept),
+            Wake::Kept(Err(error)) => self.fail(RunError::Crashed(error)),
             Wake::Due => {
                 let now = self.clock.now().millis;
                 self.ticked = now;
@@ -25,11 +28,12 @@ impl Driver {
                 self.handle(Input::Tick);
             }
             Wake::Told => {}
-            Wake::Command(Some(request)) => {
+            Wake::Command(Some(Request::Node { command, reply })) => {
                 let id = CommandId(self.number());
-                self.replies.insert(id, request.reply);
-                self.handle(Input::Command { id, command: Box::new(request.command) });
+                self.replies.insert(id, Waiting::Command(reply));
+                self.handle(Input::Command { id, command });
             }
+            Wake::Command(Some(Request::Vault { command, reply })) => self.vault(*command, reply),
             Wake::Command(None) => self.fail(RunError::DoorStopped),
             Wake::Net(Some(event)) => self.net_event(event),
             Wake::Net(None) => {
@@ -41,14 +45,14 @@ impl Driver {
         }
     }
 
-    const fn number(&mut self) -> u64 {
+    pub(super) const fn number(&mut self) -> u64 {
         let number = self.next;
         self.next += 1;
         number
     }
 
     /// Ends the loop. Only the first reason counts: others follow from it.
-    fn fail(&mut self, why: RunError) {
+    pub(super) fn fail(&mut self, why: RunError) {
         self.failure.get_or_insert(why);
     }
 
@@ -117,7 +121,7 @@ impl Driver {
     }
 
     /// Gives one input to the node and carries out everything that it wants then.
-    fn handle(&mut self, input: Input) {
+    pub(super) fn handle(&mut self, input: Input) {
         tracing::trace!(input = names::of_input(&input), "node");
         self.node.handle(self.clock.now(), input);
         self.drain();
@@ -151,8 +155,7 @@ impl Driver {
             Output::Close { pipe } => self.pipes.close(&self.net, pipe),
             Output::Reply { id, reply } => {
                 if let Some(caller) = self.replies.remove(&id) {
-                    // A caller that went away wants no answer.
-                    let _gone = caller.send(*reply);
+                    caller.answer(*reply);
                 }
             }
             Output::Publish { bytes } => {
@@ -168,6 +171,7 @@ impl Driver {
                 }
             }
             Output::Event(event) => self.event(event),
+            output @ (Output::Scrub { .. } | Output::CloseReader) => self.about_files(output),
         }
     }
 

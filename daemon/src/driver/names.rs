@@ -16,6 +16,8 @@ pub(super) const fn of_input(input: &Input) -> &'static str {
         Input::Delivered { .. } => "delivered",
         Input::Command { .. } => "command",
         Input::News { .. } => "news",
+        Input::ReaderOpened { .. } => "reader_opened",
+        Input::Scrubbed { .. } => "scrubbed",
     }
 }
 
@@ -31,5 +33,7 @@ pub(super) const fn of_output(output: &Output) -> &'static str {
         Output::Publish { .. } => "publish",
         Output::NewsValid { .. } => "news_valid",
         Output::Event(_) => "event",
+        Output::Scrub { .. } => "scrub",
+        Output::CloseReader => "close_reader",
     }
 }

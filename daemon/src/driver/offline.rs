@@ -141,6 +141,14 @@ impl Offline {
                 self.reply = Some(*reply);
                 Vec::new()
             }
+            Output::Scrub { token, store } => {
+                self.store_mut(store)?.scrub().map_err(broken(store))?;
+                vec![Input::Scrubbed { token }]
+            }
+            Output::CloseReader => {
+                self.stores.reader = None;
+                Vec::new()
+            }
             Output::NewsValid { .. } | Output::Publish { .. } | Output::Deliver { .. } => {
                 Vec::new()
             }
@@ -170,6 +178,36 @@ impl Offline {
             batch.0.extend(more.0);
         }
         (tokens, batch)
+    }
+
+    /// Has the node read and write in the reader's store from now on.
+    pub(crate) fn open_reader(&mut self, store: Store, worker: String) -> Result<(), OfflineError> {
+        self.stores.reader = Some(store);
+        self.become_worker(worker)
+    }
+
+    /// Has the node go on for another worker.
+    pub(crate) fn become_worker(&mut self, worker: String) -> Result<(), OfflineError> {
+        if self.ended {
+            return Err(OfflineError::Ended);
+        }
+        self.drain();
+        self.settle()?;
+        self.handle(Input::ReaderOpened { worker });
+        self.settle()
+    }
+
+    /// Whether the reader's store is open.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.stores.reader.is_some()
+    }
+
+    fn store_mut(&mut self, kind: StoreKind) -> Result<&mut Store, OfflineError> {
+        match kind {
+            StoreKind::Carrier => Some(&mut self.stores.carrier),
+            StoreKind::Reader => self.stores.reader.as_mut(),
+        }
+        .ok_or(OfflineError::NoStore(kind))
     }
 
     fn store(&self, kind: StoreKind) -> Result<&Store, OfflineError> {

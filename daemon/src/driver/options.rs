@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use crate::{
     home::{Home, Remembered},
     net::{self, NetConfig, NetError},
+    vault::Unlock,
 };
 
 /// Wishes for one run. What is left at its default stays as the home's settings say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct RunOptions {
+    /// Who unlocks the reader at the start; nobody: it stays locked, and the daemon carries.
+    pub unlock: Option<Unlock>,
     /// Multiaddresses to listen on; none: as configured.
     pub listen: Vec<String>,
     /// Peers to dial instead of the configured ones; none: as configured.

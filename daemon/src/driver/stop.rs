@@ -17,6 +17,7 @@ impl Driver {
         self.stopping = Some(self.clock.now().millis);
         self.teller.tell(ShellEvent::Stopping);
         self.requests.close();
+        self.relock();
         self.order_net_to_stop();
     }
 
@@ -49,6 +50,7 @@ impl Driver {
         let (mut teller, facility, crew, lock) = (self.teller, self.facility, self.crew, self.lock);
         // Who still waits for a reply is told that the daemon stops.
         drop((replies, requests));
+        drop(self.keeper);
         server.stop().await;
         // After a failure, the network has not been ended yet.
         let until = Instant::now() + Duration::from_millis(ORDER_MS_MAX);
@@ -66,8 +68,12 @@ impl Driver {
         let _late = timeout(Duration::from_millis(LAST_WORDS_MS_MAX), told).await;
         // A thread that waits to give its answer must not wait for ever.
         drop(answers);
+        let closing = self.closing;
         let close = move || {
             stores.close();
+            if closing.is_some_and(|thread| thread.join().is_err()) {
+                tracing::error!("the thread of the reader's store panicked");
+            }
             drop((facility, crew));
             drop(lock);
         };

@@ -28,10 +28,14 @@ const JOBS_BUSY: usize = 512;
 /// person notices
 const COMMIT_OPS_MAX: usize = 4_096;
 
+/// Name of the thread of the reader's store.
+const READER: &str = "huza-reader";
+
 #[derive(Debug)]
 enum Job {
     Load(Token, Range),
     Apply(Token, Batch),
+    Scrub(Token),
 }
 
 /// What a store has done.
@@ -48,6 +52,8 @@ pub(super) struct Answer {
 pub(super) struct Stores {
     carrier: Desk,
     reader: Option<Desk>,
+    /// For a reader that is opened later.
+    answers: mpsc::WeakSender<Answer>,
 }
 
 /// The driver's side of one store.
@@ -65,9 +71,33 @@ impl Stores {
     pub(super) fn start(stores: OpenStores) -> std::io::Result<(Self, mpsc::Receiver<Answer>)> {
         let (answers, out) = mpsc::channel(2 * JOBS_QUEUED_MAX);
         let carrier = Desk::start("huza-carrier", stores.carrier, answers.clone())?;
-        let reader =
-            stores.reader.map(|store| Desk::start("huza-reader", store, answers)).transpose()?;
-        Ok((Self { carrier, reader }, out))
+        let reader = stores.reader;
+        let reader = reader.map(|store| Desk::start(READER, store, answers.clone())).transpose()?;
+        Ok((Self { carrier, reader, answers: answers.downgrade() }, out))
+    }
+
+    /// Starts a thread for the reader's store, which must not have one.
+    pub(super) fn open_reader(&mut self, store: Store) -> std::io::Result<()> {
+        // The carrier's thread has one until it fails, and then nothing more is asked.
+        let Some(answers) = self.answers.upgrade() else { return Ok(()) };
+        self.reader = Some(Desk::start(READER, store, answers)?);
+        Ok(())
+    }
+
+    /// Whether the reader's store is open.
+    pub(super) const fn is_open(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// Has the thread of the reader's store finish what it has, and close the file. Its key goes
+    /// with it.
+    pub(super) fn close_reader(&mut self) -> Option<std::thread::JoinHandle<()>> {
+        self.reader.take().map(|desk| desk.thread)
+    }
+
+    /// Asks for a file without deleted rows. `false` if there is no such store.
+    pub(super) fn scrub(&mut self, token: Token, store: StoreKind) -> bool {
+        self.ask(store, Job::Scrub(token))
     }
 
     /// Asks for a range. `false` if there is no such store.
@@ -133,7 +163,7 @@ impl Desk {
     fn start(name: &str, store: Store, answers: mpsc::Sender<Answer>) -> std::io::Result<Self> {
         let (jobs, todo) = mpsc::channel(JOBS_QUEUED_MAX);
         let builder = std::thread::Builder::new().name(name.to_owned());
-        let thread = builder.spawn(move || work(&store, todo, &answers))?;
+        let thread = builder.spawn(move || work(store, todo, &answers))?;
         Ok(Self { jobs, waiting: VecDeque::new(), open: 0, thread })
     }
 
@@ -162,7 +192,7 @@ impl Drop for Witness<'_> {
     }
 }
 
-fn work(store: &Store, mut todo: mpsc::Receiver<Job>, answers: &mpsc::Sender<Answer>) {
+fn work(mut store: Store, mut todo: mpsc::Receiver<Job>, answers: &mpsc::Sender<Answer>) {
     let _witness = Witness(store.kind(), answers);
     let mut next = todo.blocking_recv();
     while let Some(job) = next.take() {
@@ -178,6 +208,7 @@ fn work(store: &Store, mut todo: mpsc::Receiver<Job>, answers: &mpsc::Sender<Ans
                 let inputs = |()| tokens.into_iter().map(|token| Input::Persisted { token });
                 (jobs, done.map(|done| inputs(done).collect()))
             }
+            Job::Scrub(token) => (1, store.scrub().map(|()| vec![Input::Scrubbed { token }])),
         };
         let failed = result.is_err();
         let answer = Answer { store: store.kind(), jobs, result };
@@ -253,5 +284,46 @@ mod tests {
         assert!(answers < 300, "{answers} commits for 301 batches");
         tokio::task::spawn_blocking(move || stores.close()).await.unwrap();
         Store::open(StoreKind::Carrier, &dir.path().join("c.redb")).unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_reader_comes_and_goes_and_a_scrub_takes_its_turn() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name);
+        let carrier = Store::create(StoreKind::Carrier, &place("c.redb")).unwrap();
+        let (mut stores, mut out) = Stores::start(OpenStores { carrier, reader: None }).unwrap();
+        assert!(!stores.scrub(Token(0), StoreKind::Reader), "it is locked");
+        for round in 0..2 {
+            let path = place("r.redb");
+            let reader = if round == 0 {
+                Store::create(StoreKind::Reader, &path)
+            } else {
+                Store::open(StoreKind::Reader, &path)
+            };
+            stores.open_reader(reader.unwrap()).unwrap();
+            let mut batch = Batch::default();
+            batch.put(Table::Pending, [round], [1]);
+            assert!(stores.persist(Token(1), StoreKind::Reader, batch));
+            assert!(stores.scrub(Token(2), StoreKind::Reader));
+            assert!(stores.load(Token(3), Range::all(Table::Pending)));
+            let mut seen = Vec::new();
+            while !stores.are_idle() {
+                let answer = out.recv().await.unwrap();
+                stores.answered(&answer);
+                seen.extend(answer.result.unwrap());
+            }
+            assert!(matches!(
+                seen.as_slice(),
+                [
+                    Input::Persisted { token: Token(1) },
+                    Input::Scrubbed { token: Token(2) },
+                    Input::Loaded { token: Token(3), rows },
+                ] if rows.len() == usize::from(round) + 1
+            ));
+            let thread = stores.close_reader().unwrap();
+            tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
+            assert!(!stores.is_open());
+        }
+        tokio::task::spawn_blocking(move || stores.close()).await.unwrap();
     }
 }

@@ -70,6 +70,10 @@ pub enum ShellEvent {
         /// Milliseconds until it is tried again.
         retry_ms: u64,
     },
+    /// The reader's store is open: records can be written and read.
+    ReaderOpened,
+    /// The reader's store is closed: the daemon only carries.
+    ReaderLocked,
     /// The daemon ends its sessions and closes its stores.
     Stopping,
     /// The listener was too slow for this many events, which are lost to it.

@@ -19,7 +19,7 @@ use crate::{
 async fn a_full_disk_stops_the_daemon_with_a_clear_error_and_an_answer() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("home");
-    Home::init(&path, &InitOptions { label: "phone".to_owned(), reader: false }).unwrap();
+    Home::init(&path, &InitOptions::unprotected("phone", false)).unwrap();
     let options = RunOptions { mdns: Some(false), ..RunOptions::default() };
     let options = RunOptions { listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()], ..options };
     let (events, mut told) = mpsc::channel(64);
@@ -28,7 +28,8 @@ async fn a_full_disk_stops_the_daemon_with_a_clear_error_and_an_answer() {
     let disk = Disk::new(Faults::default());
     let carrier = Store::create_on(StoreKind::Carrier, disk.clone()).unwrap();
     (driver.stores, driver.answers) = Stores::start(OpenStores { carrier, reader: None }).unwrap();
-    let config = node::Config { entropy: [1; 32], life: [1; 16], reader: false };
+    let config =
+        node::Config { entropy: [1; 32], life: [1; 16], reader: node::ReaderState::Absent };
     driver.node = Node::new(config, driver.clock.now());
     let running = tokio::spawn(driver.run(core::future::pending::<()>()));
     loop {

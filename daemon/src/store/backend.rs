@@ -33,6 +33,15 @@ pub(super) fn begin_file(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(temporary)
 }
 
+/// Removes the file at `path`, if there is one, durably.
+pub(super) fn remove_file(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_parent(path).map_err(StoreError::of_io),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StoreError::of_io(error)),
+    }
+}
+
 /// Gives the complete, closed file at `temporary` its real name, durably.
 pub(super) fn publish_file(temporary: &Path, path: &Path) -> Result<(), StoreError> {
     refuse_existing(path)?;

@@ -18,6 +18,15 @@ pub enum StoreError {
     /// The file is not a store of the half that was asked for.
     #[error("the file is not a store of this kind or of this version; it is left as it is")]
     Format,
+    /// The file was made with another key, or is none of ours.
+    #[error(
+        "this store does not open with the key in the vault; put the vault and the store of one \
+         device back together"
+    )]
+    Key,
+    /// Only a store in a file of its own can be scrubbed: a bug of the caller.
+    #[error("the store is not in a file of its own, so it cannot be rewritten")]
+    NoFile,
     /// The disk is full.
     #[error("the disk is full; free some space and start again, nothing confirmed is lost")]
     Full(#[source] io::Error),

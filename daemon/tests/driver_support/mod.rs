@@ -16,10 +16,14 @@ use huza_crdt::{
     time::Stamp,
     trust::{
         Role,
-        authority::{Centre, JoinRequest, Programme, Welcome},
+        approval::{Approval, JoinRequest, Welcome},
+        paper::{Centre, Programme},
     },
 };
-use huza_daemon::{Client, Home, InitOptions, RunError, RunOptions, ShellEvent, run};
+use huza_daemon::{
+    Client, Home, InitOptions, RunError, RunOptions, ShellEvent, run,
+    vault::{NewSecret, Secret, Unlock, VaultCommand, VaultReply},
+};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -55,7 +59,12 @@ impl Authority {
 
     pub(crate) fn approve(&mut self, request: &JoinRequest, role: Role) -> Welcome {
         let villages = if role == Role::Worker { vec!["01".to_owned()] } else { Vec::new() };
-        self.centre.approve(request, role, &villages, Stamp(2), &mut self.entropy).unwrap()
+        {
+            let mut approval = Approval::of(role, &villages);
+            // The devices have real clocks.
+            approval.any_date = true;
+            self.centre.approve(request, &approval, Stamp(2), &mut self.entropy).unwrap()
+        }
     }
 
     /// A home in `dir/name`, joined.
@@ -69,8 +78,37 @@ impl Authority {
     }
 }
 
+impl Authority {
+    /// A home with a passphrase in `dir/name`, joined and closed.
+    pub(crate) async fn enrol_protected(&mut self, dir: &Path, name: &str) -> PathBuf {
+        let home = dir.join(name);
+        let secret = NewSecret::Passphrase(Secret::new(PASSPHRASE.to_owned()));
+        let (label, worker) = (name.to_owned(), "Aline".to_owned());
+        let options = InitOptions { label, reader: true, worker, secret };
+        let request = Home::init(&home, &options).unwrap();
+        let welcome = self.approve(&request, Role::Worker);
+        let mut client = unlocked(&home).await;
+        let reply = client.call(Command::Join { welcome }).await.unwrap();
+        assert!(matches!(reply, Reply::Joined { .. }), "{reply:?}");
+        client.close().await;
+        home
+    }
+}
+
+/// What opens a home of [`Authority::enrol_protected`].
+pub(crate) const PASSPHRASE: &str = "ibirayi bine";
+
+/// A way to a protected home, unlocked.
+pub(crate) async fn unlocked(home: &Path) -> Client {
+    let mut client = Client::open(home).await.unwrap();
+    let command = VaultCommand::Unlock(Unlock::with(PASSPHRASE));
+    let reply = client.vault(command).await.unwrap();
+    assert_eq!(reply, VaultReply::Unlocked { worker: "Aline".to_owned() });
+    client
+}
+
 pub(crate) fn init(home: &Path, label: &str, reader: bool) -> JoinRequest {
-    Home::init(home, &InitOptions { label: label.to_owned(), reader }).unwrap()
+    Home::init(home, &InitOptions::unprotected(label, reader)).unwrap()
 }
 
 /// One command on a home without a daemon.
@@ -95,7 +133,6 @@ pub(crate) fn person(given: &str) -> Command {
     Command::AddPerson {
         area: AreaRef::Own,
         fields: fields.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-        worker: "w1".to_owned(),
     }
 }
 
@@ -119,7 +156,6 @@ pub(crate) fn bundle(id: &str, value: &str) -> Command {
         area: AreaRef::Own,
         text,
         source: Some("clinic".to_owned()),
-        worker: "w1".to_owned(),
     }
 }
 
@@ -190,6 +226,23 @@ impl Daemon {
             if wanted(&event) {
                 return event;
             }
+        }
+    }
+
+    /// Ends it as a killed process ends: nothing is finished, nothing told.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        let ended = self.task.await;
+        assert!(ended.is_err_and(|error| error.is_cancelled()));
+        // The system would close a killed process's files at once; here its threads still do.
+        let open = |entry: std::io::Result<std::fs::DirEntry>| {
+            let path = std::fs::read_link(entry.unwrap().path()).unwrap_or_default();
+            path.starts_with(&self.home) && path.extension().is_some_and(|end| end == "redb")
+        };
+        let until = Instant::now() + PATIENCE;
+        while std::fs::read_dir("/proc/self/fd").is_ok_and(|mut all| all.any(open)) {
+            assert!(Instant::now() < until, "a store stays open");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
