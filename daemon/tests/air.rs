@@ -54,8 +54,9 @@ impl Lab {
             identities(&status, &mut needles);
         }
         let kept = serde_json::to_value(authority.centre()).unwrap();
-        for secret in ["member", "seed", "sealing"] {
-            let bytes: Vec<u8> = serde_json::from_value(kept[secret].clone()).unwrap();
+        for secret in ["member", "seed"] {
+            let bytes = kept["office"][secret].clone();
+            let bytes: Vec<u8> = serde_json::from_value(bytes).unwrap();
             needles.secret(secret, &bytes);
         }
         let lab = Self { dir, needles };

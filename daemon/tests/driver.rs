@@ -30,7 +30,8 @@ async fn a_second_init_is_refused_and_the_first_home_stays_as_it_is() {
     let again = Home::init(&home, &InitOptions::unprotected("two", true));
     let error = again.unwrap_err();
     assert!(matches!(error, HomeError::Exists(_)), "{error}");
-    assert_eq!(request_of(&home).await, Reply::Request { request });
+    let Reply::Request { request: later } = request_of(&home).await else { panic!("a request") };
+    assert_eq!((later.device, later.sealing), (request.device, request.sealing));
     let beside: Vec<_> = std::fs::read_dir(home.parent().unwrap()).unwrap().collect();
     assert_eq!(beside.len(), 1, "nothing half-made is left: {beside:?}");
 }
@@ -164,7 +165,8 @@ async fn a_device_joins_through_its_daemon() {
     let home = dir.path().join("home");
     let request = init(&home, "phone", true);
     let daemon = Daemon::start(&home, &[]).await;
-    assert_eq!(call(&home, Command::Request).await, Reply::Request { request: request.clone() });
+    let reply = call(&home, Command::Request).await;
+    assert!(matches!(reply, Reply::Request { request: one } if one.device == request.device));
     let welcome = Authority::found().approve(&request, Role::Worker);
     let reply = call(&home, Command::Join { welcome }).await;
     assert!(matches!(reply, Reply::Joined { .. }), "{reply:?}");

@@ -204,8 +204,14 @@ fn story() -> (Images, Images) {
     let mut join = |seed| {
         let mut host = Host::create(seed);
         let Some(Reply::Request { request }) = host.call(Command::Request) else { panic!() };
-        let welcome =
-            centre.approve(&request, &Approval::of(Role::Worker, &villages), Stamp(1_795_000_000), &mut entropy).unwrap();
+        let welcome = centre
+            .approve(
+                &request,
+                &Approval::of(Role::Worker, &villages),
+                Stamp(1_795_000_000),
+                &mut entropy,
+            )
+            .unwrap();
         assert!(matches!(host.call(Command::Join { welcome }), Some(Reply::Joined { .. })));
         host
     };

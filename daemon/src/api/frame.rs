@@ -181,6 +181,39 @@ mod tests {
         assert!(matches!(read(&mut [255_u8; 9].as_slice()).await, Err(FrameError::TooLong(_))));
     }
 
+    /// JSON is no encoding that signatures are about; it must still bring all of it over.
+    #[test]
+    fn orders_and_welcomes_come_over_whole() {
+        use huza_crdt::{
+            crypto::{Entropy, SealingKey, SigningKey},
+            node::Order,
+            time::Stamp,
+            trust::{
+                Role,
+                approval::{Approval, JoinRequest},
+                paper::Programme,
+            },
+        };
+        let mut entropy = Entropy::new([1; 32]);
+        let villages = ["01".to_owned()];
+        let mut programme = Programme::found("Test", &mut entropy);
+        let mut centre = programme.certify_centre("HC", &villages, Stamp(1), &mut entropy).unwrap();
+        let (key, sealing) = (SigningKey::from_seed([2; 32]), SealingKey::from_seed([2; 32]));
+        let what = ("phone", false);
+        let request = JoinRequest::new(&key, sealing.public(), what, Stamp(1), [3; 8]);
+        let approval = Approval::of(Role::Worker, &villages);
+        let welcome = centre.approve(&request, &approval, Stamp(1), &mut entropy).unwrap();
+        let statements = welcome.statements.clone();
+        let order = Order::Approve { request, approval };
+        for command in [Command::Take { statements }, Command::Order(Box::new(order))] {
+            let bytes = of_command(command.clone()).unwrap();
+            assert_eq!(to_command(&bytes), Ok(command));
+        }
+        let certificate = welcome.open(&sealing).unwrap().certificate;
+        let reply = Reply::Approved { certificate, welcome };
+        assert_eq!(to_reply(&of_reply(&reply).unwrap()).unwrap(), reply);
+    }
+
     #[test]
     fn commands_come_back_as_they_were_sent() {
         let command = Command::Status { records: true };

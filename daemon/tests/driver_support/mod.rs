@@ -152,11 +152,7 @@ pub(crate) fn bundle(id: &str, value: &str) -> Command {
           "code":{{"text":"weight"}},"subject":{{"reference":"Patient/{id}"}},
           "valueQuantity":{{"value":{value},"unit":"kg"}}}}}}]}}"#
     );
-    Command::Import {
-        area: AreaRef::Own,
-        text,
-        source: Some("clinic".to_owned()),
-    }
+    Command::Import { area: AreaRef::Own, text, source: Some("clinic".to_owned()) }
 }
 
 /// How many persons a home finds.
