@@ -494,3 +494,30 @@ fn receipts_of_a_store_that_was_put_back_count_no_more() {
     assert!(status.records.iter().all(|record| record.stored), "{status:?}");
     hub.pass(1_000);
 }
+
+#[test]
+fn what_is_quarantined_is_not_delivered_before_it_is_admitted() {
+    let mut story = story();
+    let Story { world, authority, hub, a, .. } = &mut story;
+    let mut gateway = Host::new(7, true);
+    enrol(authority, &mut gateway, Role::Gateway, &[]);
+    let stolen = certificate(a);
+    revoke(authority, stolen, true);
+    a.person("Ingabire");
+    world.meet(authority, &mut gateway);
+    // Straight from a colleague who has not heard.
+    let mut colleague = world.device(8, Role::Relay, &[]);
+    world.meet(a, &mut colleague);
+    world.meet(&mut colleague, &mut gateway);
+    world.meet(&mut gateway, hub);
+    let delivered =
+        |gateway: &Host, name: &str| gateway.facility.values().any(|text| text.contains(name));
+    assert!(delivered(&gateway, "Uwase"), "what it wrote before is");
+    assert!(!delivered(&gateway, "Ingabire"));
+    world.meet(authority, &mut gateway);
+    let held_back = authority.status().quarantined.remove(0);
+    let (from, log) = (held_back.runs[0].0, held_back.log);
+    issued(&authority.order(Order::Judge { log, from, to: None, admit: true }));
+    world.meet(authority, &mut gateway);
+    assert!(delivered(&gateway, "Ingabire"));
+}

@@ -194,10 +194,16 @@ impl Node {
     }
 
     pub(super) fn status(&mut self, id: CommandId, records: bool) {
-        if !records || self.reader.is_none() {
+        if !records || self.reader.as_ref().is_none_or(|reader| reader.opening) {
             let status = self.brief(Vec::new());
             return self.reply(id, Reply::Status(Box::new(status)));
         }
+        self.audit_alone(Action::Searched, "status of every record".to_owned(), move |node| {
+            node.full_status(id);
+        });
+    }
+
+    fn full_status(&mut self, id: CommandId) {
         let ends = self.receipt_ends();
         let exact = |(log, seq): &(LogId, u64)| Range {
             rows_max: 1,

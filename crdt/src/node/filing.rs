@@ -77,6 +77,8 @@ struct Filing {
     waiting: Vec<u64>,
     freed: Vec<u64>,
     deliveries: Vec<u64>,
+    /// Of those that had to be, those that are quarantined since.
+    recalled: Vec<u64>,
     /// Records of which nothing is left.
     emptied: Vec<RecordId>,
     /// Envelopes that hold something of an erased record.
@@ -320,6 +322,10 @@ impl Node {
                 reader.waiting.remove(&number);
             }
             reader.due.extend(filing.deliveries);
+            for number in filing.recalled {
+                reader.due.remove(&number);
+                reader.held.remove(&number);
+            }
             for record in filing.emptied {
                 reader.summaries.remove(&record);
             }
@@ -476,6 +482,8 @@ impl Filing {
         if apart {
             self.batch.put(Table::Waiting, row_key(QUARANTINED), []);
             self.waiting.push(number);
+            self.batch.delete(Table::Deliver, number.to_be_bytes());
+            self.recalled.push(number);
         } else {
             self.batch.delete(Table::Waiting, row_key(QUARANTINED));
             self.freed.push(number);

@@ -6,6 +6,7 @@ use super::Node;
 use super::api::{Event, Resource};
 use super::state::{Answered, DeliverRow};
 use super::write::stored_changes;
+use crate::audit::Action;
 use crate::codec;
 use crate::holdings::Span;
 use crate::id::{LogId, RecordId, hash_parts};
@@ -62,8 +63,9 @@ impl Node {
             };
             let due: Vec<(u64, DeliverRow)> =
                 numbers.into_iter().zip(rows).filter_map(row).collect();
-            let records: BTreeSet<RecordId> =
-                due.iter().flat_map(|(_, row)| row.records.iter().copied()).collect();
+            let gone = node.reader.as_ref().map(|reader| reader.gone.clone()).unwrap_or_default();
+            let named = due.iter().flat_map(|(_, row)| row.records.iter().copied());
+            let records: BTreeSet<RecordId> = named.filter(|one| !gone.contains(one)).collect();
             let changes = records.iter().map(|record| Range::prefix(Table::Changes, record.0));
             let told = records.iter().map(|record| Range::prefix(Table::Delivered, record.0));
             let ranges = changes.chain(told).collect();
@@ -119,6 +121,10 @@ impl Node {
         for (record, resources) in &delivery.told {
             batch.put(Table::Delivered, record.0, codec::encode(resources));
         }
+        if count > 0 {
+            self.audit(&mut batch, Action::Exported, format!("{count} resources to the facility"));
+        }
+        let Some(reader) = &mut self.reader else { return };
         let (refused, early, filings) = (refused.len(), delivery.early, delivery.filings);
         let done: Vec<u64> = delivery.due.iter().map(|(number, _)| *number).collect();
         reader.delivering = true;

@@ -119,7 +119,7 @@ fn anew_villages(
         let rotation = of_today.map(|key| key.rotation).max().map_or(1, |last| last + 1);
         keys.insert(*area, secret.key(*area, rotation));
         bodies.push((kind::PUBLISHED_KEY, codec::encode(&publish(secret, *area, rotation))));
-        bodies.push(village_rung(keyring, *area, &secret.key(*area, rotation), entropy));
+        bodies.push(village_rung(lane, keyring, *area, &secret.key(*area, rotation), entropy));
     }
     bodies.extend(grants(lane, secret, &keys, None, entropy));
     bodies
@@ -150,24 +150,29 @@ fn anew_catchment(
         let area = new.area(village);
         keys.insert(area, new.key(area, 0));
         bodies.push((kind::PUBLISHED_KEY, codec::encode(&publish(&new, area, 0))));
-        bodies.push(village_rung(keyring, area, &new.key(area, 0), entropy));
+        bodies.push(village_rung(lane, keyring, area, &new.key(area, 0), entropy));
     }
     bodies.extend(grants(lane, secret, &keys, Some(&new), entropy));
     bodies
 }
 
 fn village_rung(
+    lane: &Lane,
     keyring: &Keyring,
     area: AreaTag,
     new: &SymmetricKey,
     entropy: &mut Entropy,
 ) -> (u8, Vec<u8>) {
-    let earlier: Vec<Predecessor> = keyring
-        .keys_of(area)
-        .filter(|key| *key != new)
-        .take(PREDECESSORS_MAX)
-        .map(|key| Predecessor { key: key.clone(), generation: 0 })
-        .collect();
+    let age = |key: &SymmetricKey| {
+        let epoch = epoch_of(key);
+        let published = lane.published().find(|one| one.area == area && one.epoch == epoch);
+        published.map(|one| (one.generation, one.rotation))
+    };
+    let mut earlier: Vec<&SymmetricKey> = keyring.keys_of(area).filter(|key| *key != new).collect();
+    earlier.sort_by_cached_key(|key| core::cmp::Reverse(age(key)));
+    let newest = earlier.into_iter().take(PREDECESSORS_MAX);
+    let earlier: Vec<Predecessor> =
+        newest.map(|key| Predecessor { key: key.clone(), generation: 0 }).collect();
     let rung = seal_rung(AreaScope::Area(area), new, &earlier, entropy.draw());
     (kind::RUNG, codec::encode(&rung))
 }
