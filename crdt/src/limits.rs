@@ -58,6 +58,13 @@ pub const STATEMENT_BYTES_MAX: usize = 8_192;
 /// // guess: a hub's receipts for every log it ever sees
 pub const STATEMENTS_PER_ISSUER_MAX: usize = 131_072;
 
+/// The same, of a worker's device or a relay: it opens logs, and proves forks, and that is all.
+/// // guess: an opening for each area and each of some hundred incarnations
+pub const STATEMENTS_PER_WORKER_MAX: usize = 4_096;
+/// Most bytes of envelopes kept of all logs of one certificate. A flooding member fills its own
+/// share, no more: what is beyond is not kept, and the operator is told. // guess: a hundred years
+/// of one village at the measured 2 to 4 MB a year (design section 4)
+pub const BYTES_PER_AUTHOR_MAX: u64 = 268_435_456;
 /// Of them, most of kinds that this version carries unread. // guess: a later version's revocations
 pub const UNREAD_PER_ISSUER_MAX: usize = 1_024;
 

@@ -399,3 +399,39 @@ fn a_summary_of_many_holes_still_fits_its_frames() {
         assert!(bytes.len() <= FRAME_BYTES_MAX, "a summary frame of {} bytes", bytes.len());
     }
 }
+
+/// Whoever writes without end fills what is his, and nobody else's.
+#[test]
+fn a_flooding_member_fills_its_own_share_and_no_more() {
+    let (mut world, mut raw, mut hub) = world();
+    let pipe = raw.meet(&mut hub);
+    let opening = raw.opening(raw.area, 1);
+    let log = opening.log();
+    let first = raw.envelope(log, 0, Hash([0; 32]));
+    let header = first.wire.header(log, 0, first.previous);
+    let before = hub.status().envelopes;
+    raw.say(&mut hub, pipe, &batch(0, &[&opening], &[(log, 0, &first)]));
+    assert_eq!(hub.status().envelopes, before + 1);
+    hub.handle(Input::PipeClosed { pipe });
+    // As if it had gone on like this for a long time.
+    let counter = [b"bytes/".as_slice(), &raw.membership.certificate.0].concat();
+    let (key, told) = hub.row(&counter);
+    let told: u64 = huza_crdt::codec::decode(&told).unwrap();
+    assert_eq!(told, first.wire.bytes() as u64, "every byte is counted");
+    let full = huza_crdt::codec::encode(&huza_crdt::limits::BYTES_PER_AUTHOR_MAX);
+    let mut batch_of_store = huza_crdt::store::Batch::default();
+    batch_of_store.put(huza_crdt::store::Table::CarrierMeta, key, full);
+    hub.store.apply(&batch_of_store);
+    hub.restart(false);
+    let pipe = raw.meet(&mut hub);
+    let second = raw.envelope(log, 1, header.hash());
+    raw.say(&mut hub, pipe, &batch(0, &[], &[(log, 1, &second)]));
+    assert_eq!(hub.status().envelopes, before + 1, "not kept");
+    assert!(refused(&hub), "and the operator is told");
+    // Others are served as ever.
+    let mut other = world.device(4, Role::Worker, &["01"]);
+    other.person("Uwase");
+    let met = world.meet(&mut other, &mut hub);
+    assert!(complete(&other, met));
+    assert_eq!(hub.found("uwase"), 1);
+}

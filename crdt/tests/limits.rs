@@ -12,13 +12,15 @@
 
 use huza_crdt::codec::{self, DecodeError};
 use huza_crdt::control::{
-    Body, Lane, LaneError, PublishedKey, Receipt, ReceiptKind, ReceiptRange, Scope, Statement,
-    StatementError, kind, programme_id,
+    Body, Lane, LaneError, Opening, PublishedKey, Receipt, ReceiptKind, ReceiptRange, Scope,
+    Statement, StatementError, kind, programme_id,
 };
 use huza_crdt::crypto::{SealingPublic, Signature, SigningKey, SymmetricKey};
 use huza_crdt::envelope::{Content, Header, Item, OpenError, Payload, Seal, Urgency, Wire};
 use huza_crdt::holdings::Span;
-use huza_crdt::id::{AreaTag, EpochId, Hash, LogId, Origin, RecordId, StatementId, StoreId};
+use huza_crdt::id::{
+    AreaTag, EpochId, Hash, Incarnation, LogId, Origin, RecordId, StatementId, StoreId,
+};
 use huza_crdt::limits;
 use huza_crdt::limits::{
     BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, CARD_BYTES_MAX, CERT_AREAS_MAX, CHAIN_MAX,
@@ -234,6 +236,46 @@ fn fill(most: usize, kind: u8, body: Vec<u8>, scope: Scope) -> Result<(), LaneEr
         assert!(lane.admit(numbered(number)).is_ok());
     }
     lane.admit(numbered(most as u64)).map(drop)
+}
+
+/// A worker's device opens a few logs; one that opens thousands is not followed.
+#[test]
+fn statements_per_worker_max() {
+    let (root, key) = (SigningKey::from_seed([9; 32]), SigningKey::from_seed([8; 32]));
+    let mut lane = Lane::new(root.public());
+    let area = AreaTag([1; 16]);
+    let certificate = Certificate {
+        programme: programme_id(&root.public()),
+        issuer: Issuer::Programme,
+        device: key.public(),
+        sealing: SealingPublic([2; 32]),
+        role: Role::Worker,
+        areas: vec![AreaScope::Area(area)],
+        request: [0; 16],
+        issued: Stamp(0),
+        expires: Stamp(0),
+    };
+    let cose = certificate.sign(&root).unwrap();
+    let id = Certificate::id(&cose);
+    let first = (0, Hash([0; 32]));
+    let what = (kind::CERTIFICATE, cose);
+    lane.admit(Statement::sign(&root, Issuer::Programme, first, Scope::Programme, what)).unwrap();
+    let device = key.public();
+    let incarnation = Incarnation([3; 16]);
+    let opening = Opening { device, certificate: id, area, incarnation };
+    let what = (kind::OPENING, codec::encode(&opening));
+    let (issuer, scope) = (Issuer::Certified(id), Scope::Catchment(area.catchment()));
+    let last = (u64::MAX, Hash([0; 32]));
+    let template = Statement::sign(&key, issuer, last, scope, what).to_bytes();
+    let mut numbered = |number: u64| {
+        // Behind the issuer, 17 bytes, comes the number.
+        let bytes = [&template[..17], &codec::encode(&number), &template[27..]].concat();
+        lane.admit(Statement::from_bytes(&bytes).unwrap())
+    };
+    for number in 0..limits::STATEMENTS_PER_WORKER_MAX as u64 {
+        assert!(numbered(number).is_ok());
+    }
+    assert_eq!(numbered(1 << 20), Err(LaneError::TooMany));
 }
 
 #[test]

@@ -14,9 +14,11 @@ use crate::crypto::Signed;
 use crate::id::{
     AreaTag, CertId, DeviceKey, EpochId, Hash, LogId, ProgrammeId, StatementId, StoreId,
 };
-use crate::limits::{CHAIN_MAX, STATEMENTS_PER_ISSUER_MAX, UNREAD_PER_ISSUER_MAX};
+use crate::limits::{
+    CHAIN_MAX, STATEMENTS_PER_ISSUER_MAX, STATEMENTS_PER_WORKER_MAX, UNREAD_PER_ISSUER_MAX,
+};
 use crate::time::Stamp;
-use crate::trust::{Certificate, CertificateError, Issuer};
+use crate::trust::{Certificate, CertificateError, Issuer, Role};
 
 /// Why a statement is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -312,7 +314,7 @@ impl Lane {
             replaced = Some(*old);
         }
         let count = |counts: &BTreeMap<Issuer, usize>| counts.get(&issuer).copied().unwrap_or(0);
-        if replaced.is_none() && count(&self.counts) >= STATEMENTS_PER_ISSUER_MAX {
+        if replaced.is_none() && count(&self.counts) >= self.most_of(issuer) {
             return Err(LaneError::TooMany);
         }
         if body == Body::Unread {
@@ -340,6 +342,18 @@ impl Lane {
             self.revocations.settle(merged);
         }
         Ok(Admitted::New { body, replaced, twin })
+    }
+
+    /// Most statements in force of an issuer.
+    fn most_of(&self, issuer: Issuer) -> usize {
+        let role = match issuer {
+            Issuer::Programme => None,
+            Issuer::Certified(id) => self.certificate(&id).map(|known| known.role),
+        };
+        match role {
+            Some(Role::Worker | Role::Relay) => STATEMENTS_PER_WORKER_MAX,
+            Some(Role::Authority | Role::Hub | Role::Gateway) | None => STATEMENTS_PER_ISSUER_MAX,
+        }
     }
 
     fn forget(&mut self, id: &StatementId) {

@@ -7,7 +7,7 @@ use crate::codec;
 use crate::control::{Lane, Statement, kind};
 use crate::crypto::{SealingKey, SymmetricKey};
 use crate::holdings::Held;
-use crate::id::{AreaTag, DeviceKey, EpochId, Incarnation, LogId, RecordId, StoreId};
+use crate::id::{AreaTag, CertId, DeviceKey, EpochId, Incarnation, LogId, RecordId, StoreId};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::trust::approval::{JoinRequest, Welcome};
 use crate::trust::{Keyring, Role, recovery};
@@ -116,6 +116,11 @@ impl Node {
             let row: OwnRow = codec::decode(value).ok()?;
             let own = OwnLog { row, outbox: std::collections::BTreeMap::new() };
             self.carrier.own.insert(AreaTag::from_slice(area)?, own);
+            return Some(());
+        }
+        if let Some(certificate) = row_key.strip_prefix(key::BYTES) {
+            let certificate = CertId::from_slice(certificate)?;
+            self.carrier.bytes.insert(certificate, codec::decode(value).ok()?);
             return Some(());
         }
         match row_key {

@@ -12,7 +12,7 @@ use crate::crypto::{Signature, Signed, verify_all};
 use crate::envelope::{Content, ForkProof, Header, Stored, Urgency, Wire};
 use crate::holdings::{Fit, Held, Span};
 use crate::id::{CertId, DeviceKey, Hash, LogId, StatementId};
-use crate::limits::HELD_SPANS_MAX;
+use crate::limits::{BYTES_PER_AUTHOR_MAX, HELD_SPANS_MAX};
 use crate::session::Fault;
 use crate::session::frame::{Frame, Run};
 use crate::store::{Batch, Range, StoreKind, Table};
@@ -31,6 +31,8 @@ enum Placed {
     Done,
     /// Something is in its place already.
     Held(Box<Checked>),
+    /// Its author's share is full.
+    TooMuch,
     /// It contradicts the envelope held at this seq.
     Contradicts(u64, Box<(Header, Signature)>),
 }
@@ -49,6 +51,8 @@ pub(super) struct Change {
     /// Certificates that were revoked, and whether anything was that decides on quarantine.
     pub(super) revoked: Vec<CertId>,
     pub(super) judged: bool,
+    /// Bytes of envelopes held of certificates' logs, where that changes.
+    pub(super) bytes: BTreeMap<CertId, u64>,
     /// Erasures that may be carried out now.
     pub(super) erasures: BTreeSet<StatementId>,
 }
@@ -129,6 +133,10 @@ impl Node {
         for (log, held) in &change.logs {
             change.batch.put(Table::Frontiers, log.0, codec::encode(held));
         }
+        for (certificate, bytes) in &change.bytes {
+            let row_key = [key::BYTES, &certificate.0].concat();
+            change.batch.put(Table::CarrierMeta, row_key, codec::encode(bytes));
+        }
         if change.next_ingest != self.carrier.next_ingest {
             let next = codec::encode(&change.next_ingest);
             change.batch.put(Table::CarrierMeta, key::NEXT_INGEST, next);
@@ -140,6 +148,7 @@ impl Node {
             carrier.digest = None;
             carrier.next_ingest = change.next_ingest;
             carrier.holdings.logs.append(&mut change.logs);
+            carrier.bytes.append(&mut change.bytes);
             for id in &change.removed {
                 carrier.holdings.statements.remove(id);
             }
@@ -246,16 +255,22 @@ impl Node {
         // An opening may be signed and still be one that nobody may make.
         let (envelopes, baseless): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(known);
         let mut suspects = Vec::new();
+        let mut too_much = 0;
         for one in envelopes {
             let Header { log, seq, .. } = one.header;
             heard.push((log, Span { from: seq, to: seq, end: one.header.hash() }));
             match self.place(&mut change, one) {
                 Placed::Done => {}
+                Placed::TooMuch => too_much += 1,
                 Placed::Held(one) => suspects.push(*one),
                 Placed::Contradicts(seq, theirs) => forks.push((seq, *theirs)),
             }
         }
         let new_envelopes = change.envelopes.len();
+        if too_much > 0 {
+            let why = format!("{too_much} envelopes beyond the share of their author");
+            self.event(Event::Refused { pipe, why });
+        }
         if let Some(session) = self.sessions.get_mut(&pipe) {
             session.theirs.statements.extend(&change.added);
             for (log, span) in heard {
@@ -293,6 +308,7 @@ impl Node {
         let held = held.cloned().unwrap_or_default();
         let against = match held.fit(seq, header.previous, hash) {
             Fit::New if held.spans.as_slice().len() >= HELD_SPANS_MAX => return Placed::Done,
+            Fit::New if !self.has_room(change, log, &wire) => return Placed::TooMuch,
             Fit::New => {
                 let stored = Stored { previous: header.previous, wire };
                 if self.carrier.own_area(log).is_some() {
@@ -316,6 +332,15 @@ impl Node {
         change.batch.put(Table::Forked, row_key, codec::encode(&stored));
         self.event(Event::Forked { log, seq });
         Placed::Contradicts(against, Box::new((header, stored.wire.signature)))
+    }
+
+    /// Whether an envelope is within its author's share. Our own always is.
+    fn has_room(&self, change: &Change, log: LogId, wire: &Wire) -> bool {
+        let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
+        let Some(certificate) = opening.map(|opening| opening.certificate) else { return true };
+        let held = change.bytes.get(&certificate).or_else(|| self.carrier.bytes.get(&certificate));
+        let own = self.carrier.issuer().is_some_and(|(_, own)| own == certificate);
+        own || held.copied().unwrap_or_default() + wire.bytes() as u64 <= BYTES_PER_AUTHOR_MAX
     }
 
     /// Compares envelopes with those that are held in their places.
@@ -358,6 +383,11 @@ impl Node {
         let (log, seq, hash) = (header.log, header.seq, header.hash());
         held.insert(seq, header.previous, hash, header.urgency == Urgency::Urgent);
         change.logs.insert(log, held);
+        let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
+        if let Some(certificate) = opening.map(|opening| opening.certificate) {
+            let before = self.carrier.bytes.get(&certificate).copied().unwrap_or_default();
+            *change.bytes.entry(certificate).or_insert(before) += stored.wire.bytes() as u64;
+        }
         change.batch.put(Table::Envelopes, log_key(log, seq), codec::encode(stored));
         let row = IngestRow { log, seq, hash, own };
         let ingest = change.next_ingest.to_be_bytes();

@@ -32,6 +32,8 @@ pub(super) mod key {
     /// Present while a new incarnation has still to find what it must publish again.
     pub(crate) const RECOVER: &[u8] = b"recover";
     pub(crate) const BOOT: &[u8] = b"boot";
+    /// Followed by a certificate: bytes of envelopes held of its logs.
+    pub(crate) const BYTES: &[u8] = b"bytes/";
     /// Followed by the area tag.
     pub(crate) const OWN: &[u8] = b"own/";
     /// Number and hash of the last entry of the audit trail, in both stores.
@@ -263,6 +265,8 @@ pub(super) struct Carrier {
     pub(super) digest: Option<[u8; 16]>,
     pub(super) next_ingest: u64,
     pub(super) own: BTreeMap<AreaTag, OwnLog>,
+    /// Bytes of envelopes held of each certificate's logs.
+    pub(super) bytes: BTreeMap<CertId, u64>,
     pub(super) taken: BTreeMap<(LogId, DeviceKey), Spans>,
     /// Devices that claimed to hold more of our own logs than we do, and until when that stops
     /// us: once for each device and incarnation, however often it claims.

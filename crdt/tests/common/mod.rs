@@ -250,6 +250,13 @@ impl Host {
         self.start_locked();
     }
 
+    /// A row of the carrier's single values.
+    pub fn row(&self, key: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        use huza_crdt::store::{Range, Table};
+        let rows = self.store.load(&Range::all(Table::CarrierMeta));
+        rows.into_iter().find(|(at, _)| at == key).unwrap()
+    }
+
     /// The wall clock goes on.
     pub fn days_pass(&mut self, days: i64) {
         self.now.stamp.0 += days * 86_400;
