@@ -112,7 +112,8 @@ impl Laws {
                 | Frame::Chain(_)
                 | Frame::Summary { .. }
                 | Frame::Totals { .. }
-                | Frame::End { .. } => {}
+                | Frame::End { .. }
+                | Frame::Revoked(_) => {}
             }
         }
         Ok(())

@@ -7,16 +7,16 @@ use huza_crdt::control::{Statement, kind};
 use huza_crdt::crypto::{Entropy, SealingKey, SigningKey, SymmetricKey};
 use huza_crdt::id::{AreaTag, CertId};
 use huza_crdt::time::Stamp;
-use huza_crdt::trust::authority::{Centre, JoinRequest, Programme, Welcome, open_grant};
+use huza_crdt::trust::authority::{Approval, Centre, JoinRequest, Programme, Welcome, open_grant};
 use huza_crdt::trust::{CatchmentSecret, Certificate, GrantContent, Keyring, Role};
 
 use crate::draw::Draw;
-use crate::host::{Belonging, Nature};
+use crate::host::{BEGIN, Belonging, Nature};
 use crate::options::Options;
 use crate::violation::{Broken, Law};
 
-/// When everything is certified: before the world begins.
-const CERTIFIED: Stamp = Stamp(1_790_000_000);
+/// When everything is certified: as the world begins.
+const CERTIFIED: Stamp = Stamp(BEGIN);
 
 /// The number of a village, unique in the world; 0 is the directory.
 pub(crate) const fn village_number(catchment: u64, village: u64) -> u64 {
@@ -118,7 +118,7 @@ impl Programmes {
             Role::Hub | Role::Gateway | Role::Relay | Role::Authority => Vec::new(),
         };
         let welcome = centre
-            .approve(request, nature.role, &villages, CERTIFIED, &mut self.entropy)
+            .approve(request, &Approval::of(nature.role, &villages), CERTIFIED, &mut self.entropy)
             .map_err(|error| setup(&error))?;
         let certificate =
             last_certificate(&welcome.statements).ok_or_else(|| setup(&"no certificate"))?;
@@ -140,9 +140,10 @@ fn last_certificate(statements: &[Statement]) -> Option<CertId> {
 fn cast_out(foreign: &mut Centre, entropy: &mut Entropy) -> Result<Outcast, Broken> {
     let key = SigningKey::from_seed(entropy.draw());
     let sealing = SealingKey::from_seed(entropy.draw());
-    let request = JoinRequest::new(&key, sealing.public(), "outcast");
+    let nonce = entropy.draw();
+    let request = JoinRequest::new(&key, sealing.public(), ("outcast", false), CERTIFIED, nonce);
     let welcome = foreign
-        .approve(&request, Role::Gateway, &[], CERTIFIED, entropy)
+        .approve(&request, &Approval::of(Role::Gateway, &[]), CERTIFIED, entropy)
         .map_err(|error| setup(&error))?;
     let certificate =
         last_certificate(&welcome.statements).ok_or_else(|| setup(&"no certificate"))?;
@@ -154,11 +155,12 @@ fn cast_out(foreign: &mut Centre, entropy: &mut Entropy) -> Result<Outcast, Brok
 fn audit(centres: &mut BTreeMap<u64, Centre>, entropy: &mut Entropy) -> Result<Auditor, Broken> {
     let (key, sealing) =
         (SigningKey::from_seed(entropy.draw()), SealingKey::from_seed(entropy.draw()));
-    let request = JoinRequest::new(&key, sealing.public(), "auditor");
+    let nonce = entropy.draw();
+    let request = JoinRequest::new(&key, sealing.public(), ("auditor", false), CERTIFIED, nonce);
     let mut auditor: Option<Auditor> = None;
     for (catchment, centre) in centres {
         let welcome = centre
-            .approve(&request, Role::Gateway, &[], CERTIFIED, entropy)
+            .approve(&request, &Approval::of(Role::Gateway, &[]), CERTIFIED, entropy)
             .map_err(|error| setup(&error))?;
         let member = welcome.open(&sealing).map_err(|error| setup(&error))?.member;
         let auditor = auditor.get_or_insert_with(|| Auditor {

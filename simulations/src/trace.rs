@@ -121,6 +121,8 @@ fn of_input(input: &Input) -> Entry {
         Input::Done { token, .. } => entry("done", token.0, 0, b""),
         Input::Delivered { token, refused } => debugged("delivered", token.0, refused),
         Input::Command { id, command } => debugged("command", id.0, command),
+        Input::ReaderOpened { worker } => entry("reader-opened", worker, 0, b""),
+        Input::Scrubbed { token } => entry("scrubbed", token.0, 0, b""),
         Input::News { token, bytes } => entry("news", token.0, bytes.len(), bytes),
     }
 }
@@ -136,6 +138,8 @@ fn of_output(output: &Output) -> Entry {
         Output::Deliver { token, resources } => {
             entry("deliver", token.0, resources.len(), &codec::encode(resources))
         }
+        Output::CloseReader => entry("close-reader", "-", 0, b""),
+        Output::Scrub { token, store } => debugged("scrub", token.0, store),
         Output::Send { pipe, bytes } => entry("send", pipe.0, bytes.len(), bytes),
         Output::Close { pipe } => entry("close", pipe.0, 0, b""),
         Output::Reply { id, reply } => debugged("reply", id.0, reply),

@@ -84,7 +84,7 @@ impl Users {
             fields.insert("sex".to_owned(), "female".to_owned());
             fields.insert("birth-date".to_owned(), "1994".to_owned());
         }
-        let command = Command::AddPerson { area, fields, worker: worker(host) };
+        let command = Command::AddPerson { area, fields };
         let intent = Intent { host, writes: vec![(None, token)], village, people: Vec::new() };
         Deed { command, intent, outsider, versions: BTreeMap::new() }
     }
@@ -117,7 +117,7 @@ impl Users {
         answers.insert("note".to_owned(), token.as_str().to_owned());
         let occurred = Stamp(now.0.saturating_sub(3_600));
         let form = form.to_owned();
-        let command = Command::AddVisit { record, form, occurred, answers, worker: worker(host) };
+        let command = Command::AddVisit { record, form, occurred, answers };
         let intent = Intent { host, writes: vec![(None, token)], village, people: Vec::new() };
         Some(Deed { command, intent, outsider: false, versions: BTreeMap::new() })
     }
@@ -154,16 +154,11 @@ impl Users {
             area: area_of(nature, village),
             text,
             source: Some(bundle.source.clone()),
-            worker: worker(host),
         };
         let people = read.incoming.iter().filter(|i| i.person.is_some()).map(|i| i.record);
         let intent = Intent { host, writes, village, people: people.collect() };
         Some(Deed { command, intent, outsider: false, versions })
     }
-}
-
-fn worker(host: HostId) -> String {
-    format!("worker-{}", host.0)
 }
 
 /// How a user of this host names a village of theirs.

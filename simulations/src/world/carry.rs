@@ -7,7 +7,7 @@ use super::{Happening, World};
 use crate::check::Speaker;
 use crate::disk::lose_a_row;
 use crate::facility::Facility;
-use crate::host::HostId;
+use crate::host::{HostId, Reader};
 use crate::options::Planted;
 use crate::violation::{Broken, Law, Violation};
 
@@ -31,6 +31,16 @@ impl World {
                 self.plan(self.now + delay, Happening::Hand(id, run, done));
             }
             Output::Deliver { token, resources } => self.deliver(id, token, &resources),
+            Output::CloseReader => {
+                if let Some(host) = self.hosts.get_mut(&id) {
+                    host.reader = Reader::Locked;
+                }
+            }
+            // Deleted rows are gone from these disks at once.
+            Output::Scrub { token, .. } => {
+                let delay = self.draws.disk.delay(self.options.persist_ms_max);
+                self.plan(self.now + delay, Happening::Hand(id, run, Input::Scrubbed { token }));
+            }
             Output::Send { pipe, bytes } => {
                 self.check_said(id, pipe, &bytes)?;
                 self.send(id, pipe, &bytes);

@@ -1,6 +1,6 @@
 //! The life of hosts and their users: starting, joining, writing, and the promises that follow.
 
-use huza_crdt::node::{Command, CommandId, Config, Reply};
+use huza_crdt::node::{Command, CommandId, Config, ReaderState, Reply};
 
 use super::{Happening, World};
 use crate::host::{Belonging, Host, HostId, Nature};
@@ -161,7 +161,7 @@ impl World {
     pub(crate) fn shadow(&mut self, id: HostId) -> Option<Shadow> {
         let host = self.hosts.get(&id).filter(|host| host.exists && host.nature.reads())?;
         let (life, entropy) = (host.life, self.draws.shadow.bytes());
-        let config = Config { entropy, life, reader: true };
+        let config = Config { entropy, life, reader: ReaderState::Open { worker: host.worker() } };
         Shadow::start(host.disk.durable.clone(), config, host.now(self.now))
     }
 
