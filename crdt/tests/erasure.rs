@@ -154,6 +154,34 @@ fn late_carriers_and_restored_backups_give_nothing_back() {
 }
 
 #[test]
+fn a_name_that_only_a_later_key_opens_is_forgotten_when_the_key_comes() {
+    let mut world = World::new();
+    let mut authority = world.device(1, Role::Authority, &[]);
+    let mut a = world.device(3, Role::Worker, &["01"]);
+    let mut hub = world.device(2, Role::Hub, &[]);
+    let gone = a.person("Ingabire");
+    world.meet(&mut a, &mut hub);
+    // It has never heard of A when it makes the key anew, so A is not granted it.
+    let mut other = world.device(5, Role::Authority, &[]);
+    let rotate = || Order::Rotate { village: Some("01".to_owned()) };
+    assert!(matches!(other.order(rotate()), Reply::Issued { .. }));
+    for _ in 0..2 {
+        world.meet(&mut hub, &mut other);
+    }
+    let reply = other.order(Order::Erase { record: gone });
+    assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+    world.meet(&mut hub, &mut other);
+    world.meet(&mut a, &mut hub);
+    world.meet(&mut authority, &mut hub);
+    // Once all know all, the keys are made anew again.
+    assert!(matches!(other.order(rotate()), Reply::Issued { .. }));
+    world.meet(&mut hub, &mut other);
+    world.meet(&mut a, &mut hub);
+    assert_eq!(a.found("ingabire"), 0);
+    assert!(!holds(&a.store, b"Ingabire"), "without waiting for a restart");
+}
+
+#[test]
 fn two_persons_of_one_envelope_go_one_after_the_other() {
     let mut story = story();
     story.order();
