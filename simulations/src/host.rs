@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use huza_crdt::id::CertId;
 use huza_crdt::node::{Config, Input, Node, Now, Output, ReaderState};
+use huza_crdt::store::Table;
 use huza_crdt::time::{Millis, Stamp};
 use huza_crdt::trust::Role;
+use huza_crdt::trust::authority::Membership;
 
 use crate::disk::{Disk, Durable};
 use crate::draw::Draw;
@@ -140,6 +142,13 @@ impl Host {
         self.node.is_some()
     }
 
+    /// Its certificate, as its disk says.
+    pub(crate) fn read_certificate(&mut self) {
+        let row = self.disk.durable.value(Table::CarrierMeta, b"membership");
+        let membership = row.and_then(|row| huza_crdt::codec::decode::<Membership>(&row).ok());
+        self.certificate = membership.map(|membership| membership.certificate);
+    }
+
     pub(crate) fn is_member(&self) -> bool {
         self.nature.belonging == Belonging::Member
     }
@@ -153,6 +162,7 @@ impl Host {
         self.told = [now; 2];
         self.started = now;
         self.clock = draw.below(1 << 32);
+        self.read_certificate();
         let config = Config { entropy: draw.bytes(), life: self.life, reader: self.reader_state() };
         self.node = Some(Node::new(config, self.now(now)));
     }

@@ -1,11 +1,11 @@
 //! The programme under test and another one: who founds, certifies and approves; and an auditor,
 //! an approved gateway that exists on paper only, whose keys let the laws look into envelopes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use huza_crdt::control::{Statement, kind};
+use huza_crdt::control::{Lane, Statement, kind};
 use huza_crdt::crypto::{Entropy, SealingKey, SigningKey, SymmetricKey};
-use huza_crdt::id::{AreaTag, CertId};
+use huza_crdt::id::{AreaTag, CertId, EpochId, StatementId};
 use huza_crdt::time::Stamp;
 use huza_crdt::trust::authority::{Approval, Centre, JoinRequest, Programme, Welcome, open_grant};
 use huza_crdt::trust::{CatchmentSecret, Certificate, GrantContent, Keyring, Role};
@@ -41,14 +41,52 @@ pub(crate) fn catchment_code(catchment: u64) -> String {
 /// What the laws may know and no device does.
 #[derive(Debug, Clone)]
 pub(crate) struct Auditor {
-    /// Reads everything of the programme.
-    pub(crate) keyring: Keyring,
+    /// What opens everything of the programme, one for each catchment.
+    keyrings: BTreeMap<CertId, Keyring>,
+    /// Certificates, grants, keys and rungs, whoever holds them.
+    lane: Lane,
+    /// Those that cannot be taken in before others.
+    early: BTreeMap<StatementId, Statement>,
+    sealing: SealingKey,
+    /// What makes its certificates known, for each catchment.
+    pub(crate) welcomes: BTreeMap<u64, Vec<Statement>>,
     /// The key that every member holds, for forged peers that stole it.
     pub(crate) member: SymmetricKey,
     secrets: BTreeMap<u64, CatchmentSecret>,
 }
 
 impl Auditor {
+    /// The key of `area` in `epoch`.
+    pub(crate) fn key(&self, area: AreaTag, epoch: EpochId) -> Option<SymmetricKey> {
+        self.keyrings.values().find_map(|keyring| keyring.key(area, epoch))
+    }
+
+    /// Takes in a statement that became durable somewhere, if keys may follow from it.
+    pub(crate) fn hear(&mut self, statement: &Statement) {
+        let of_keys = [kind::CERTIFICATE, kind::GRANT, kind::PUBLISHED_KEY, kind::RUNG];
+        let known = self.lane.statement(&statement.id()).is_some();
+        if known || !of_keys.contains(&statement.kind()) {
+            return;
+        }
+        self.early.insert(statement.id(), statement.clone());
+        let mut more = true;
+        while more {
+            let lane = &mut self.lane;
+            let before = self.early.len();
+            self.early.retain(|_, statement| lane.admit(statement.clone()).is_err());
+            more = self.early.len() < before;
+        }
+        for (certificate, keyring) in &mut self.keyrings {
+            *keyring = Keyring::open(&self.member, &self.lane, *certificate, &self.sealing);
+        }
+    }
+
+    /// The villages of a catchment, by their codes.
+    pub(crate) fn villages(&self, catchment: u64) -> BTreeSet<String> {
+        let secret = self.secrets.get(&catchment);
+        secret.into_iter().flat_map(|secret| secret.villages.iter().cloned()).collect()
+    }
+
     /// The tag of a village.
     pub(crate) fn area(&self, number: u64) -> Option<AreaTag> {
         let secret = self.secrets.get(&catchment_of(number))?;
@@ -162,9 +200,14 @@ fn audit(centres: &mut BTreeMap<u64, Centre>, entropy: &mut Entropy) -> Result<A
         let welcome = centre
             .approve(&request, &Approval::of(Role::Gateway, &[]), CERTIFIED, entropy)
             .map_err(|error| setup(&error))?;
-        let member = welcome.open(&sealing).map_err(|error| setup(&error))?.member;
+        let membership = welcome.open(&sealing).map_err(|error| setup(&error))?;
+        let (member, root) = (membership.member, membership.root);
         let auditor = auditor.get_or_insert_with(|| Auditor {
-            keyring: Keyring::new(&member),
+            keyrings: BTreeMap::new(),
+            lane: Lane::new(root),
+            early: BTreeMap::new(),
+            sealing: sealing.clone(),
+            welcomes: BTreeMap::new(),
             member,
             secrets: BTreeMap::new(),
         });
@@ -174,8 +217,13 @@ fn audit(centres: &mut BTreeMap<u64, Centre>, entropy: &mut Entropy) -> Result<A
             if let GrantContent::Catchment(secret) = &content {
                 auditor.secrets.insert(*catchment, secret.clone());
             }
-            auditor.keyring.add(content);
         }
+        let keyring = Keyring::new(&auditor.member);
+        auditor.keyrings.insert(membership.certificate, keyring);
+        for statement in &welcome.statements {
+            auditor.hear(statement);
+        }
+        auditor.welcomes.insert(*catchment, welcome.statements);
     }
     auditor.ok_or_else(|| setup(&"no catchment"))
 }
