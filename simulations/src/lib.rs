@@ -10,6 +10,7 @@
 //! What this crate deliberately does not do: open a socket or a file, read a clock, start a
 //! thread within a run, or reach into a node by any door that production lacks.
 
+pub mod bounds;
 pub mod chaos;
 
 mod audit;
@@ -17,6 +18,7 @@ mod check;
 mod disk;
 mod draw;
 mod facility;
+mod field;
 mod forger;
 mod host;
 mod ledger;
