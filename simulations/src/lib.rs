@@ -1,6 +1,7 @@
 //! Simulated worlds: nodes on virtual links, in virtual time, on disks and devices that fail.
 //!
-//! Enter at [`chaos::run`]: one seed, one world, one report or the first broken [`Law`].
+//! Enter at [`chaos::run`]: one seed, one world, one report or the first broken [`Law`]; or at
+//! [`revocation::run`]: a health centre's devices over weeks, without faults.
 //!
 //! The nodes are `huza_crdt::node::Node`, the very type that the daemon drives; what is simulated
 //! is all around it: disks ([`Planted`] bugs sit there), links, clocks, users, facilities, forged
@@ -12,6 +13,8 @@
 
 pub mod bounds;
 pub mod chaos;
+pub mod revocation;
+pub mod stats;
 
 mod audit;
 mod check;
