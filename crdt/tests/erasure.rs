@@ -6,7 +6,7 @@ mod common;
 use common::{Host, World, complete};
 use huza_crdt::id::RecordId;
 use huza_crdt::node::{Command, Event, Order, Reply};
-use huza_crdt::store::{MemoryStore, Range, Table};
+use huza_crdt::store::{Batch, MemoryStore, Range, StoreKind, Table};
 use huza_crdt::trust::Role;
 
 /// What an order says, and whether a store's tables hold these bytes anywhere.
@@ -151,6 +151,68 @@ fn late_carriers_and_restored_backups_give_nothing_back() {
         panic!()
     };
     assert!(whole && entries.iter().any(|entry| entry.action.name() == "erased"));
+}
+
+#[test]
+fn a_device_that_crashed_before_it_filed_its_own_envelope_is_left_with_nothing_pending() {
+    let mut world = World::new();
+    let mut authority = world.device(1, Role::Authority, &[]);
+    let mut a = world.device(3, Role::Worker, &["01"]);
+    let gone = a.person("Ingabire");
+    a.person("Uwase");
+    // The carrier goes on to the end; of the reader only what it held here survives.
+    let early = a.backup();
+    for _ in 0..2 {
+        world.meet(&mut a, &mut authority);
+    }
+    let reply = authority.order(Order::Erase { record: gone });
+    assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+    world.meet(&mut a, &mut authority);
+    let late = a.backup();
+    let mut mixed = MemoryStore::default();
+    for table in Table::ALL {
+        let from = if table.store() == StoreKind::Carrier { &late } else { &early };
+        let mut batch = Batch::default();
+        for (key, value) in from.load(&Range::all(*table)) {
+            batch.put(*table, key, value);
+        }
+        mixed.apply(&batch);
+    }
+    let mut a = a.over(mixed);
+    assert!(!a.rolled());
+    let pipe = world.meet(&mut a, &mut authority);
+    assert!(complete(&a, pipe));
+    assert_eq!(a.status().pending, 0, "what stays has its place");
+    assert_eq!((a.found("ingabire"), a.found("uwase")), (0, 1));
+    assert!(!holds(&a.store, b"Ingabire"));
+}
+
+#[test]
+fn a_name_that_only_a_later_key_opens_is_forgotten_when_the_key_comes() {
+    let mut world = World::new();
+    let mut authority = world.device(1, Role::Authority, &[]);
+    let mut a = world.device(3, Role::Worker, &["01"]);
+    let mut hub = world.device(2, Role::Hub, &[]);
+    let gone = a.person("Ingabire");
+    world.meet(&mut a, &mut hub);
+    // It has never heard of A when it makes the key anew, so A is not granted it.
+    let mut other = world.device(5, Role::Authority, &[]);
+    let rotate = || Order::Rotate { village: Some("01".to_owned()) };
+    assert!(matches!(other.order(rotate()), Reply::Issued { .. }));
+    for _ in 0..2 {
+        world.meet(&mut hub, &mut other);
+    }
+    let reply = other.order(Order::Erase { record: gone });
+    assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+    world.meet(&mut hub, &mut other);
+    world.meet(&mut a, &mut hub);
+    world.meet(&mut authority, &mut hub);
+    // Once all know all, the keys are made anew again.
+    assert!(matches!(other.order(rotate()), Reply::Issued { .. }));
+    world.meet(&mut hub, &mut other);
+    world.meet(&mut a, &mut hub);
+    assert_eq!(a.found("ingabire"), 0);
+    assert!(!holds(&a.store, b"Ingabire"), "without waiting for a restart");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::codec;
 use huza_crdt::control::{Opening, Statement, kind};
-use huza_crdt::envelope::{Content, Header, Payload, Stored, Unnumbered};
-use huza_crdt::id::{AreaTag, Hash, LogId, Origin, RecordId};
+use huza_crdt::envelope::{Content, Contents, Header, Item, Stored, Unnumbered};
+use huza_crdt::id::{AreaTag, DeviceKey, Hash, LogId, Origin, RecordId};
 use huza_crdt::record::{Document, unpack};
 use huza_crdt::store::Table;
 
@@ -35,8 +35,12 @@ pub(crate) fn envelope_key((log, seq): Place) -> Vec<u8> {
 /// What some envelopes say.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
-    /// The areas of logs.
-    areas: BTreeMap<LogId, AreaTag>,
+    /// The openings of logs.
+    openings: BTreeMap<LogId, Opening>,
+    /// Places that are carried and not read.
+    quarantined: BTreeSet<Place>,
+    /// Records of which something is quarantined.
+    pub(crate) held_back: BTreeSet<RecordId>,
     /// Raw changes of each record, and the area it is in.
     changes: BTreeMap<RecordId, (AreaTag, BTreeMap<Origin, Vec<u8>>)>,
     /// Every token in every change, with its record.
@@ -45,14 +49,21 @@ pub(crate) struct Model {
     pub(crate) places: BTreeMap<Place, BTreeSet<Token>>,
     /// Hash of each envelope's header.
     pub(crate) hashes: BTreeMap<Place, Hash>,
+    /// Envelopes whose payloads are erased.
+    pub(crate) stubs: BTreeSet<Place>,
     /// Envelopes that the auditor could not read, and why.
     pub(crate) unread: BTreeMap<Place, String>,
 }
 
 impl Model {
+    /// An empty one that leaves out what is quarantined.
+    pub(crate) fn without(quarantined: BTreeSet<Place>) -> Self {
+        Self { quarantined, ..Self::default() }
+    }
+
     /// Adds all envelopes of a disk.
     pub(crate) fn add(&mut self, auditor: &Auditor, tokens: &Tokens, durable: &Durable) {
-        self.areas.extend(openings(durable));
+        self.openings.extend(openings(durable));
         for (key, value) in durable.rows(Table::Envelopes) {
             let Some(place) = place_of(&key) else { continue };
             if self.hashes.contains_key(&place) {
@@ -62,7 +73,10 @@ impl Model {
             let added = read.and_then(|stored| {
                 let header = stored.wire.header(place.0, place.1, stored.previous);
                 self.hashes.insert(place, header.hash());
-                let Content::Sealed(sealed) = stored.wire.content else { return Ok(()) };
+                let Content::Sealed(sealed) = stored.wire.content else {
+                    self.stubs.insert(place);
+                    return Ok(());
+                };
                 self.add_payload(auditor, tokens, &header, &sealed)
             });
             if let Err(why) = added {
@@ -78,12 +92,16 @@ impl Model {
         header: &Header,
         sealed: &[u8],
     ) -> Result<(), String> {
-        let area = *self.areas.get(&header.log).ok_or("its log has no opening")?;
-        let found = open(auditor, tokens, area, header, sealed)?;
+        let area = self.openings.get(&header.log).ok_or("its log has no opening")?.area;
+        let found = open(auditor, tokens, &self.openings, header, sealed)?;
         let place = self.places.entry((header.log, header.seq)).or_default();
-        for (origin, record, raw, in_it) in found {
+        for Change { signed, origin, record, raw, tokens: in_it } in found {
             place.extend(in_it.iter().cloned());
             self.tokens.extend(in_it.into_iter().map(|token| (token, record)));
+            if self.quarantined.contains(&signed) {
+                self.held_back.insert(record);
+                continue;
+            }
             let (_, changes) =
                 self.changes.entry(record).or_insert_with(|| (area, BTreeMap::new()));
             changes.insert(origin, raw);
@@ -120,43 +138,70 @@ impl Model {
     }
 }
 
-/// The logs whose openings are on a disk, with their areas.
-fn openings(durable: &Durable) -> impl Iterator<Item = (LogId, AreaTag)> {
+/// The logs whose openings are on a disk.
+pub(crate) fn openings(durable: &Durable) -> impl Iterator<Item = (LogId, Opening)> {
     durable.rows(Table::Statements).into_iter().filter_map(|(_, value)| {
         let statement = Statement::from_bytes(&value).ok()?;
         if statement.kind() != kind::OPENING {
             return None;
         }
         let opening: Opening = codec::decode(statement.body()).ok()?;
-        Some((statement.log(), opening.area))
+        Some((statement.log(), opening))
     })
 }
 
-type Change = (Origin, RecordId, Vec<u8>, Vec<Token>);
+/// A change in an envelope.
+struct Change {
+    /// Where its author signed for it.
+    signed: Place,
+    origin: Origin,
+    record: RecordId,
+    raw: Vec<u8>,
+    tokens: Vec<Token>,
+}
 
 /// Opens one payload: its changes, and the tokens in them.
 fn open(
     auditor: &Auditor,
     tokens: &Tokens,
-    area: AreaTag,
+    openings: &BTreeMap<LogId, Opening>,
     header: &Header,
     sealed: &[u8],
 ) -> Result<Vec<Change>, String> {
-    let key = auditor.keyring.key(area, header.epoch).ok_or("no key opens it")?;
-    let payload = Payload::open(header, sealed, &key).map_err(|error| error.to_string())?;
-    let log = payload.origin.unwrap_or(header.log);
+    let opening = openings.get(&header.log).ok_or("its log has no opening")?;
+    let key = auditor.key(opening.area, header.epoch).ok_or("no key opens it")?;
+    let contents = Contents::open(header, sealed, &key).map_err(|error| error.to_string())?;
     let mut changes = Vec::new();
-    for (item, counter) in payload.items.into_iter().zip(payload.first..) {
-        let origin = Origin { log, counter };
-        let raw = unpack(origin, &item.change).map_err(|error| error.to_string())?;
-        let found = tokens.find(&raw);
-        changes.push((origin, item.record, raw, found));
+    let mut take = |signed: Place, log: LogId, items: Vec<(u64, Item)>| {
+        for (counter, item) in items {
+            let origin = Origin { log, counter };
+            let raw = unpack(origin, &item.change).map_err(|error| error.to_string())?;
+            let tokens = tokens.find(&raw);
+            changes.push(Change { signed, origin, record: item.record, raw, tokens });
+        }
+        Ok::<(), String>(())
+    };
+    match contents {
+        Contents::Changes { payload, .. } => {
+            let log = payload.origin.unwrap_or(header.log);
+            let items = (payload.first..).zip(payload.items).collect();
+            take((header.log, header.seq), log, items)?;
+        }
+        Contents::Reissued(all) => {
+            for reissue in all {
+                let (signed, log) = ((reissue.header.log, reissue.header.seq), reissue.log());
+                let author: DeviceKey =
+                    openings.get(&signed.0).ok_or("re-issued from an unknown log")?.device;
+                let items = reissue.items(author).map_err(|error| error.to_string())?;
+                take(signed, log, items)?;
+            }
+        }
     }
     Ok(changes)
 }
 
 /// What waits in an outbox for its number, as far as this simulation must know.
-type OutboxRow = (Option<LogId>, u64, Unnumbered);
+pub(crate) type OutboxRow = (Option<LogId>, u64, Unnumbered);
 
 /// The tokens that a disk's carrier holds sealed: in envelopes, and in the outbox.
 pub(crate) fn sealed_tokens(
@@ -170,7 +215,6 @@ pub(crate) fn sealed_tokens(
     for (key, value) in durable.rows(Table::Outbox) {
         let Some((log, _)) = place_of(&key) else { continue };
         let Ok((_, _, waiting)) = codec::decode::<OutboxRow>(&value) else { continue };
-        let Some(area) = model.areas.get(&log) else { continue };
         let header = Header {
             log,
             seq: 0,
@@ -181,8 +225,9 @@ pub(crate) fn sealed_tokens(
             payload_hash: Hash([0; 32]),
             items_root: waiting.items_root,
         };
-        let changes = open(auditor, tokens, *area, &header, &waiting.payload).unwrap_or_default();
-        found.extend(changes.into_iter().flat_map(|(_, _, _, tokens)| tokens));
+        let changes =
+            open(auditor, tokens, &model.openings, &header, &waiting.payload).unwrap_or_default();
+        found.extend(changes.into_iter().flat_map(|change| change.tokens));
     }
     found
 }

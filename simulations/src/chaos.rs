@@ -10,24 +10,30 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
-use huza_crdt::node::{Command, Reply};
+use huza_crdt::node::{Command, Order, Reply};
+use huza_crdt::store::Table;
 use huza_crdt::trust::Role;
 
-use crate::audit::Model;
+use crate::audit::{Model, Place};
 use crate::check::end::{self, Resources};
-use crate::host::{Belonging, Host, HostId, Nature};
+use crate::check::{erased, quarantine};
+use crate::host::{Belonging, HostId, Nature};
 use crate::options::Options;
 use crate::programme::village_number;
 use crate::report::{Report, Summary};
 use crate::violation::{Broken, Law, Violation};
+use crate::workload::Users;
 use crate::world::World;
 
 /// Rounds in which all meet, after which all must hold the same: the first brings everything
 /// together, the second brings receipts home, the rest is reserve.
-const ROUNDS_MAX: u64 = 5;
+const ROUNDS_MAX: u64 = 8;
 
 /// Longest time of a contact in the second phase. // guess: far above hello and transfer
 const HEALED_CONTACT_MS_MAX: u64 = 180_000;
+
+/// Time between all knowing and all writing: above what the law of keys allows for sealing.
+const AFTERWORD_MS: u64 = 70_000;
 
 /// How long a meeting goes on when both sides hold the same.
 const LINGER_MS_MAX: u64 = 1_500;
@@ -119,13 +125,85 @@ fn live(world: &mut World) -> Result<(), Violation> {
     world.chaos = true;
     world.run_until(world.now + world.options.chaos_ms)?;
     world.heal()?;
+    if world.options.authorities > 0 {
+        consolidate(world)?;
+    }
     converge(world)?;
-    judge(world)
+    judge(world)?;
+    if world.options.authorities > 0 {
+        afterword(world)?;
+        converge(world)?;
+        judge(world)?;
+    }
+    Ok(())
+}
+
+/// An authority that does not know every device when it makes a key anew leaves some without it,
+/// and they without what is written under it. People mend that by having each authority device,
+/// once all have met, make all keys anew: its rungs open what it alone could open.
+fn consolidate(world: &mut World) -> Result<(), Violation> {
+    let good = world.good();
+    let is_authority =
+        |id: &HostId| world.hosts.get(id).is_some_and(|host| host.nature.role == Role::Authority);
+    let authorities: Vec<HostId> = good.iter().copied().filter(is_authority).collect();
+    for _ in 0..2 {
+        meet_all(world, &good)?;
+        world.run_until(world.now + REST_MS)?;
+    }
+    for id in authorities {
+        let order = Command::Order(Box::new(Order::Rotate { village: None }));
+        let reply = world.ask(id, order)?;
+        if !matches!(reply, Reply::Issued { .. }) {
+            return Err(world.unexpected(id, "rotate", &reply));
+        }
+        meet_all(world, &good)?;
+    }
+    Ok(())
+}
+
+/// Everybody good writes once more, now that all know who is shut out and which keys are new.
+fn afterword(world: &mut World) -> Result<(), Violation> {
+    turn_away(world)?;
+    world.run_until(world.now + AFTERWORD_MS)?;
+    let writers: Vec<HostId> = world
+        .good()
+        .into_iter()
+        .filter(|id| world.hosts.get(id).is_some_and(|host| Users::write_on(&host.nature)))
+        .collect();
+    for id in writers {
+        world.user(id)?;
+    }
+    world.run_until(world.now + REST_MS)
+}
+
+/// Whoever is shut out asks everybody, and learns it.
+fn turn_away(world: &mut World) -> Result<(), Violation> {
+    let good = world.good();
+    let all = world.ids(|host| host.is_member() && host.exists);
+    for id in all.into_iter().filter(|id| !good.contains(id)) {
+        let Some(other) = world.draws.net.pick(&good).copied() else { return Ok(()) };
+        let Some(pipe) = world.open(id, other)? else { continue };
+        world.run_until(world.now + REST_MS)?;
+        world.cut(pipe)?;
+        world.run_until(world.now + REST_MS)?;
+        let reply = world.ask(id, Command::Status { records: false })?;
+        let Reply::Status(status) = reply else {
+            return Err(world.unexpected(id, "status", &reply));
+        };
+        if status.revoked.is_none() {
+            let evidence = "a revoked device met one that knows, and was not told";
+            let broken = Broken::new(Law::RevokedGetNothing, evidence);
+            return Err(world.violated(Some(id), &broken));
+        }
+        world.laws.count("revoked devices that learned it in the end", 1);
+    }
+    Ok(())
 }
 
 /// Founds the programme and enrols everybody.
 fn populate(world: &mut World) -> Result<(), Violation> {
-    let Options { catchments, villages, workers, relays, outsiders, .. } = world.options;
+    let Options { catchments, villages, workers, relays, outsiders, authorities, .. } =
+        world.options;
     let mut natures = Vec::new();
     for catchment in 0..catchments {
         let numbers: Vec<u64> = (0..villages).map(|v| village_number(catchment, v)).collect();
@@ -146,7 +224,11 @@ fn populate(world: &mut World) -> Result<(), Violation> {
             natures.push(member(format!("worker{catchment}{worker}"), Role::Worker, covers));
         }
         natures.push(member(format!("hub{catchment}"), Role::Hub, all.clone()));
-        natures.push(member(format!("gateway{catchment}"), Role::Gateway, all));
+        natures.push(member(format!("gateway{catchment}"), Role::Gateway, all.clone()));
+        for authority in 0..authorities {
+            let label = format!("authority{catchment}{authority}");
+            natures.push(member(label, Role::Authority, all.clone()));
+        }
     }
     let more = |label: &str, belonging, role| Nature {
         label: label.to_owned(),
@@ -161,27 +243,27 @@ fn populate(world: &mut World) -> Result<(), Violation> {
         natures.push(more("nobody", Belonging::Nobody, Role::Worker));
     }
     for (nature, id) in natures.into_iter().zip(1..) {
+        let (role, catchment) = (nature.role, nature.catchment);
         world.add_host(HostId(id), nature)?;
+        if role == Role::Authority {
+            // So that new keys are granted to the auditor too.
+            let statements = world.programmes.auditor.welcomes.get(&catchment).cloned();
+            let taken = Command::Take { statements: statements.unwrap_or_default() };
+            let reply = world.ask(HostId(id), taken)?;
+            if !matches!(reply, Reply::Issued { .. }) {
+                return Err(world.unexpected(HostId(id), "take", &reply));
+            }
+        }
     }
     Ok(())
 }
 
 /// All members that are left meet until they hold the same.
 fn converge(world: &mut World) -> Result<(), Violation> {
-    let members = world.ids(|host| host.is_member() && host.exists);
+    let members = world.good();
     let mut last = None;
     for _ in 0..ROUNDS_MAX {
-        let root = *world.draws.net.pick(&members).unwrap_or(&HostId(0));
-        for _ in 0..2 {
-            let mut others: Vec<HostId> =
-                members.iter().copied().filter(|id| *id != root).collect();
-            world.draws.net.shuffle(&mut others);
-            for other in others {
-                let calls = world.draws.net.chance(500);
-                let (dialer, listener) = if calls { (other, root) } else { (root, other) };
-                contact(world, dialer, listener)?;
-            }
-        }
+        meet_all(world, &members)?;
         world.run_until(world.now + REST_MS)?;
         last = rested(world, &members)?;
         if last.is_none() {
@@ -190,6 +272,21 @@ fn converge(world: &mut World) -> Result<(), Violation> {
     }
     let Some((host, broken)) = last else { return Ok(()) };
     Err(world.violated(host, &broken))
+}
+
+/// One of them meets all others, twice.
+fn meet_all(world: &mut World, members: &[HostId]) -> Result<(), Violation> {
+    let root = *world.draws.net.pick(members).unwrap_or(&HostId(0));
+    for _ in 0..2 {
+        let mut others: Vec<HostId> = members.iter().copied().filter(|id| *id != root).collect();
+        world.draws.net.shuffle(&mut others);
+        for other in others {
+            let calls = world.draws.net.chance(500);
+            let (dialer, listener) = if calls { (other, root) } else { (root, other) };
+            contact(world, dialer, listener)?;
+        }
+    }
+    Ok(())
 }
 
 /// Two members meet, undisturbed, until both hold the same.
@@ -236,12 +333,14 @@ fn rested(
     if let Err(broken) = end::same_holdings(&disks) {
         return Ok(Some((None, broken)));
     }
+    let (judged, forked) = (!world.laws.revoked.is_empty(), world.laws.forks_expected);
+    let lost = world.ledger.lost_in();
     for id in readers(world) {
         let reply = world.ask(id, Command::Status { records: true })?;
         let Reply::Status(status) = reply else {
             return Err(world.unexpected(id, "status", &reply));
         };
-        if let Err(broken) = end::at_rest(&status) {
+        if let Err(broken) = end::at_rest(&status, (judged, forked), &lost) {
             return Ok(Some((Some(id), broken)));
         }
     }
@@ -249,34 +348,77 @@ fn rested(
 }
 
 fn readers(world: &World) -> Vec<HostId> {
-    world.ids(|host: &Host| host.is_member() && host.exists && host.nature.reads())
+    let reads = |id: &HostId| world.hosts.get(id).is_some_and(|host| host.nature.reads());
+    world.good().into_iter().filter(reads).collect()
 }
 
 /// Everybody holds the same: now the laws for the end.
 fn judge(world: &mut World) -> Result<(), Violation> {
-    let mut model = Model::default();
-    for host in world.hosts.values().filter(|host| host.is_member() && host.exists) {
+    let good = world.good();
+    let quarantined = agree(world, &good)?;
+    let places: BTreeSet<Place> = quarantined.keys().copied().collect();
+    let mut model = Model::without(places.clone());
+    let mut gone = BTreeSet::new();
+    for host in good.iter().filter_map(|id| world.hosts.get(id)) {
         model.add(&world.programmes.auditor, &world.laws.tokens, &host.disk.durable);
+        gone.extend(erased::named(&world.programmes.auditor, &host.disk.durable));
     }
-    let lost = end::nothing_lost(&world.ledger, &model, &world.laws.tokens);
+    let erased = erased::canaries(&world.ledger, &gone);
+    for host in good.iter().filter_map(|id| world.hosts.get(id)) {
+        let with = (&world.programmes.auditor, &world.laws.tokens);
+        erased::is_gone(&erased, with, &host.disk.durable)
+            .map_err(|broken| world.violated(Some(host.id), &broken))?;
+    }
+    world.laws.count("records erased everywhere", gone.len() as u64);
+    world.laws.count("envelopes quarantined in the end", places.len() as u64);
+    let fates = end::Fates { good: &good, twins: &world.trust.twins, erased: &erased };
+    let lost = end::nothing_lost(&world.ledger, &model, &world.laws.tokens, &fates);
     lost.map_err(|broken| world.violated(None, &broken))?;
     for id in readers(world) {
         let shown = export(world, id)?;
         let Some(host) = world.hosts.get(&id) else { continue };
+        if world.laws.forks_expected {
+            // Of a forked log each holds its own.
+            model = Model::without(places.clone());
+            model.add(&world.programmes.auditor, &world.laws.tokens, &host.disk.durable);
+        }
         let expected = end::expected(&model, &host.nature, &world.programmes.auditor);
         let outside = world.ledger.written_outside_by(id);
-        end::shown_is_true(&expected, &shown, &outside, &world.laws.tokens)
-            .map_err(|broken| world.violated(Some(id), &broken))?;
+        let waiting = host.disk.durable.rows(Table::Waiting).len();
+        end::shown_is_true(&expected, &shown, &outside, &world.laws.tokens).map_err(|broken| {
+            let evidence = format!("{} ({waiting} envelopes wait)", broken.evidence);
+            world.violated(Some(id), &Broken { evidence, ..broken })
+        })?;
         if host.nature.role == Role::Gateway {
             let empty = crate::facility::Facility::default();
             let facility = world.facilities.get(&id).unwrap_or(&empty);
-            let lost = world.ledger.excuses() > 0;
-            end::facility_exact(&expected, facility, lost)
+            // What was taken back after it was delivered stays there.
+            let lost = world.ledger.excuses() > 0 || !gone.is_empty();
+            let lost = lost || !world.laws.revoked.is_empty() || world.laws.forks_expected;
+            let due = end::without(&expected, &model);
+            end::facility_exact(&due, facility, lost)
                 .map_err(|broken| world.violated(Some(id), &broken))?;
         }
         world.laws.count("resources shown in the end", expected.len() as u64);
     }
     Ok(())
+}
+
+/// What all good nodes say is quarantined.
+fn agree(world: &mut World, good: &[HostId]) -> Result<quarantine::Quarantined, Violation> {
+    let mut all = quarantine::Quarantined::new();
+    for id in good {
+        let reply = world.ask(*id, Command::Status { records: false })?;
+        let Reply::Status(status) = reply else {
+            return Err(world.unexpected(*id, "status", &reply));
+        };
+        let Some(host) = world.hosts.get(id) else { continue };
+        let expected = quarantine::on_disk(&host.disk.durable);
+        quarantine::agreed(&expected, &status.quarantined)
+            .map_err(|broken| world.violated(Some(*id), &broken))?;
+        all.extend(expected);
+    }
+    Ok(all)
 }
 
 /// Everything a reader shows.

@@ -4,15 +4,20 @@
 pub(crate) mod contact;
 pub(crate) mod durable;
 pub(crate) mod end;
+pub(crate) mod erased;
 pub(crate) mod frames;
+pub(crate) mod keys;
+pub(crate) mod locked;
+pub(crate) mod quarantine;
 pub(crate) mod receipt;
 pub(crate) mod secrecy;
+pub(crate) mod shut_out;
 pub(crate) mod stranger;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::control::{Statement, kind};
-use huza_crdt::id::{CertId, StatementId};
+use huza_crdt::id::{CertId, RecordId, StatementId};
 use huza_crdt::node::{Event, PipeId};
 use huza_crdt::session::Fault;
 use huza_crdt::session::frame::Frame;
@@ -20,6 +25,7 @@ use huza_crdt::store::Batch;
 
 use self::contact::Talk;
 use self::frames::Heard;
+use self::shut_out::Known;
 use crate::disk::Durable;
 use crate::facility::Facility;
 use crate::host::{HostId, Nature};
@@ -36,6 +42,12 @@ pub(crate) struct Laws {
     talks: BTreeMap<(HostId, PipeId), Talk>,
     /// Receipts that left their issuers.
     receipts: BTreeSet<StatementId>,
+    /// What each host knows of revocations and keys.
+    known: BTreeMap<HostId, Known>,
+    /// Certificates that any device's statement revokes.
+    pub(crate) revoked: BTreeSet<CertId>,
+    /// Whether a copy that takes itself for the original may fork its logs.
+    pub(crate) forks_expected: bool,
     /// How often each thing was seen, for the report.
     pub(crate) seen: BTreeMap<&'static str, u64>,
 }
@@ -49,6 +61,8 @@ pub(crate) struct Speaker<'a> {
     pub(crate) facility: Option<&'a Facility>,
     pub(crate) auditor: &'a Auditor,
     pub(crate) ledger: &'a Ledger,
+    /// Records that somebody ordered to be erased.
+    pub(crate) erasing: &'a BTreeSet<RecordId>,
 }
 
 impl Laws {
@@ -90,13 +104,17 @@ impl Laws {
         secrecy::on_link(&self.tokens, bytes)?;
         let Some(talk) = self.talks.get_mut(&(speaker.host, pipe)) else { return Ok(()) };
         let frames = talk.said.push(bytes);
+        let known = self.known.get(&speaker.host).zip(talk.peer);
+        let revoked = known.is_some_and(|(known, peer)| known.revoked.contains(&peer));
         for frame in &frames {
             let Some(talk) = self.talks.get_mut(&(speaker.host, pipe)) else { return Ok(()) };
             stranger::may_be_said(frame, talk.stranger, talk.hello_heard)?;
+            shut_out::may_be_said(frame, revoked)?;
             match frame {
                 Frame::Ack { number } => {
                     let (batch, dirty) = (talk.batches.remove(number), talk.dirty);
-                    durable::acknowledged(*number, batch.as_ref(), speaker.durable, dirty)?;
+                    let lenient = (dirty, self.forks_expected);
+                    durable::acknowledged(*number, batch.as_ref(), speaker.durable, lenient)?;
                     self.count("acks", 1);
                 }
                 Frame::Batch { statements, runs, .. } => {
@@ -112,7 +130,8 @@ impl Laws {
                 | Frame::Chain(_)
                 | Frame::Summary { .. }
                 | Frame::Totals { .. }
-                | Frame::End { .. } => {}
+                | Frame::End { .. }
+                | Frame::Revoked(_) => {}
             }
         }
         Ok(())
@@ -169,6 +188,16 @@ impl Laws {
             Event::ContactEnded { pipe, fault, .. } => {
                 return self.ended(host, *pipe, fault.as_ref(), now);
             }
+            Event::Forked { .. } | Event::SetAside { .. } if self.forks_expected => {
+                self.count("forks of copies", 1);
+            }
+            Event::Revoked { own: true, .. } => self.count("devices that learned their lot", 1),
+            Event::Revoked { .. } => self.count("revocations heard", 1),
+            Event::Erased { envelopes, records } => {
+                self.count("payloads erased", *envelopes as u64);
+                self.count("records erased", *records as u64);
+            }
+            Event::ReaderClosed => self.count("readers locked", 1),
             Event::Forked { log, seq } => {
                 let evidence = format!("log {} forked at {seq}", log.short());
                 return Err(Broken::new(Law::NoForks, evidence));
@@ -201,6 +230,11 @@ impl Laws {
         let Some(talk) = self.talks.get_mut(&(host, pipe)) else { return Ok(()) };
         talk.end(pipe, now)?;
         talk.fault = fault.cloned();
+        let revoked = talk.peer.is_some_and(|peer| self.revoked.contains(&peer));
+        if fault == Some(&Fault::Revoked) && revoked {
+            self.count("revoked devices turned away", 1);
+            return Ok(());
+        }
         contact::accusation(talk, pipe, fault)
     }
 
@@ -214,6 +248,39 @@ impl Laws {
     /// A host lost its memory: its conversations are over.
     pub(crate) fn forget(&mut self, host: HostId) {
         self.talks.retain(|(of, _), _| *of != host);
+        self.known.remove(&host);
+    }
+
+    /// A batch is given to a disk.
+    pub(crate) fn wanted(&mut self, batch: &Batch) {
+        self.revoked.extend(shut_out::statements(batch).filter_map(|s| shut_out::revoked_by(&s)));
+    }
+
+    /// A batch is durable, and its node will be told.
+    pub(crate) fn durable(&mut self, host: HostId, token: huza_crdt::node::Token, batch: &Batch) {
+        self.known.entry(host).or_default().durable(token, batch);
+    }
+
+    /// A node is told that a batch is durable.
+    pub(crate) fn told(&mut self, host: HostId, token: huza_crdt::node::Token, now: u64) {
+        if let Some(known) = self.known.get_mut(&host) {
+            known.told(token, now);
+        }
+    }
+
+    /// A node has read its disk.
+    pub(crate) fn booted(&mut self, host: HostId, durable: &Durable, now: u64) {
+        let known = self.known.entry(host).or_default();
+        for (_, value) in durable.rows(huza_crdt::store::Table::Statements) {
+            if let Ok(statement) = Statement::from_bytes(&value) {
+                known.learn(statement, now);
+            }
+        }
+    }
+
+    /// What a host knows.
+    pub(crate) fn known(&self, host: HostId) -> Option<&Known> {
+        self.known.get(&host)
     }
 
     /// Whether some contact should have ended by now.

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use huza_crdt::id::CertId;
-use huza_crdt::node::{Config, Input, Node, Now, Output};
+use huza_crdt::node::{Config, Input, Node, Now, Output, ReaderState};
+use huza_crdt::store::Table;
 use huza_crdt::time::{Millis, Stamp};
 use huza_crdt::trust::Role;
+use huza_crdt::trust::approval::Membership;
 
 use crate::disk::{Disk, Durable};
 use crate::draw::Draw;
@@ -56,7 +58,16 @@ pub(crate) struct Snapshot {
 }
 
 /// Wall time when the simulated world begins: 2026-11-23T08:15:00Z.
-const BEGIN: i64 = 1_795_421_700;
+pub(crate) const BEGIN: i64 = 1_795_421_700;
+
+/// The reader's store, as the shell has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// Its key is there.
+    Open,
+    /// Nobody has unlocked it: whatever is asked of it is refused.
+    Locked,
+}
 
 /// A host.
 pub(crate) struct Host {
@@ -80,6 +91,8 @@ pub(crate) struct Host {
     pub(crate) wake: Option<u64>,
     /// When each store told of a batch last: answers keep their order.
     pub(crate) told: [u64; 2],
+    /// How the shell has the reader.
+    pub(crate) reader: Reader,
     /// Ticks without time going on.
     pub(crate) idle_ticks: u32,
     /// Seconds by which its wall clock is wrong.
@@ -111,6 +124,7 @@ impl Host {
             run: 0,
             wake: None,
             told: [0; 2],
+            reader: Reader::Open,
             idle_ticks: 0,
             skew_seconds: 0,
             node: None,
@@ -128,6 +142,13 @@ impl Host {
         self.node.is_some()
     }
 
+    /// Its certificate, as its disk says.
+    pub(crate) fn read_certificate(&mut self) {
+        let row = self.disk.durable.value(Table::CarrierMeta, b"membership");
+        let membership = row.and_then(|row| huza_crdt::codec::decode::<Membership>(&row).ok());
+        self.certificate = membership.map(|membership| membership.certificate);
+    }
+
     pub(crate) fn is_member(&self) -> bool {
         self.nature.belonging == Belonging::Member
     }
@@ -141,8 +162,23 @@ impl Host {
         self.told = [now; 2];
         self.started = now;
         self.clock = draw.below(1 << 32);
-        let config = Config { entropy: draw.bytes(), life: self.life, reader: self.nature.reads() };
+        self.read_certificate();
+        let config = Config { entropy: draw.bytes(), life: self.life, reader: self.reader_state() };
         self.node = Some(Node::new(config, self.now(now)));
+    }
+
+    /// What a node of this host is told of its reader.
+    pub(crate) fn reader_state(&self) -> ReaderState {
+        match self.reader {
+            _ if !self.nature.reads() => ReaderState::Absent,
+            Reader::Open => ReaderState::Open { worker: self.worker() },
+            Reader::Locked => ReaderState::Locked,
+        }
+    }
+
+    /// Who unlocks it.
+    pub(crate) fn worker(&self) -> String {
+        format!("worker-{}", self.id.0)
     }
 
     /// Ends the run at once. The disk is the caller's to crash.

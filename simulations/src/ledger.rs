@@ -17,15 +17,10 @@ pub(crate) struct Entry {
     pub(crate) acked: BTreeSet<HostId>,
     /// Hosts that acknowledged it and lost it to no fault of theirs.
     pub(crate) excused: BTreeSet<HostId>,
+    /// The record it is in, as far as it is known.
+    pub(crate) record: Option<RecordId>,
     /// With a resource, its key and how many versions of it came before.
     pub(crate) version: Option<(String, u64)>,
-}
-
-impl Entry {
-    /// Whether somebody promised it and has no excuse.
-    pub(crate) fn is_owed(&self) -> bool {
-        self.acked.iter().any(|host| !self.excused.contains(host))
-    }
 }
 
 /// A command under way.
@@ -58,14 +53,15 @@ impl Ledger {
         id: CommandId,
         intent: Intent,
         outsider: bool,
-        version: impl Fn(&Token) -> Option<(String, u64)>,
+        known: impl Fn(&Token) -> (Option<(String, u64)>, Option<RecordId>),
     ) {
         for (_, token) in &intent.writes {
             let entry = self.entries.entry(token.clone()).or_insert_with(|| Entry {
                 authors: BTreeMap::new(),
                 acked: BTreeSet::new(),
                 excused: BTreeSet::new(),
-                version: version(token),
+                version: known(token).0,
+                record: known(token).1,
             });
             entry.authors.insert(intent.host, outsider);
         }
@@ -124,6 +120,12 @@ impl Ledger {
                 .is_some_and(|((key, version), (other, later))| key == other && later > version)
         };
         self.entries.iter().filter(move |(_, entry)| later(entry)).map(|(token, _)| token)
+    }
+
+    /// The records of which something was lost with a device.
+    pub(crate) fn lost_in(&self) -> BTreeSet<RecordId> {
+        let lost = self.entries.values().filter(|entry| !entry.excused.is_empty());
+        lost.filter_map(|entry| entry.record).collect()
     }
 
     /// How many promises are excused.

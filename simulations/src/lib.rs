@@ -1,6 +1,7 @@
 //! Simulated worlds: nodes on virtual links, in virtual time, on disks and devices that fail.
 //!
-//! Enter at [`chaos::run`]: one seed, one world, one report or the first broken [`Law`].
+//! Enter at [`chaos::run`]: one seed, one world, one report or the first broken [`Law`]; or at
+//! [`revocation::run`]: a health centre's devices over weeks, without faults.
 //!
 //! The nodes are `huza_crdt::node::Node`, the very type that the daemon drives; what is simulated
 //! is all around it: disks ([`Planted`] bugs sit there), links, clocks, users, facilities, forged
@@ -10,13 +11,17 @@
 //! What this crate deliberately does not do: open a socket or a file, read a clock, start a
 //! thread within a run, or reach into a node by any door that production lacks.
 
+pub mod bounds;
 pub mod chaos;
+pub mod revocation;
+pub mod stats;
 
 mod audit;
 mod check;
 mod disk;
 mod draw;
 mod facility;
+mod field;
 mod forger;
 mod host;
 mod ledger;

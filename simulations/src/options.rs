@@ -91,6 +91,24 @@ options! {
     forgers: u64,
     /// Resources in 1000 that the facility refuses.
     refused_per_mille: u64,
+    /// Authority devices of each catchment; without them nothing below happens but locks.
+    authorities: u64,
+    /// Phones that are reported lost or stolen.
+    revocations: u64,
+    /// Revoked phones that are enrolled again.
+    reenrolments: u64,
+    /// Villages or catchments whose keys are made anew.
+    rotations: u64,
+    /// Looks at what is quarantined, to admit or reject some of it.
+    judgements: u64,
+    /// Records that are erased.
+    erasures: u64,
+    /// Phones that join while the faults last.
+    newcomers: u64,
+    /// Readers that are locked, and unlocked later.
+    locks: u64,
+    /// Phones whose stores are replaced by an earlier copy that takes itself for the original.
+    twins: u64,
     /// Whether the shell tells the node of the end of a pipe that the node itself closed.
     echo_close: bool,
     /// A bug to be found.
@@ -137,6 +155,16 @@ impl Options {
             forgers: d.pick_or(&[0, 2, 6], 0),
             refused_per_mille: d.pick_or(&[0, 0, 60], 0),
             echo_close: d.chance(500),
+            // Drawn last, so that the draws above are those of seeds known from before.
+            authorities: d.pick_or(&[0, 2, 2], 0),
+            revocations: d.pick_or(&[0, 1, 2], 0),
+            reenrolments: d.pick_or(&[0, 1, 2], 0),
+            rotations: d.pick_or(&[0, 1, 3], 0),
+            judgements: d.pick_or(&[0, 2, 4], 0),
+            erasures: d.pick_or(&[0, 1, 3], 0),
+            newcomers: d.pick_or(&[0, 0, 1], 0),
+            locks: d.pick_or(&[0, 4, 12], 0),
+            twins: d.pick_or(&[0, 0, 0, 1], 0),
             planted: None,
             keep_log: false,
         }
@@ -170,6 +198,9 @@ mod tests {
             ("cuts", |o| o.cut_per_mille > 0),
             ("two catchments", |o| o.catchments == 2),
             ("relays", |o| o.relays > 0),
+            ("authorities", |o| o.authorities > 0),
+            ("erasures", |o| o.erasures > 0),
+            ("twins", |o| o.twins > 0),
         ] {
             let with = drawn.iter().filter(|options| has(options)).count();
             assert!((20..180).contains(&with), "{with} of 200 seeds have {what}");

@@ -1,22 +1,23 @@
 //! The programme under test and another one: who founds, certifies and approves; and an auditor,
 //! an approved gateway that exists on paper only, whose keys let the laws look into envelopes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use huza_crdt::control::{Statement, kind};
+use huza_crdt::control::{Lane, Statement, kind};
 use huza_crdt::crypto::{Entropy, SealingKey, SigningKey, SymmetricKey};
-use huza_crdt::id::{AreaTag, CertId};
+use huza_crdt::id::{AreaTag, CertId, EpochId, StatementId};
 use huza_crdt::time::Stamp;
-use huza_crdt::trust::authority::{Centre, JoinRequest, Programme, Welcome, open_grant};
+use huza_crdt::trust::approval::{Approval, JoinRequest, Welcome, open_grant};
+use huza_crdt::trust::paper::{Centre, Programme};
 use huza_crdt::trust::{CatchmentSecret, Certificate, GrantContent, Keyring, Role};
 
 use crate::draw::Draw;
-use crate::host::{Belonging, Nature};
+use crate::host::{BEGIN, Belonging, Nature};
 use crate::options::Options;
 use crate::violation::{Broken, Law};
 
-/// When everything is certified: before the world begins.
-const CERTIFIED: Stamp = Stamp(1_790_000_000);
+/// When everything is certified: as the world begins.
+const CERTIFIED: Stamp = Stamp(BEGIN);
 
 /// The number of a village, unique in the world; 0 is the directory.
 pub(crate) const fn village_number(catchment: u64, village: u64) -> u64 {
@@ -41,14 +42,52 @@ pub(crate) fn catchment_code(catchment: u64) -> String {
 /// What the laws may know and no device does.
 #[derive(Debug, Clone)]
 pub(crate) struct Auditor {
-    /// Reads everything of the programme.
-    pub(crate) keyring: Keyring,
+    /// What opens everything of the programme, one for each catchment.
+    keyrings: BTreeMap<CertId, Keyring>,
+    /// Certificates, grants, keys and rungs, whoever holds them.
+    lane: Lane,
+    /// Those that cannot be taken in before others.
+    early: BTreeMap<StatementId, Statement>,
+    sealing: SealingKey,
+    /// What makes its certificates known, for each catchment.
+    pub(crate) welcomes: BTreeMap<u64, Vec<Statement>>,
     /// The key that every member holds, for forged peers that stole it.
     pub(crate) member: SymmetricKey,
     secrets: BTreeMap<u64, CatchmentSecret>,
 }
 
 impl Auditor {
+    /// The key of `area` in `epoch`.
+    pub(crate) fn key(&self, area: AreaTag, epoch: EpochId) -> Option<SymmetricKey> {
+        self.keyrings.values().find_map(|keyring| keyring.key(area, epoch))
+    }
+
+    /// Takes in a statement that became durable somewhere, if keys may follow from it.
+    pub(crate) fn hear(&mut self, statement: &Statement) {
+        let of_keys = [kind::CERTIFICATE, kind::GRANT, kind::PUBLISHED_KEY, kind::RUNG];
+        let known = self.lane.statement(&statement.id()).is_some();
+        if known || !of_keys.contains(&statement.kind()) {
+            return;
+        }
+        self.early.insert(statement.id(), statement.clone());
+        let mut more = true;
+        while more {
+            let lane = &mut self.lane;
+            let before = self.early.len();
+            self.early.retain(|_, statement| lane.admit(statement.clone()).is_err());
+            more = self.early.len() < before;
+        }
+        for (certificate, keyring) in &mut self.keyrings {
+            *keyring = Keyring::open(&self.member, &self.lane, *certificate, &self.sealing);
+        }
+    }
+
+    /// The villages of a catchment, by their codes.
+    pub(crate) fn villages(&self, catchment: u64) -> BTreeSet<String> {
+        let secret = self.secrets.get(&catchment);
+        secret.into_iter().flat_map(|secret| secret.villages.iter().cloned()).collect()
+    }
+
     /// The tag of a village.
     pub(crate) fn area(&self, number: u64) -> Option<AreaTag> {
         let secret = self.secrets.get(&catchment_of(number))?;
@@ -118,7 +157,7 @@ impl Programmes {
             Role::Hub | Role::Gateway | Role::Relay | Role::Authority => Vec::new(),
         };
         let welcome = centre
-            .approve(request, nature.role, &villages, CERTIFIED, &mut self.entropy)
+            .approve(request, &Approval::of(nature.role, &villages), CERTIFIED, &mut self.entropy)
             .map_err(|error| setup(&error))?;
         let certificate =
             last_certificate(&welcome.statements).ok_or_else(|| setup(&"no certificate"))?;
@@ -140,9 +179,10 @@ fn last_certificate(statements: &[Statement]) -> Option<CertId> {
 fn cast_out(foreign: &mut Centre, entropy: &mut Entropy) -> Result<Outcast, Broken> {
     let key = SigningKey::from_seed(entropy.draw());
     let sealing = SealingKey::from_seed(entropy.draw());
-    let request = JoinRequest::new(&key, sealing.public(), "outcast");
+    let nonce = entropy.draw();
+    let request = JoinRequest::new(&key, sealing.public(), ("outcast", false), CERTIFIED, nonce);
     let welcome = foreign
-        .approve(&request, Role::Gateway, &[], CERTIFIED, entropy)
+        .approve(&request, &Approval::of(Role::Gateway, &[]), CERTIFIED, entropy)
         .map_err(|error| setup(&error))?;
     let certificate =
         last_certificate(&welcome.statements).ok_or_else(|| setup(&"no certificate"))?;
@@ -154,15 +194,21 @@ fn cast_out(foreign: &mut Centre, entropy: &mut Entropy) -> Result<Outcast, Brok
 fn audit(centres: &mut BTreeMap<u64, Centre>, entropy: &mut Entropy) -> Result<Auditor, Broken> {
     let (key, sealing) =
         (SigningKey::from_seed(entropy.draw()), SealingKey::from_seed(entropy.draw()));
-    let request = JoinRequest::new(&key, sealing.public(), "auditor");
+    let nonce = entropy.draw();
+    let request = JoinRequest::new(&key, sealing.public(), ("auditor", false), CERTIFIED, nonce);
     let mut auditor: Option<Auditor> = None;
     for (catchment, centre) in centres {
         let welcome = centre
-            .approve(&request, Role::Gateway, &[], CERTIFIED, entropy)
+            .approve(&request, &Approval::of(Role::Gateway, &[]), CERTIFIED, entropy)
             .map_err(|error| setup(&error))?;
-        let member = welcome.open(&sealing).map_err(|error| setup(&error))?.member;
+        let membership = welcome.open(&sealing).map_err(|error| setup(&error))?;
+        let (member, root) = (membership.member, membership.root);
         let auditor = auditor.get_or_insert_with(|| Auditor {
-            keyring: Keyring::new(&member),
+            keyrings: BTreeMap::new(),
+            lane: Lane::new(root),
+            early: BTreeMap::new(),
+            sealing: sealing.clone(),
+            welcomes: BTreeMap::new(),
             member,
             secrets: BTreeMap::new(),
         });
@@ -172,8 +218,13 @@ fn audit(centres: &mut BTreeMap<u64, Centre>, entropy: &mut Entropy) -> Result<A
             if let GrantContent::Catchment(secret) = &content {
                 auditor.secrets.insert(*catchment, secret.clone());
             }
-            auditor.keyring.add(content);
         }
+        let keyring = Keyring::new(&auditor.member);
+        auditor.keyrings.insert(membership.certificate, keyring);
+        for statement in &welcome.statements {
+            auditor.hear(statement);
+        }
+        auditor.welcomes.insert(*catchment, welcome.statements);
     }
     auditor.ok_or_else(|| setup(&"no catchment"))
 }

@@ -74,8 +74,10 @@ impl Shadow {
                 Some(Input::Persisted { token })
             }
             Output::Work { token, job } => Some(Input::Done { token, product: job.run() }),
+            Output::Scrub { token, .. } => Some(Input::Scrubbed { token }),
             // The facility is not there.
             Output::Deliver { .. }
+            | Output::CloseReader
             | Output::Send { .. }
             | Output::Close { .. }
             | Output::Publish { .. }

@@ -133,6 +133,8 @@ fn of_input(input: &Input) -> Entry {
             spelled("delivered", token.0, serde_json::to_vec(refused))
         }
         Input::Command { id, command } => spelled("command", id.0, serde_json::to_vec(command)),
+        Input::ReaderOpened { worker } => entry("reader-opened", worker, 0, b""),
+        Input::Scrubbed { token } => entry("scrubbed", token.0, 0, b""),
         Input::News { token, bytes } => entry("news", token.0, bytes.len(), bytes),
     }
 }
@@ -148,6 +150,8 @@ fn of_output(output: &Output) -> Entry {
         Output::Deliver { token, resources } => {
             entry("deliver", token.0, resources.len(), &codec::encode(resources))
         }
+        Output::CloseReader => entry("close-reader", "-", 0, b""),
+        Output::Scrub { token, store } => debugged("scrub", token.0, store),
         Output::Send { pipe, bytes } => entry("send", pipe.0, bytes.len(), bytes),
         Output::Close { pipe } => entry("close", pipe.0, 0, b""),
         Output::Reply { id, reply } => spelled("reply", id.0, serde_json::to_vec(reply)),

@@ -40,6 +40,16 @@ pub enum Law {
     BatchesKeepToTheirStore,
     /// A node does not panic.
     NoPanic,
+    /// Who knows of a revocation gives the revoked nothing but its grounds.
+    RevokedGetNothing,
+    /// Who knows of a revocation and of a key that the revoked lacks writes with no other.
+    CleanKeys,
+    /// All agree on what is quarantined, and it is what revocations and admissions say.
+    QuarantineAgreed,
+    /// An erased record is on no disk, in clear or sealed.
+    ErasedIsGone,
+    /// The store of a locked reader is not touched, and locking seals what is pending.
+    LockedIsShut,
     /// One seed, one log.
     Deterministic,
 }
@@ -64,6 +74,11 @@ impl fmt::Display for Law {
             Self::Progress => "time goes on",
             Self::BatchesKeepToTheirStore => "a batch keeps to its store",
             Self::NoPanic => "a node does not panic",
+            Self::RevokedGetNothing => "the revoked get nothing but the grounds",
+            Self::CleanKeys => "nothing new under a key that a revoked device holds",
+            Self::QuarantineAgreed => "all agree on what is quarantined",
+            Self::ErasedIsGone => "an erased record is on no disk",
+            Self::LockedIsShut => "a locked reader is left alone",
             Self::Deterministic => "one seed, one log",
         })
     }

@@ -5,6 +5,7 @@ mod bundle;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use huza_crdt::id::RecordId;
 use huza_crdt::node::{AreaRef, Command};
 use huza_crdt::record::{Place, read_bundle};
 use huza_crdt::time::Stamp;
@@ -29,6 +30,8 @@ pub(crate) struct Deed {
     pub(crate) outsider: bool,
     /// The versions of resources that it writes.
     pub(crate) versions: BTreeMap<Token, (String, u64)>,
+    /// The records that they are in, as far as they are known beforehand.
+    pub(crate) records: BTreeMap<Token, RecordId>,
 }
 
 /// The users of a world.
@@ -84,9 +87,10 @@ impl Users {
             fields.insert("sex".to_owned(), "female".to_owned());
             fields.insert("birth-date".to_owned(), "1994".to_owned());
         }
-        let command = Command::AddPerson { area, fields, worker: worker(host) };
+        let command = Command::AddPerson { area, fields };
         let intent = Intent { host, writes: vec![(None, token)], village, people: Vec::new() };
-        Deed { command, intent, outsider, versions: BTreeMap::new() }
+        let (versions, records) = (BTreeMap::new(), BTreeMap::new());
+        Deed { command, intent, outsider, versions, records }
     }
 
     fn visit(&mut self, host: HostId, village: u64, ledger: &Ledger, now: Stamp) -> Option<Deed> {
@@ -117,9 +121,10 @@ impl Users {
         answers.insert("note".to_owned(), token.as_str().to_owned());
         let occurred = Stamp(now.0.saturating_sub(3_600));
         let form = form.to_owned();
-        let command = Command::AddVisit { record, form, occurred, answers, worker: worker(host) };
+        let command = Command::AddVisit { record, form, occurred, answers };
+        let records = BTreeMap::from([(token.clone(), record)]);
         let intent = Intent { host, writes: vec![(None, token)], village, people: Vec::new() };
-        Some(Deed { command, intent, outsider: false, versions: BTreeMap::new() })
+        Some(Deed { command, intent, outsider: false, versions: BTreeMap::new(), records })
     }
 
     fn import(&mut self, host: HostId, nature: &Nature, village: u64) -> Option<Deed> {
@@ -141,10 +146,11 @@ impl Users {
         let text = bundle.text();
         let read = read_bundle(&text, Some(&bundle.source)).ok()?;
         let mut writes = Vec::new();
-        let mut versions = BTreeMap::new();
+        let (mut versions, mut records) = (BTreeMap::new(), BTreeMap::new());
         for (version, token) in bundle.tokens() {
             let resource = read.incoming.iter().find(|i| i.text.contains(token.as_str()))?;
             let key = resource.key.clone();
+            records.insert(token.clone(), resource.record);
             if resource.place != Place::Directory {
                 versions.insert(token.clone(), (key.clone(), version));
             }
@@ -154,16 +160,11 @@ impl Users {
             area: area_of(nature, village),
             text,
             source: Some(bundle.source.clone()),
-            worker: worker(host),
         };
         let people = read.incoming.iter().filter(|i| i.person.is_some()).map(|i| i.record);
         let intent = Intent { host, writes, village, people: people.collect() };
-        Some(Deed { command, intent, outsider: false, versions })
+        Some(Deed { command, intent, outsider: false, versions, records })
     }
-}
-
-fn worker(host: HostId) -> String {
-    format!("worker-{}", host.0)
 }
 
 /// How a user of this host names a village of theirs.

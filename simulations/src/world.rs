@@ -7,17 +7,18 @@ mod carry;
 mod fault;
 mod life;
 mod net;
+mod trust;
 
 use std::collections::BTreeMap;
 
 use huza_crdt::node::{Command, CommandId, Input, PipeId, Reply, Token};
 use huza_crdt::store::{Range, StoreKind};
 
-use crate::check::Laws;
+use crate::check::{Laws, locked};
 use crate::draw::Draw;
 use crate::facility::Facility;
 use crate::forger::Forger;
-use crate::host::{Host, HostId};
+use crate::host::{Host, HostId, Reader};
 use crate::ledger::Ledger;
 use crate::link::{Pipe, Side};
 use crate::options::Options;
@@ -27,6 +28,7 @@ use crate::violation::{Broken, Law, Violation};
 use crate::workload::Users;
 
 pub(crate) use fault::Fault;
+use trust::Trust;
 
 /// Most events of one run. // guess: ten times what the largest world needs
 const EVENTS_MAX: u64 = 1_500_000;
@@ -95,6 +97,7 @@ pub(crate) struct World {
     pub(crate) users: Users,
     pub(crate) ledger: Ledger,
     pub(crate) laws: Laws,
+    pub(crate) trust: Trust,
     pub(crate) draws: Draws,
     pub(crate) trace: Trace,
     /// Answers to commands that somebody waits for.
@@ -129,6 +132,7 @@ impl World {
             users: Users::new(Draw::new(seed, "users")),
             ledger: Ledger::default(),
             laws: Laws::default(),
+            trust: Trust::default(),
             draws: Draws {
                 net: Draw::new(seed, "net"),
                 disk: Draw::new(seed, "disk"),
@@ -185,6 +189,10 @@ impl World {
             Happening::Hand(host, run, input) => self.hand(host, run, input),
             Happening::Read(host, run, token, range) => {
                 let Some(at) = self.hosts.get(&host) else { return Ok(()) };
+                if at.run == run {
+                    locked::may_be_used(range.table.store(), at.reader == Reader::Locked, "read")
+                        .map_err(|broken| self.violated(Some(host), &broken))?;
+                }
                 let rows = at.disk.durable.load(&range);
                 self.hand(host, run, Input::Loaded { token, rows })
             }
@@ -240,6 +248,7 @@ impl World {
         match &input {
             Input::Received { pipe, bytes } => self.laws.heard(id, *pipe, bytes, self.now),
             Input::PipeClosed { pipe } => self.laws.closed(id, *pipe, self.now),
+            Input::Persisted { token } => self.laws.told(id, *token, self.now),
             _ => {}
         }
         let outputs = host.handle(self.now, input);

@@ -59,6 +59,22 @@ fn an_urgent_visit_before_its_patient_leaves_no_empty_patient_at_the_facility() 
 }
 
 #[test]
+fn what_comes_in_while_a_reader_is_being_locked_is_filed_when_it_opens() {
+    keeps_every_law(19);
+}
+
+#[test]
+fn an_erased_name_is_forgotten_when_the_key_that_opens_it_comes() {
+    keeps_every_law(54);
+    keeps_every_law(109);
+}
+
+#[test]
+fn an_own_envelope_that_an_erasure_emptied_leaves_nothing_pending() {
+    keeps_every_law(262);
+}
+
+#[test]
 fn two_hundred_seeds_keep_every_law() {
     let summary = chaos::chaos(0..SEEDS, |_, _| {});
     let failed: Vec<String> = summary.violations.iter().map(replay).collect();
@@ -78,6 +94,14 @@ fn two_hundred_seeds_keep_every_law() {
         ("incarnations rolled", 50),
         ("faults found in peers", 100),
         ("resources shown in the end", 5_000),
+        ("orders carried out", 100),
+        ("revocations heard", 150),
+        ("revoked devices turned away", 70),
+        ("revoked devices that learned it in the end", 15),
+        ("envelopes quarantined in the end", 15),
+        ("records erased everywhere", 25),
+        ("devices enrolled by authority devices", 15),
+        ("readers locked", 300),
     ] {
         let seen = summary.seen.get(what).copied().unwrap_or_default();
         assert!(seen >= least, "{what}: {seen}, at least {least} expected\n{summary}");

@@ -174,13 +174,15 @@ impl Node {
 
     /// Whether an envelope of this device holds changes that are pending in the reader.
     fn is_pending(&self, row: &IngestRow) -> bool {
-        let Some((log, first, _)) = row.own else { return false };
+        let Some((log, first, changes)) = row.own else { return false };
         let fork = self.carrier.lane.as_ref().and_then(|lane| lane.forked_at(&row.log));
         if fork.is_some_and(|fork| row.seq >= fork) {
             // Others take nothing beyond a fork: what it holds is published again.
             return false;
         }
-        self.reader.as_ref().is_some_and(|reader| reader.pending.contains_key(&(log, first)))
+        // Not only the first: an erasure may have taken that.
+        let all = (log, first)..(log, first.saturating_add(changes));
+        self.reader.as_ref().is_some_and(|reader| reader.pending.range(all).next().is_some())
     }
 
     /// Finds the key of each envelope; those without one wait.

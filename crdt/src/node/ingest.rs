@@ -159,6 +159,8 @@ impl Node {
             if change.granted {
                 node.open_grants();
                 node.refile_waiting();
+                // The name of what is to be forgotten may have waited for this key.
+                node.forget_erased();
             }
             if !change.erasures.is_empty() {
                 node.forget_erased();

@@ -129,11 +129,12 @@ impl Node {
         }
         let Some(reader) = &mut self.reader else { return };
         reader.busy = true;
+        // From here to its end it is a write of the carrier: none other may begin meanwhile.
+        self.carrier.busy = true;
         self.audit_alone(Action::Locked, String::new(), |node| {
             // The carrier keeps where the trail ends.
             let mut batch = Batch::default();
             node.note_audit(&mut batch);
-            node.carrier.busy = true;
             node.persist(StoreKind::Carrier, batch, |node| {
                 node.carrier.busy = false;
                 let Some(reader) = node.reader.take() else { return };

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use huza_crdt::id::CertId;
 use huza_crdt::limits::{HELLO_MS_MAX, SILENCE_MS_MAX};
 use huza_crdt::node::PipeId;
 use huza_crdt::session::Fault;
@@ -18,6 +19,8 @@ const GRACE_MS: u64 = 20_000;
 pub(crate) struct Talk {
     /// Whether the peer is no member of the programme.
     pub(crate) stranger: bool,
+    /// The peer's certificate when it was opened.
+    pub(crate) peer: Option<CertId>,
     /// Whether bytes change on the way, so that anybody may be accused.
     pub(crate) dirty: bool,
     pub(crate) opened_at: u64,
@@ -39,6 +42,7 @@ impl Talk {
     pub(crate) fn new(stranger: bool, dirty: bool, now: u64) -> Self {
         Self {
             stranger,
+            peer: None,
             dirty,
             opened_at: now,
             heard_at: now,

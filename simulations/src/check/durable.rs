@@ -14,7 +14,11 @@ use crate::violation::{Broken, Law};
 fn holds(durable: &Durable, envelope: &HeardEnvelope) -> bool {
     let key = envelope_key(envelope.place);
     let same = |value: Vec<u8>| {
-        codec::decode::<Stored>(&value).is_ok_and(|stored| stored.wire == envelope.wire)
+        let (log, seq) = envelope.place;
+        // Its header: the payload may have been erased meanwhile.
+        codec::decode::<Stored>(&value).is_ok_and(|stored| {
+            stored.wire.header(log, seq, stored.previous).hash() == envelope.hash
+        })
     };
     let forked = [key.as_slice(), &envelope.hash.0].concat();
     durable.value(Table::Envelopes, &key).is_some_and(same)
@@ -32,13 +36,15 @@ pub(crate) fn acknowledged(
     number: u32,
     batch: Option<&Heard>,
     durable: &Durable,
-    dirty: bool,
+    (dirty, forks): (bool, bool),
 ) -> Result<(), Broken> {
     let broken = |what: String| {
         Err(Broken::new(Law::AckedIsDurable, format!("batch {number} is acknowledged, but {what}")))
     };
     let Some(batch) = batch else { return broken("it never came".to_owned()) };
-    if let Some(lost) = batch.envelopes.iter().find(|envelope| !holds(durable, envelope)) {
+    // Of a log that is proven to be forked nothing more is taken.
+    if let Some(lost) = batch.envelopes.iter().find(|envelope| !forks && !holds(durable, envelope))
+    {
         return broken(format!("{} is not on the disk", name(lost.place)));
     }
     let lasts = |statement: &&Statement| statement.kind() != kind::RECEIPT && !dirty;
@@ -105,18 +111,21 @@ mod tests {
     #[test]
     fn a_node_that_acknowledges_before_it_persists_is_found() {
         let held = disk_with(codec::encode(&stored()));
-        assert!(acknowledged(0, Some(&batch()), &held, false).is_ok());
+        assert!(acknowledged(0, Some(&batch()), &held, (false, false)).is_ok());
         let none = Durable::default();
-        let broken = acknowledged(0, Some(&batch()), &none, false).unwrap_err();
+        let broken = acknowledged(0, Some(&batch()), &none, (false, false)).unwrap_err();
         assert_eq!(broken.law, Law::AckedIsDurable);
-        assert!(acknowledged(0, None, &held, false).is_err());
+        assert!(acknowledged(0, None, &held, (false, false)).is_err());
     }
 
     #[test]
     fn another_envelope_in_its_place_does_not_count() {
         let mut other = stored();
         other.wire.items_root = [9; 16];
-        assert!(acknowledged(0, Some(&batch()), &disk_with(codec::encode(&other)), false).is_err());
+        assert!(
+            acknowledged(0, Some(&batch()), &disk_with(codec::encode(&other)), (false, false))
+                .is_err()
+        );
         assert!(offered(&batch(), &disk_with(codec::encode(&other))).is_err());
         assert!(offered(&batch(), &disk_with(codec::encode(&stored()))).is_ok());
     }

@@ -4,16 +4,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use huza_crdt::codec;
+use huza_crdt::control::{Statement, kind};
+use huza_crdt::envelope::ForkProof;
+use huza_crdt::id::{LogId, RecordId};
 use huza_crdt::node::{RecordStatus, Status};
 use huza_crdt::record::project;
 use huza_crdt::store::Table;
 use huza_crdt::trust::directory_area;
 
-use crate::audit::Model;
+use crate::audit::{Model, place_of};
 use crate::disk::Durable;
 use crate::facility::Facility;
-use crate::host::Nature;
-use crate::ledger::Ledger;
+use crate::host::{HostId, Nature};
+use crate::ledger::{Entry, Ledger};
 use crate::programme::Auditor;
 use crate::token::{Token, Tokens};
 use crate::violation::{Broken, Law};
@@ -23,9 +27,13 @@ pub(crate) type Resources = BTreeMap<String, String>;
 
 /// Whether all of these disks hold the same envelopes and statements.
 pub(crate) fn same_holdings(disks: &[(String, &Durable)]) -> Result<(), Broken> {
+    let forked: BTreeSet<LogId> =
+        disks.iter().flat_map(|(_, durable)| forked_logs(durable)).collect();
     for table in [Table::Envelopes, Table::Statements] {
         let keys = |durable: &Durable| -> BTreeSet<Vec<u8>> {
-            durable.rows(table).into_iter().map(|(key, _)| key).collect()
+            let keys = durable.rows(table).into_iter().map(|(key, _)| key);
+            let whole = |key: &Vec<u8>| place_of(key).is_none_or(|(log, _)| !forked.contains(&log));
+            keys.filter(whole).collect()
         };
         let all: Vec<(&String, BTreeSet<Vec<u8>>)> =
             disks.iter().map(|(name, durable)| (name, keys(durable))).collect();
@@ -42,8 +50,22 @@ pub(crate) fn same_holdings(disks: &[(String, &Durable)]) -> Result<(), Broken> 
     Ok(())
 }
 
-/// Whether a device has nothing left to do, and all its receipts came home.
-pub(crate) fn at_rest(status: &Status) -> Result<(), Broken> {
+/// The logs that are proven to be forked.
+fn forked_logs(durable: &Durable) -> Vec<LogId> {
+    let rows = durable.rows(Table::Statements).into_iter();
+    let statements = rows.filter_map(|(_, value)| Statement::from_bytes(&value).ok());
+    let proofs = statements.filter(|one| one.kind() == kind::FORK_PROOF);
+    proofs.filter_map(|one| codec::decode::<ForkProof>(one.body()).ok()).map(|p| p.log()).collect()
+}
+
+/// Whether a device has nothing left to do, and all its receipts came home. A facility does not
+/// answer for what waits for something quarantined, nor anybody for a branch of a forked log, nor
+/// for envelopes that were lost with devices while some reader still shows what was in them.
+pub(crate) fn at_rest(
+    status: &Status,
+    (judged, forked): (bool, bool),
+    lost: &BTreeSet<RecordId>,
+) -> Result<(), Broken> {
     let broken = |what: String| Err(Broken::new(Law::Converges, what));
     // Envelopes of others' villages wait for a key for ever; whether one waits that should not is
     // seen in what the reader shows.
@@ -51,9 +73,11 @@ pub(crate) fn at_rest(status: &Status) -> Result<(), Broken> {
         return broken(format!("{} changes pending", status.pending));
     }
     let home = |record: &&RecordStatus| {
-        record.pending == 0 && record.stored && (record.accepted || record.refused)
+        let answered = record.accepted || record.refused || judged;
+        record.pending == 0 && (forked || record.stored && answered)
     };
-    match status.records.iter().find(|record| !home(record)) {
+    let mut whole = status.records.iter().filter(|one| !lost.contains(&one.record));
+    match whole.find(|record| !home(record)) {
         None => Ok(()),
         Some(RecordStatus {
             record, changes, pending, taken, stored, accepted, refused, ..
@@ -64,8 +88,35 @@ pub(crate) fn at_rest(status: &Status) -> Result<(), Broken> {
     }
 }
 
-/// Whether every promise is kept by the envelopes that all hold together.
-pub(crate) fn nothing_lost(ledger: &Ledger, model: &Model, tokens: &Tokens) -> Result<(), Broken> {
+/// What befell hosts and records by decision.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fates<'a> {
+    /// The hosts that are trusted.
+    pub(crate) good: &'a [HostId],
+    /// Those whose stores were replaced by a copy that did not know it was one.
+    pub(crate) twins: &'a BTreeSet<HostId>,
+    /// Canaries of erased records.
+    pub(crate) erased: &'a BTreeSet<Token>,
+}
+
+impl Fates<'_> {
+    /// Whether a promise has to be kept: a good device gave it, and no order ended it.
+    fn owes(&self, token: &Token, entry: &Entry) -> bool {
+        let owing = |host: &&HostId| {
+            self.good.contains(host) && !self.twins.contains(host) && !entry.excused.contains(host)
+        };
+        !self.erased.contains(token) && entry.acked.iter().any(|host| owing(&host))
+    }
+}
+
+/// Whether every promise is kept by the envelopes that all hold together: each acknowledged write
+/// of a good device is shown, or quarantined, or erased.
+pub(crate) fn nothing_lost(
+    ledger: &Ledger,
+    model: &Model,
+    tokens: &Tokens,
+    fates: &Fates<'_>,
+) -> Result<(), Broken> {
     let broken = |token: &Token, what: &str| {
         let who: Vec<u32> =
             ledger.entries.get(token).iter().flat_map(|e| &e.acked).map(|host| host.0).collect();
@@ -78,7 +129,8 @@ pub(crate) fn nothing_lost(ledger: &Ledger, model: &Model, tokens: &Tokens) -> R
     }
     let mut visible = BTreeSet::new();
     for (_, document) in model.records() {
-        if document.waiting() > 0 || !document.set_aside().is_empty() {
+        let held_back = model.held_back.contains(&document.record()) || !fates.twins.is_empty();
+        if !held_back && (document.waiting() > 0 || !document.set_aside().is_empty()) {
             let (record, aside) = (document.record(), document.set_aside());
             let waiting = document.waiting();
             let evidence = format!("record {record}: {waiting} changes wait, set aside: {aside:?}");
@@ -88,15 +140,16 @@ pub(crate) fn nothing_lost(ledger: &Ledger, model: &Model, tokens: &Tokens) -> R
         visible.extend(tokens.find(&shown));
     }
     let latest = latest_versions(ledger, model);
-    for (token, entry) in ledger.entries.iter().filter(|(_, entry)| entry.is_owed()) {
-        if !model.tokens.contains_key(token) {
+    for (token, entry) in ledger.entries.iter().filter(|(token, entry)| fates.owes(token, entry)) {
+        let Some(record) = model.tokens.get(token) else {
             return broken(token, "is in no envelope");
-        }
+        };
         let overtaken = entry
             .version
             .as_ref()
             .is_some_and(|(key, version)| latest.get(key).is_some_and(|latest| latest > version));
-        if !overtaken && !visible.contains(token) {
+        let held_back = model.held_back.contains(record);
+        if !overtaken && !held_back && !visible.contains(token) {
             return broken(token, "is in an envelope and no value shows it");
         }
     }
@@ -125,6 +178,16 @@ pub(crate) fn expected(model: &Model, nature: &Nature, auditor: &Auditor) -> Res
     let records = model.records().filter(|(area, _)| areas.contains(area));
     let resources = records.flat_map(|(_, document)| project(&document.view()));
     resources.map(|resource| (resource.key, resource.text)).collect()
+}
+
+/// What a facility was surely given: what it had of records of which something is quarantined is
+/// not taken back.
+pub(crate) fn without(expected: &Resources, model: &Model) -> Resources {
+    let held_back = model.records().filter(|(_, one)| model.held_back.contains(&one.record()));
+    let keys: BTreeSet<String> =
+        held_back.flat_map(|(_, one)| project(&one.view())).map(|one| one.key).collect();
+    let kept = expected.iter().filter(|(key, _)| !keys.contains(*key));
+    kept.map(|(key, text)| (key.clone(), text.clone())).collect()
 }
 
 /// Whether a reader shows exactly what is expected; of its own writes into others' villages it
@@ -188,9 +251,6 @@ pub(crate) fn facility_exact(
 mod tests {
     use super::*;
     use crate::draw::Draw;
-    use crate::host::HostId;
-    use crate::ledger::Entry;
-    use huza_crdt::id::RecordId;
     use huza_crdt::store::Batch;
 
     fn resources(pairs: &[(&str, &str)]) -> Resources {
@@ -238,11 +298,15 @@ mod tests {
             acked: BTreeSet::new(),
             excused: BTreeSet::new(),
             version: None,
+            record: None,
         };
         ledger.entries.insert(token.clone(), entry);
         let mut model = Model::default();
-        let check =
-            |ledger: &Ledger, model: &Model| nothing_lost(ledger, model, &Tokens::default());
+        let check = |ledger: &Ledger, model: &Model| {
+            let (good, none) = ([HostId(1)], BTreeSet::new());
+            let fates = Fates { good: &good, twins: &none, erased: &BTreeSet::new() };
+            nothing_lost(ledger, model, &Tokens::default(), &fates)
+        };
         assert!(check(&ledger, &model).is_ok());
         ledger.ack(HostId(1), core::slice::from_ref(&token));
         assert_eq!(check(&ledger, &model).unwrap_err().law, Law::WrittenIsVisible);

@@ -53,7 +53,7 @@ fn kind(receipt: &Receipt) -> &'static str {
 }
 
 /// Whether the facility has seen everything that an envelope brought. Of a resource, a later
-/// version will do.
+/// version will do; what is being erased is not given to it.
 fn answered(
     receipt: &Receipt,
     place: Place,
@@ -65,6 +65,10 @@ fn answered(
     }
     let none = Facility::default();
     let facility = speaker.facility.unwrap_or(&none);
+    if model.stubs.contains(&place) {
+        // Erased since.
+        return Ok(());
+    }
     let Some(tokens) = model.places.get(&place) else {
         return Err(format!("the facility answers for {}, which cannot be read", place.1));
     };
@@ -72,7 +76,11 @@ fn answered(
         facility.seen.contains(token)
             || speaker.ledger.later(token).any(|later| facility.seen.contains(later))
     };
-    match tokens.iter().find(|token| !seen(token)) {
+    let erasing = |token: &&Token| {
+        let record = speaker.ledger.entries.get(token).and_then(|entry| entry.record);
+        record.is_some_and(|record| speaker.erasing.contains(&record))
+    };
+    match tokens.iter().find(|token| !seen(token) && !erasing(token)) {
         None => Ok(()),
         Some(token) => {
             let shown = model.describe(token);
@@ -89,6 +97,8 @@ fn answered(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
     use crate::draw::Draw;
     use crate::host::HostId;
     use crate::ledger::Ledger;
@@ -119,6 +129,7 @@ mod tests {
             facility: None,
             auditor: &programmes.auditor,
             ledger: &ledger,
+            erasing: &BTreeSet::new(),
         };
         let check = |receipt: &Statement| is_true(receipt, speaker, &Tokens::default());
         let range = ReceiptRange { from: 0, to: 0, end: Hash([5; 32]) };
@@ -150,6 +161,7 @@ mod tests {
                 facility,
                 auditor: &programmes.auditor,
                 ledger: &ledger,
+                erasing: &BTreeSet::new(),
             };
             answered(&receipt, place, speaker, &model)
         };

@@ -1,13 +1,16 @@
 //! Carrying out what nodes want: the shell of each host.
 
+use huza_crdt::codec;
 use huza_crdt::node::{Event, Input, Output, Reply, Resource, Token};
-use huza_crdt::store::{Batch, StoreKind, Table};
+use huza_crdt::store::{Batch, Op, StoreKind, Table};
 
 use super::{Happening, World};
-use crate::check::Speaker;
+use crate::audit::{OutboxRow, openings, place_of, sealed_tokens};
+use crate::check::shut_out::statements;
+use crate::check::{Speaker, keys, locked};
 use crate::disk::lose_a_row;
 use crate::facility::Facility;
-use crate::host::HostId;
+use crate::host::{HostId, Reader};
 use crate::options::Planted;
 use crate::violation::{Broken, Law, Violation};
 
@@ -23,6 +26,7 @@ impl World {
         let run = host.run;
         match output {
             Output::Load { token, range } => {
+                self.check_lock(id, range.table.store(), "read")?;
                 let delay = self.draws.disk.delay(self.options.load_ms_max);
                 self.plan(self.now + delay, Happening::Read(id, run, token, range));
             }
@@ -33,6 +37,17 @@ impl World {
                 self.plan(self.now + delay, Happening::Hand(id, run, done));
             }
             Output::Deliver { token, resources } => self.deliver(id, token, &resources),
+            Output::CloseReader => {
+                self.check_sealed(id)?;
+                if let Some(host) = self.hosts.get_mut(&id) {
+                    host.reader = Reader::Locked;
+                }
+            }
+            // Deleted rows are gone from these disks at once.
+            Output::Scrub { token, .. } => {
+                let delay = self.draws.disk.delay(self.options.persist_ms_max);
+                self.plan(self.now + delay, Happening::Hand(id, run, Input::Scrubbed { token }));
+            }
             Output::Send { pipe, bytes } => {
                 self.check_said(id, pipe, &bytes)?;
                 self.send(id, pipe, &bytes);
@@ -65,9 +80,64 @@ impl World {
             facility: self.facilities.get(&id),
             auditor: &self.programmes.auditor,
             ledger: &self.ledger,
+            erasing: &self.trust.erasing,
         };
         let said = self.laws.said(speaker, pipe, bytes);
         said.map_err(|broken| self.violated(Some(id), &broken))
+    }
+
+    fn check_lock(&self, id: HostId, store: StoreKind, how: &str) -> Result<(), Violation> {
+        let locked = self.hosts.get(&id).is_some_and(|host| host.reader == Reader::Locked);
+        locked::may_be_used(store, locked, how).map_err(|broken| self.violated(Some(id), &broken))
+    }
+
+    /// A reader closes: what its worker wrote has to be sealed.
+    fn check_sealed(&self, id: HostId) -> Result<(), Violation> {
+        let Some(host) = self.hosts.get(&id).filter(|host| host.is_member()) else {
+            return Ok(());
+        };
+        let revoked = host.certificate.is_some_and(|one| self.laws.revoked.contains(&one));
+        if revoked {
+            return Ok(());
+        }
+        let (auditor, tokens) = (&self.programmes.auditor, &self.laws.tokens);
+        let mut sealed = sealed_tokens(auditor, tokens, &host.disk.durable);
+        if self.options.restores + self.options.twins > 0 {
+            // It may know from others' envelopes what an earlier life of it promised.
+            for host in self.hosts.values().filter(|host| host.is_member()) {
+                sealed.extend(sealed_tokens(auditor, tokens, &host.disk.durable));
+            }
+        }
+        let mine = self.ledger.entries.iter().filter(|(_, entry)| {
+            let outside = entry.authors.get(&id).is_some_and(|outsider| *outsider);
+            let erasing = entry.record.is_some_and(|one| self.trust.erasing.contains(&one));
+            entry.acked.contains(&id) && !entry.excused.contains(&id) && !outside && !erasing
+        });
+        locked::all_sealed(mine.map(|(token, _)| token), &sealed)
+            .map_err(|broken| self.violated(Some(id), &broken))
+    }
+
+    /// What is sealed for the outbox has to be under a key of today.
+    fn check_keys(&self, id: HostId, batch: &Batch) -> Result<(), Violation> {
+        let Some(host) = self.hosts.get(&id).filter(|host| host.is_member()) else {
+            return Ok(());
+        };
+        let (Some(known), Some(mine)) = (self.laws.known(id), host.certificate) else {
+            return Ok(());
+        };
+        if known.revoked.is_empty() || known.revoked.contains(&mine) {
+            return Ok(());
+        }
+        for op in &batch.0 {
+            let Op::Put { table: Table::Outbox, key, value } = op else { continue };
+            let Some((log, _)) = place_of(key) else { continue };
+            let Ok((_, _, waiting)) = codec::decode::<OutboxRow>(value) else { continue };
+            let opening = openings(&host.disk.durable).find(|(one, _)| *one == log);
+            let Some((_, opening)) = opening else { continue };
+            keys::of_today((opening.area, waiting.epoch), mine, known, self.now)
+                .map_err(|broken| self.violated(Some(id), &broken))?;
+        }
+        Ok(())
     }
 
     fn persist(
@@ -77,6 +147,9 @@ impl World {
         store: StoreKind,
         mut batch: Batch,
     ) -> Result<(), Violation> {
+        self.check_lock(id, store, "written")?;
+        self.check_keys(id, &batch)?;
+        self.laws.wanted(&batch);
         let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
         let run = host.run;
         let planted = self.options.planted.filter(|_| host.is_member());
@@ -127,6 +200,7 @@ impl World {
         let told_early = self.options.planted == Some(Planted::AckBeforePersist);
         for (token, batch) in written {
             self.check_written(id, &batch)?;
+            self.laws.durable(id, token, &batch);
             let delay = self.draws.disk.delay(self.options.told_ms_max);
             let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
             let [carrier, reader] = &mut host.told;
@@ -142,6 +216,13 @@ impl World {
 
     /// The laws look at what became durable.
     pub(super) fn check_written(&mut self, id: HostId, batch: &Batch) -> Result<(), Violation> {
+        for statement in statements(batch) {
+            self.programmes.auditor.hear(&statement);
+        }
+        let joins = |op: &Op| matches!(op, Op::Put { key, .. } if key == b"membership");
+        if let Some(host) = self.hosts.get_mut(&id).filter(|_| batch.0.iter().any(joins)) {
+            host.read_certificate();
+        }
         let Some(host) = self.hosts.get(&id).filter(|host| host.is_member()) else {
             return Ok(());
         };
@@ -172,6 +253,9 @@ impl World {
         if self.ledger.under_way.contains_key(&command) {
             return self.promised(id, command, &reply);
         }
+        if let Some((_, step)) = self.trust.under_way.remove(&command) {
+            return self.stepped(step, reply);
+        }
         self.replies.insert(command, reply);
         Ok(())
     }
@@ -199,6 +283,9 @@ impl World {
         let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
         host.ready |= *event == Event::Ready;
         let member = host.is_member();
+        if *event == Event::Ready {
+            self.laws.booted(id, &host.disk.durable, self.now);
+        }
         if matches!(event, Event::Stopped { .. }) && !core::mem::replace(&mut host.stopped, true) {
             self.plan_restart(id);
         }

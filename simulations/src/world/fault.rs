@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use huza_crdt::node::Input;
 use huza_crdt::store::StoreKind;
 
+use super::trust::Decision;
 use super::{Happening, World};
 use crate::audit::sealed_tokens;
 use crate::disk::Durable;
-use crate::host::{HostId, Snapshot};
+use crate::host::{Host, HostId, Reader, Snapshot};
 use crate::token::Token;
 use crate::violation::Violation;
+use huza_crdt::trust::Role;
 
 /// Longest time a device is off after a crash.
 const OFF_MS_MAX: u64 = 30_000;
@@ -28,6 +30,11 @@ pub(crate) enum Fault {
     Backup(HostId),
     /// That copy takes the place of the stores.
     Restore(HostId, Restored),
+    /// An authority decides something.
+    Decide(Decision),
+    /// A worker locks the reader, or unlocks it.
+    Lock(HostId),
+    Unlock(HostId),
     /// The device is gone for good.
     Destroy(HostId),
 }
@@ -36,6 +43,8 @@ pub(crate) enum Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Restored {
     Both,
+    /// Both, with the token by which the copy would notice.
+    Twin,
     Carrier,
     Reader,
 }
@@ -48,6 +57,8 @@ impl World {
         let everybody: Vec<HostId> = self.ids(|_| true);
         let writers: Vec<HostId> =
             self.ids(|host| host.is_member() && crate::workload::Users::write_on(&host.nature));
+        // What an authority's clock says is written into certificates.
+        let clocks = self.ids(|host| host.nature.role != Role::Authority);
         let phones: Vec<HostId> = self.ids(|host| host.is_member() && host.nature.is_phone());
         for _ in 0..options.writes * options.catchments {
             self.plan_for(&writers, Happening::User);
@@ -65,9 +76,7 @@ impl World {
         }
         for _ in 0..options.clock_jumps {
             let days = self.draws.faults.pick_or(&[-20_000, -400, -1, 1, 30, 4_000], 1);
-            self.plan_for(&everybody, |host| {
-                Happening::Fault(Fault::ClockJumps(host, days * 86_400))
-            });
+            self.plan_for(&clocks, |host| Happening::Fault(Fault::ClockJumps(host, days * 86_400)));
         }
         for _ in 0..options.restores {
             let kinds = [Restored::Both, Restored::Carrier, Restored::Reader];
@@ -81,10 +90,59 @@ impl World {
         for _ in 0..options.destroyed {
             self.plan_for(&phones, |host| Happening::Fault(Fault::Destroy(host)));
         }
+        self.plan_trust(&members, &phones);
         let forgers =
             if options.planted.is_some() { options.forgers.max(4) } else { options.forgers };
         for _ in 0..forgers {
             self.plan_for(&members, Happening::Forge);
+        }
+    }
+
+    /// Plans what authorities decide, locks, and copies that do not notice.
+    fn plan_trust(&mut self, members: &[HostId], phones: &[HostId]) {
+        let options = self.options.clone();
+        let authority = options.authorities > 0;
+        let mut decisions = Vec::new();
+        for _ in 0..options.revocations {
+            let (trust, rotate) = (!self.draws.faults.chance(250), !self.draws.faults.chance(200));
+            decisions.push(Decision::Revoke { trust, rotate });
+        }
+        for (count, decision) in [
+            (options.reenrolments, Decision::Reenrol),
+            (options.erasures, Decision::Erase),
+            (options.newcomers, Decision::Enrol),
+        ] {
+            decisions.extend((0..count).map(|_| decision));
+        }
+        for _ in 0..options.rotations {
+            decisions.push(Decision::Rotate { whole: self.draws.faults.chance(400) });
+        }
+        for _ in 0..options.judgements {
+            decisions.push(Decision::Judge { admit: self.draws.faults.chance(600) });
+        }
+        for decision in decisions.into_iter().filter(|_| authority) {
+            let at = self.now + self.draws.faults.below(options.chaos_ms);
+            self.plan(at, Happening::Fault(Fault::Decide(decision)));
+        }
+        let readers: Vec<HostId> = members
+            .iter()
+            .copied()
+            .filter(|id| self.hosts.get(id).is_some_and(|host| host.nature.reads()))
+            .collect();
+        for _ in 0..options.locks {
+            let Some(host) = self.draws.faults.pick(&readers).copied() else { continue };
+            let at = self.draws.faults.below(options.chaos_ms);
+            let until = self.draws.faults.between(at, options.chaos_ms);
+            self.plan(self.now + at, Happening::Fault(Fault::Lock(host)));
+            self.plan(self.now + until, Happening::Fault(Fault::Unlock(host)));
+        }
+        for _ in 0..options.twins {
+            let Some(host) = self.draws.faults.pick(phones).copied() else { continue };
+            let saved = self.draws.faults.below(options.chaos_ms);
+            let back = self.draws.faults.between(saved, options.chaos_ms);
+            self.plan(self.now + saved, Happening::Fault(Fault::Backup(host)));
+            let restore = Fault::Restore(host, Restored::Twin);
+            self.plan(self.now + back, Happening::Fault(restore));
         }
     }
 
@@ -120,7 +178,9 @@ impl World {
             }
             Fault::StoreFails(id, store) => {
                 let reads = self.hosts.get(&id).is_some_and(|host| host.nature.reads());
-                if store == StoreKind::Reader && !reads {
+                let locked = |host: &Host| host.reader == Reader::Locked;
+                let locked = self.hosts.get(&id).is_some_and(locked);
+                if store == StoreKind::Reader && (!reads || locked) {
                     return Ok(());
                 }
                 if let Some(host) = self.hosts.get_mut(&id) {
@@ -145,6 +205,9 @@ impl World {
             }
             Fault::Restore(id, restored) => self.restore(id, restored)?,
             Fault::Destroy(id) => self.destroy(id)?,
+            Fault::Decide(decision) => self.decide(decision)?,
+            Fault::Lock(id) => self.lock(id)?,
+            Fault::Unlock(id) => self.unlock(id)?,
         }
         Ok(())
     }
@@ -161,6 +224,14 @@ impl World {
         self.laws.forget(id);
         self.hang_up(id);
         self.ledger.under_way.retain(|_, intent| intent.host != id);
+        self.trust.under_way.retain(|_, (host, _)| *host != id);
+        // A worker who finds the device off does not find it unlocked.
+        if self.options.locks > 0 && self.draws.faults.chance(300) {
+            let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
+            host.reader = Reader::Locked;
+            let at = self.now + self.draws.faults.below(OFF_MS_MAX * 4);
+            self.plan(at, Happening::Fault(Fault::Unlock(id)));
+        }
         kept.iter().try_for_each(|batch| self.check_written(id, batch))
     }
 
@@ -183,10 +254,15 @@ impl World {
         let Some(host) = self.hosts.get_mut(&id).filter(|host| host.exists) else {
             return Ok(());
         };
-        host.life = self.draws.faults.bytes();
+        if restored == Restored::Twin {
+            self.trust.twins.insert(id);
+            self.laws.forks_expected = true;
+        } else {
+            host.life = self.draws.faults.bytes();
+        }
         let Durable { carrier, reader } = snapshot.durable;
         match restored {
-            Restored::Both => host.disk.durable = Durable { carrier, reader },
+            Restored::Both | Restored::Twin => host.disk.durable = Durable { carrier, reader },
             Restored::Carrier => host.disk.durable.carrier = carrier,
             Restored::Reader => host.disk.durable.reader = reader,
         }

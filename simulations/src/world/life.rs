@@ -1,6 +1,6 @@
 //! The life of hosts and their users: starting, joining, writing, and the promises that follow.
 
-use huza_crdt::node::{Command, CommandId, Config, Reply};
+use huza_crdt::node::{Command, CommandId, Config, ReaderState, Reply};
 
 use super::{Happening, World};
 use crate::host::{Belonging, Host, HostId, Nature};
@@ -75,7 +75,7 @@ impl World {
     }
 
     /// A user does something, if the device is on.
-    pub(super) fn user(&mut self, id: HostId) -> Result<(), Violation> {
+    pub(crate) fn user(&mut self, id: HostId) -> Result<(), Violation> {
         let villages = self
             .hosts
             .values()
@@ -89,10 +89,12 @@ impl World {
         let Some(deed) = self.users.next(id, &nature, &villages, knowledge, now) else {
             return Ok(());
         };
-        let Deed { command, intent, outsider, versions } = deed;
+        let Deed { command, intent, outsider, versions, records } = deed;
         let number = self.command_id();
         self.laws.count("writes tried", intent.writes.len() as u64);
-        self.ledger.want(number, intent, outsider, |token| versions.get(token).cloned());
+        self.ledger.want(number, intent, outsider, |token| {
+            (versions.get(token).cloned(), records.get(token).copied())
+        });
         let command = Box::new(command);
         self.feed(id, huza_crdt::node::Input::Command { id: number, command })
     }
@@ -129,6 +131,11 @@ impl World {
             self.trace.note(self.now, "world", &format!("{id:?} promises {}", token.as_str()));
         }
         self.ledger.ack(id, &promised);
+        for token in &promised {
+            if let (Some(entry), Some(_)) = (self.ledger.entries.get_mut(token), record) {
+                entry.record = record;
+            }
+        }
         self.survives(id, record, &promised)
     }
 
@@ -149,7 +156,13 @@ impl World {
         let text = text.unwrap_or_default();
         let found = self.laws.tokens.find(text.as_bytes());
         self.laws.count("promises checked by a power cut", 1);
-        let Some(lost) = promised.iter().find(|token| !found.contains(token)) else {
+        let owed = |token: &&Token| {
+            let record = self.ledger.entries.get(*token).and_then(|entry| entry.record);
+            // What is being erased may be gone by now.
+            !record.is_some_and(|record| self.trust.erasing.contains(&record))
+        };
+        let mut owed = promised.iter().filter(owed);
+        let Some(lost) = owed.find(|token| !found.contains(token)) else {
             return Ok(());
         };
         let shown: String = text.chars().take(400).collect();
@@ -161,7 +174,7 @@ impl World {
     pub(crate) fn shadow(&mut self, id: HostId) -> Option<Shadow> {
         let host = self.hosts.get(&id).filter(|host| host.exists && host.nature.reads())?;
         let (life, entropy) = (host.life, self.draws.shadow.bytes());
-        let config = Config { entropy, life, reader: true };
+        let config = Config { entropy, life, reader: ReaderState::Open { worker: host.worker() } };
         Shadow::start(host.disk.durable.clone(), config, host.now(self.now))
     }
 
@@ -195,6 +208,19 @@ impl World {
             self.crash(id)?;
         }
         self.all_up()?;
+        for id in self.ids(|host| host.exists) {
+            self.unlock(id)?;
+        }
+        self.run_until(self.now + SETTLE_MS)?;
+        // Whoever was about to lock does so first.
+        let locking = |world: &Self| {
+            let mut steps = world.trust.under_way.values();
+            steps.any(|(_, step)| matches!(step, super::trust::Step::Lock))
+        };
+        self.run_while(self.now + BOOT_MS_MAX, |world| !locking(world))?;
+        for id in self.ids(|host| host.exists) {
+            self.unlock(id)?;
+        }
         self.run_until(self.now + SETTLE_MS)
     }
 }

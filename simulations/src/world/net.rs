@@ -65,16 +65,18 @@ impl World {
     ) -> Result<Option<PipeId>, Violation> {
         let who = |world: &Self, id: HostId| {
             let host = world.hosts.get(&id).filter(|host| host.is_running())?;
-            Some((Who::Host(id, host.run), host.nature.belonging))
+            Some((Who::Host(id, host.run), (host.nature.belonging, host.certificate)))
         };
         let (Some((a, of)), Some((b, to))) = (who(self, dialer), who(self, listener)) else {
             return Ok(None);
         };
         let id = self.add_pipe((a, b));
         let dirty = self.pipes.get(&id).is_some_and(|pipe| pipe.quality.dirt_per_mille > 0);
-        for (host, belonging) in [(dialer, of), (listener, to)] {
+        let strangers = of.0 != to.0;
+        for (host, (belonging, _), (_, peer)) in [(dialer, of, to), (listener, to, of)] {
             if belonging == Belonging::Member {
-                self.laws.opened(host, id, Talk::new(of != to, dirty, self.now));
+                let talk = Talk { peer, ..Talk::new(strangers, dirty, self.now) };
+                self.laws.opened(host, id, talk);
             }
         }
         self.tell_opened(id, Side::Dialer)?;

@@ -1,0 +1,268 @@
+//! A field of many devices, with ideal disks and pipes: for questions of days and bytes rather
+//! than of faults. The nodes are the real ones and so are the bytes between them; a contact takes
+//! place at one moment.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use huza_crdt::codec;
+use huza_crdt::crypto::Entropy;
+use huza_crdt::envelope::Stored;
+use huza_crdt::node::{
+    Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId, ReaderState, Reply,
+};
+use huza_crdt::session::frame::Frame;
+use huza_crdt::store::{Batch, MemoryStore, Range, Row, StoreKind, Table};
+use huza_crdt::time::{Millis, Stamp};
+use huza_crdt::trust::Role;
+use huza_crdt::trust::approval::Approval;
+use huza_crdt::trust::paper::{Centre, Programme};
+
+use crate::draw::Draw;
+use crate::host::BEGIN;
+
+/// Most parcels that one contact exchanges. // guess: far above what is measured
+const PARCELS_MAX: usize = 200_000;
+
+/// What the shell of a device does with what passes through it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Habit {
+    /// What it should.
+    #[default]
+    Honest,
+    /// Gives nothing of what it holds.
+    Hoards,
+    /// Forgets the envelopes that it acknowledges and vouches for.
+    Forgets,
+    /// Changes the signed fields of what it carries for others.
+    Edits,
+}
+
+/// A device.
+#[derive(Debug)]
+pub(crate) struct Device {
+    node: Node,
+    pub(crate) store: MemoryStore,
+    pub(crate) events: Vec<Event>,
+    replies: BTreeMap<CommandId, Reply>,
+    sent: VecDeque<(PipeId, Vec<u8>)>,
+    pub(crate) bytes_sent: u64,
+    pub(crate) habit: Habit,
+    commands: u64,
+    now: Now,
+}
+
+impl Device {
+    fn new(reads: bool, draw: &mut Draw, now: Now) -> Self {
+        let open = ReaderState::Open { worker: "worker".to_owned() };
+        let reader = if reads { open } else { ReaderState::Absent };
+        let config = Config { entropy: draw.bytes(), life: draw.bytes(), reader };
+        let mut device = Self {
+            node: Node::new(config, now),
+            store: MemoryStore::default(),
+            events: Vec::new(),
+            replies: BTreeMap::new(),
+            sent: VecDeque::new(),
+            bytes_sent: 0,
+            habit: Habit::default(),
+            commands: 0,
+            now,
+        };
+        device.settle();
+        device
+    }
+
+    pub(crate) fn handle(&mut self, now: Now, input: Input) {
+        self.now = now;
+        self.node.handle(now, input);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        while let Some(output) = self.node.poll() {
+            let input = match output {
+                Output::Load { token, range } => {
+                    let rows = self.store.load(&range);
+                    Input::Loaded { token, rows: self.read(rows, &range) }
+                }
+                Output::Persist { token, batch, .. } => {
+                    self.store.apply(&self.write(batch));
+                    Input::Persisted { token }
+                }
+                Output::Work { token, job } => Input::Done { token, product: job.run() },
+                Output::Deliver { token, .. } => {
+                    Input::Delivered { token, refused: BTreeMap::new() }
+                }
+                Output::Scrub { token, .. } => Input::Scrubbed { token },
+                Output::Send { pipe, bytes } => {
+                    self.send(pipe, bytes);
+                    continue;
+                }
+                Output::Reply { id, reply } => {
+                    self.replies.insert(id, *reply);
+                    continue;
+                }
+                Output::Event(event) => {
+                    self.events.push(event);
+                    continue;
+                }
+                Output::Close { .. }
+                | Output::CloseReader
+                | Output::Publish { .. }
+                | Output::NewsValid { .. } => continue,
+            };
+            self.node.handle(self.now, input);
+        }
+    }
+
+    /// What it makes of envelopes that it reads.
+    fn read(&self, rows: Vec<Row>, range: &Range) -> Vec<Row> {
+        if self.habit != Habit::Edits || range.table != Table::Envelopes {
+            return rows;
+        }
+        let edit = |(key, value): Row| match codec::decode::<Stored>(&value) {
+            Ok(mut stored) => {
+                stored.wire.items_root = stored.wire.items_root.map(|byte| !byte);
+                (key, codec::encode(&stored))
+            }
+            Err(_) => (key, value),
+        };
+        rows.into_iter().map(edit).collect()
+    }
+
+    /// What it makes of what it should write.
+    fn write(&self, mut batch: Batch) -> Batch {
+        if self.habit == Habit::Forgets {
+            batch.0.retain(|op| op.table() != Table::Envelopes);
+        }
+        batch
+    }
+
+    /// What it makes of what it should send.
+    fn send(&mut self, pipe: PipeId, bytes: Vec<u8>) {
+        let body = bytes.get(4..).unwrap_or_default();
+        let batch = matches!(Frame::from_bytes(body), Ok(Frame::Batch { .. }));
+        if self.habit == Habit::Hoards && batch {
+            return;
+        }
+        self.bytes_sent += bytes.len() as u64;
+        self.sent.push_back((pipe, bytes));
+    }
+
+    pub(crate) fn call(&mut self, now: Now, command: Command) -> Option<Reply> {
+        self.commands += 1;
+        let id = CommandId(self.commands);
+        self.handle(now, Input::Command { id, command: Box::new(command) });
+        self.replies.remove(&id)
+    }
+
+    /// Bytes of the rows in its carrier's store.
+    pub(crate) fn bytes_carried(&self) -> u64 {
+        let carrier = Table::ALL.iter().filter(|table| table.store() == StoreKind::Carrier);
+        let mut bytes = 0;
+        for table in carrier {
+            let mut range = Range::all(*table);
+            loop {
+                let page = self.store.load(&range);
+                let Some((last, _)) = page.last() else { break };
+                range = range.behind(last);
+                bytes +=
+                    page.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>();
+            }
+        }
+        bytes
+    }
+}
+
+/// The devices of one catchment.
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub(crate) devices: Vec<Device>,
+    centre: Centre,
+    entropy: Entropy,
+    pub(crate) draw: Draw,
+    /// Milliseconds since the beginning.
+    pub(crate) at: u64,
+    pipes: u64,
+}
+
+impl Field {
+    /// One with so many villages, and nobody in it.
+    pub(crate) fn new(seed: u64, villages: usize) -> Option<Self> {
+        let mut draw = Draw::new(seed, "field");
+        let mut entropy = Entropy::new(draw.bytes());
+        let mut programme = Programme::found("simulated", &mut entropy);
+        let codes: Vec<String> = (0..villages).map(Self::village).collect();
+        let centre = programme.certify_centre("HC", &codes, Stamp(BEGIN), &mut entropy).ok()?;
+        Some(Self { devices: Vec::new(), centre, entropy, draw, at: 0, pipes: 0 })
+    }
+
+    /// The code of a village.
+    pub(crate) fn village(index: usize) -> String {
+        format!("{index:02}")
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        let seconds = i64::try_from(self.at / 1_000).unwrap_or_default();
+        Now { millis: Millis(self.at), stamp: Stamp(BEGIN + seconds) }
+    }
+
+    /// Adds a device, approved by the centre's paper key. The result is its index.
+    pub(crate) fn add(&mut self, role: Role, villages: &[String]) -> Option<usize> {
+        let now = self.now();
+        let mut device = Device::new(role != Role::Relay, &mut self.draw, now);
+        let label = format!("device {}", self.devices.len());
+        let Some(Reply::Request { request }) = device.call(now, Command::Init { label }) else {
+            return None;
+        };
+        let approval = Approval::of(role, villages);
+        let welcome = self.centre.approve(&request, &approval, now.stamp, &mut self.entropy);
+        let joined = device.call(now, Command::Join { welcome: welcome.ok()? });
+        matches!(joined, Some(Reply::Joined { .. })).then_some(())?;
+        self.devices.push(device);
+        Some(self.devices.len() - 1)
+    }
+
+    pub(crate) fn call(&mut self, device: usize, command: Command) -> Option<Reply> {
+        let now = self.now();
+        self.devices.get_mut(device)?.call(now, command)
+    }
+
+    /// Two devices meet, and exchange all that they have to say. The result is how many bytes that
+    /// took.
+    pub(crate) fn meet(&mut self, one: usize, other: usize) -> u64 {
+        self.pipes += 1;
+        let (pipe, binding) = (PipeId(self.pipes), self.draw.bytes());
+        let now = self.now();
+        for (device, dialer) in [(one, true), (other, false)] {
+            if let Some(device) = self.devices.get_mut(device) {
+                device.sent.clear();
+                device.handle(now, Input::PipeOpened { pipe, dialer, binding });
+            }
+        }
+        let mut carried = 0;
+        for _ in 0..PARCELS_MAX {
+            let mut moved = false;
+            for (from, to) in [(one, other), (other, one)] {
+                let Some((pipe, bytes)) =
+                    self.devices.get_mut(from).and_then(|d| d.sent.pop_front())
+                else {
+                    continue;
+                };
+                moved = true;
+                carried += bytes.len() as u64;
+                if let Some(device) = self.devices.get_mut(to) {
+                    device.handle(now, Input::Received { pipe, bytes });
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        for device in [one, other] {
+            if let Some(device) = self.devices.get_mut(device) {
+                device.handle(now, Input::PipeClosed { pipe });
+            }
+        }
+        carried
+    }
+}
