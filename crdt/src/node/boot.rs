@@ -232,6 +232,7 @@ impl Node {
         let Some(reader) = &mut self.reader else { return };
         let Some(sealing) = &reader.sealing else { return };
         reader.keyring = Keyring::open(&membership.member, lane, membership.certificate, sealing);
+        reader.keyrings += 1;
         reader.unsealable.clear();
     }
 

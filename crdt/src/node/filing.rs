@@ -44,6 +44,13 @@ struct Cursor {
     rolls: u64,
 }
 
+/// Envelopes for which there is no key, as of one state of the keyring.
+#[derive(Default)]
+struct Missing {
+    rows: Vec<(u64, EpochId)>,
+    keyrings: u64,
+}
+
 /// A change taken out of an envelope.
 pub(super) struct Filed {
     pub(super) record: RecordId,
@@ -79,6 +86,8 @@ struct Filing {
     deliveries: Vec<u64>,
     /// Of those that had to be, those that are quarantined since.
     recalled: Vec<u64>,
+    /// The state of the keyring with which keys were looked for.
+    keyrings: u64,
     /// Records of which nothing is left.
     emptied: Vec<RecordId>,
     /// Envelopes that hold something of an erased record.
@@ -190,11 +199,12 @@ impl Node {
         &self,
         rows: Vec<(u64, IngestRow)>,
         envelopes: Vec<Vec<Row>>,
-    ) -> (Vec<Incoming>, Vec<(u64, EpochId)>) {
-        let (mut incoming, mut missing) = (Vec::new(), Vec::new());
+    ) -> (Vec<Incoming>, Missing) {
+        let (mut incoming, mut missing) = (Vec::new(), Missing::default());
         let (Some(lane), Some(reader)) = (&self.carrier.lane, &self.reader) else {
             return (incoming, missing);
         };
+        missing.keyrings = reader.keyrings;
         let devices = lane.openings().map(|(log, opening)| (*log, opening.device)).collect();
         let devices = Arc::new(devices);
         for ((number, row), stored) in rows.into_iter().zip(envelopes) {
@@ -202,7 +212,7 @@ impl Node {
             let stored = stored.and_then(|(_, value)| codec::decode::<Stored>(&value).ok());
             let opening = lane.opening(&row.log);
             let (Some(stored), Some(opening)) = (stored, opening) else {
-                missing.push((number, HOPELESS));
+                missing.rows.push((number, HOPELESS));
                 continue;
             };
             let header = stored.wire.header(row.log, row.seq, stored.previous);
@@ -210,7 +220,7 @@ impl Node {
                 continue;
             };
             let Some(key) = reader.keyring.key(opening.area, header.epoch) else {
-                missing.push((number, header.epoch));
+                missing.rows.push((number, header.epoch));
                 continue;
             };
             let (area, devices) = (opening.area, Arc::clone(&devices));
@@ -223,7 +233,7 @@ impl Node {
         &mut self,
         cursor: Option<Cursor>,
         own: Vec<(u64, IngestRow)>,
-        missing: Vec<(u64, EpochId)>,
+        missing: Missing,
         opened: Vec<Opened>,
     ) {
         let filed = opened.iter().filter_map(|one| one.changes.as_ref().ok()).flatten();
@@ -250,7 +260,7 @@ impl Node {
         &mut self,
         cursor: Option<Cursor>,
         own: &[(u64, IngestRow)],
-        missing: &[(u64, EpochId)],
+        missing: &Missing,
         opened: Vec<Opened>,
         mut stored: BTreeMap<RecordId, Vec<(Origin, ChangeRow)>>,
     ) {
@@ -262,7 +272,8 @@ impl Node {
         for one in opened {
             self.file_one(&mut filing, &mut stored, one);
         }
-        for (number, epoch) in missing {
+        filing.keyrings = missing.keyrings;
+        for (number, epoch) in &missing.rows {
             let row_key = [epoch.0.as_slice(), &number.to_be_bytes()].concat();
             filing.batch.put(Table::Waiting, row_key, []);
             filing.waiting.push(*number);
@@ -319,6 +330,7 @@ impl Node {
                 reader.pending_since = None;
             }
             reader.filings += 1;
+            let late = !filing.waiting.is_empty() && reader.keyrings != filing.keyrings;
             reader.waiting.extend(filing.waiting);
             for number in filing.freed {
                 reader.waiting.remove(&number);
@@ -337,6 +349,10 @@ impl Node {
                 reader.summaries.insert(record, row);
             }
             node.notice_remains(filing.remains);
+            if late {
+                // A key came while this was being filed.
+                node.refile_waiting();
+            }
             node.reader_idle();
         });
     }

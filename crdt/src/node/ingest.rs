@@ -48,6 +48,8 @@ pub(super) struct Change {
     pub(super) next_ingest: u64,
     /// Whether reading keys may have come.
     pub(super) granted: bool,
+    /// Whether devices or keys have come to be known, or were shut out.
+    pub(super) trusts: bool,
     /// Certificates that were revoked, and whether anything was that decides on quarantine.
     pub(super) revoked: Vec<CertId>,
     pub(super) judged: bool,
@@ -102,6 +104,7 @@ impl Node {
             Task::Roll => self.roll(),
             Task::Recover => self.recover(),
             Task::Order { id, order } => self.order(id, *order),
+            Task::CatchUp => self.catch_up(),
             Task::Take { id, statements } => self.take(id, statements),
             Task::Stub { erasures } => self.stub(&erasures),
             Task::EraseMore { record, places } => self.erase_more(record, places),
@@ -161,6 +164,9 @@ impl Node {
                 node.refile_waiting();
                 // The name of what is to be forgotten may have waited for this key.
                 node.forget_erased();
+            }
+            if change.trusts {
+                node.must_catch_up();
             }
             if !change.erasures.is_empty() {
                 node.forget_erased();
@@ -419,6 +425,14 @@ impl Node {
                     change.added.retain(|added| *added != old);
                     change.removed.push(old);
                 }
+                change.trusts |= matches!(
+                    body,
+                    Body::Certificate(_)
+                        | Body::Grant(_)
+                        | Body::PublishedKey(_)
+                        | Body::Rung(_)
+                        | Body::Revocation(_)
+                );
                 match body {
                     Body::Grant(grant) => {
                         let me = self.carrier.membership.as_ref().map(|known| known.certificate);

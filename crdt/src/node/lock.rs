@@ -92,6 +92,7 @@ impl Node {
         } else if core::mem::take(&mut self.must_recover) {
             self.carrier.tasks.push_front(Task::Recover);
         }
+        self.must_catch_up();
         self.refile_waiting();
         self.review();
         self.forget_erased();

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Node;
 use super::api::{CommandId, Reply};
 use super::ingest::Change;
+use super::state::Task;
 use crate::audit::Action;
 use crate::codec;
 use crate::control::{Lane, Scope, kind};
 use crate::crypto::{Entropy, SymmetricKey};
-use crate::id::{AreaTag, CertId};
+use crate::id::{AreaTag, CertId, EpochId};
 use crate::trust::approval::{grant_to, publish};
 use crate::trust::{
     AreaKey, AreaScope, CatchmentSecret, GrantContent, Keyring, Predecessor, Role, epoch_of,
@@ -100,6 +101,48 @@ impl Node {
     }
 }
 
+impl Node {
+    /// On an authority device whose reader is open: plans to look whether some device lacks a key
+    /// that it should have. It may have been approved by an authority that knew an older key only,
+    /// or have been unknown to the one that made the key anew.
+    pub(super) fn must_catch_up(&mut self) {
+        let open = self.reader.as_ref().is_some_and(|reader| !reader.opening);
+        let planned = self.carrier.tasks.iter().any(|task| matches!(task, Task::CatchUp));
+        if open && !planned && self.role() == Some(Role::Authority) && !self.is_shut_out() {
+            self.carrier.tasks.push_back(Task::CatchUp);
+        }
+    }
+
+    /// Grants what is missing.
+    pub(super) fn catch_up(&mut self) {
+        let Some(secret) = self.own_secret().filter(|_| !self.is_shut_out()) else {
+            self.carrier.busy = false;
+            return;
+        };
+        let mut entropy = Entropy::new(self.entropy.draw());
+        let (Some(lane), Some(reader)) = (&self.carrier.lane, &self.reader) else {
+            self.carrier.busy = false;
+            return;
+        };
+        let keys = secret.villages.iter().filter_map(|village| {
+            let area = secret.area(village);
+            Some((area, reader.keyring.writing_key(lane, area)?))
+        });
+        let keys: BTreeMap<AreaTag, SymmetricKey> = keys.collect();
+        let mut bodies = grants(lane, &secret, &keys, Some(&secret), &mut entropy);
+        bodies.extend(missing_rungs(lane, &reader.keyring, &secret, &keys, &mut entropy));
+        let mut change = self.change();
+        for (kind, body) in bodies {
+            self.issue(&mut change, Scope::Catchment(secret.catchment), kind, body);
+        }
+        if change.added.is_empty() {
+            return self.commit(change, |_| {});
+        }
+        let subject = format!("{} keys to devices that lacked them", change.added.len());
+        self.audit_alone(Action::Granted, subject, move |node| node.commit(change, |_| {}));
+    }
+}
+
 type Bodies = Vec<(u8, Vec<u8>)>;
 
 /// Keys of single villages, from the secret of today.
@@ -177,7 +220,40 @@ fn village_rung(
     (kind::RUNG, codec::encode(&rung))
 }
 
-/// Grants of the new keys to every device that remains and was granted what they replace.
+/// Rungs from today's keys to those that none opens: they were made apart.
+fn missing_rungs(
+    lane: &Lane,
+    keyring: &Keyring,
+    secret: &CatchmentSecret,
+    keys: &BTreeMap<AreaTag, SymmetricKey>,
+    entropy: &mut Entropy,
+) -> Bodies {
+    let mut bodies = Bodies::new();
+    let mut add = |opens, later: &SymmetricKey, known: Vec<Predecessor>| {
+        let reached = keyring.below(lane, opens, epoch_of(later));
+        let unknown = known.into_iter().filter(|one| !reached.contains(&epoch_of(&one.key)));
+        let earlier: Vec<Predecessor> = unknown.take(PREDECESSORS_MAX).collect();
+        if !earlier.is_empty() {
+            let rung = seal_rung(opens, later, &earlier, entropy.draw());
+            bodies.push((kind::RUNG, codec::encode(&rung)));
+        }
+    };
+    let secrets = keyring.secrets(lane).into_iter();
+    let secrets = secrets.filter(|one| one.catchment == secret.catchment);
+    let secrets = secrets
+        .map(|one| Predecessor { key: one.epoch.clone(), generation: one.generation })
+        .collect();
+    add(AreaScope::Catchment(secret.catchment), &secret.epoch, secrets);
+    for (area, later) in keys {
+        let known = keyring.keys_of(*area);
+        let known = known.map(|key| Predecessor { key: key.clone(), generation: 0 }).collect();
+        add(AreaScope::Area(*area), later, known);
+    }
+    bodies
+}
+
+/// Grants of these keys to every device that remains, was granted what they replace, and lacks
+/// them.
 fn grants(
     lane: &Lane,
     secret: &CatchmentSecret,
@@ -193,6 +269,7 @@ fn grants(
         }
         let opens: BTreeSet<AreaScope> =
             lane.grants_to(*id).map(|(_, grant)| grant.opens).collect();
+        let held: BTreeSet<EpochId> = lane.grants_to(*id).map(|(_, grant)| grant.epoch).collect();
         let mut contents = Vec::new();
         if opens.contains(&AreaScope::Catchment(secret.catchment)) {
             // Whoever holds the secret derives villages' keys; a new secret must be given.
@@ -204,7 +281,7 @@ fn grants(
             let Some(name) = village.map(|village| secret.name(village)) else { continue };
             contents.push(GrantContent::Area(AreaKey { area: *area, name, key: key.clone() }));
         }
-        for content in contents {
+        for content in contents.into_iter().filter(|one| !held.contains(&one.epoch())) {
             if let Ok(body) = grant_to(*id, &certificate.sealing, &content, entropy) {
                 bodies.push((kind::GRANT, body));
             }

@@ -228,6 +228,8 @@ pub(super) enum Task {
     Recover,
     /// Do what the holder of this authority device decides.
     Order { id: CommandId, order: Box<Order> },
+    /// Grant today's keys to devices that should have them and do not.
+    CatchUp,
     /// Take in statements that a user brought.
     Take { id: CommandId, statements: Vec<Statement> },
     /// Remove the payloads that these erasures name.
@@ -240,6 +242,7 @@ crate::debug_shows!(enum Task {
     Ingest { pipe, number },
     Recover,
     Order { id, order },
+    CatchUp,
     Take { id },
     Stub { erasures: Vec::len },
     EraseMore,
@@ -338,6 +341,8 @@ pub(super) struct Reader {
     pub(super) forgetting: BTreeSet<RecordId>,
     pub(super) sealing: Option<SealingKey>,
     pub(super) keyring: Keyring,
+    /// How often the keyring was opened anew.
+    pub(super) keyrings: u64,
     /// First ingest number that is not filed.
     pub(super) cursor: u64,
     pub(super) summaries: BTreeMap<RecordId, SummaryRow>,

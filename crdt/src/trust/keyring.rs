@@ -13,7 +13,7 @@
 //! one grant of the newest key opens the whole history.
 
 use core::fmt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -322,6 +322,32 @@ impl Keyring {
         let of_area = (area, EpochId([0; 16]))..=(area, EpochId([u8::MAX; 16]));
         let any = || self.keys.range(of_area).next_back().map(|(_, key)| key);
         held.next().or_else(any).cloned()
+    }
+
+    /// The keys, as far as this reader can see, that rungs open to whoever holds one key only.
+    #[must_use]
+    pub fn below(&self, lane: &Lane, opens: AreaScope, epoch: EpochId) -> BTreeSet<EpochId> {
+        let mut reached = BTreeSet::from([epoch]);
+        loop {
+            let before = reached.len();
+            for rung in lane.rungs().filter(|rung| rung.opens == opens) {
+                let key = match opens {
+                    AreaScope::Area(area) => self.keys.get(&(area, rung.epoch)),
+                    AreaScope::Catchment(catchment) => {
+                        let secret = self.catchments.get(&(catchment, rung.epoch));
+                        secret.map(|secret| &secret.epoch)
+                    }
+                    AreaScope::Programme => None,
+                };
+                if let Some(key) = key.filter(|_| reached.contains(&rung.epoch)) {
+                    let earlier = open_rung(rung, key).into_iter().flatten();
+                    reached.extend(earlier.map(|one| epoch_of(&one.key)));
+                }
+            }
+            if reached.len() == before {
+                return reached;
+            }
+        }
     }
 
     /// Every key of an area that this reader holds.
