@@ -169,6 +169,9 @@ pub struct Home {
     keystore: Arc<dyn Keystore>,
 }
 
+/// A store, and whether it was whole, had to be mended, or is damaged.
+pub type CheckedStore = (StoreKind, Result<bool, StoreError>);
+
 /// The two stores of a home, open.
 #[derive(Debug)]
 pub(crate) struct OpenStores {
@@ -281,7 +284,7 @@ impl Home {
     pub fn check_stores(
         &self,
         unlocked: Option<&Unlocked>,
-    ) -> Result<Vec<(StoreKind, Result<bool, StoreError>)>, HomeError> {
+    ) -> Result<Vec<CheckedStore>, HomeError> {
         let _lock = self.lock()?;
         let check = |opened: Result<Store, StoreError>| opened.and_then(|mut store| store.check());
         let carrier = Store::open(StoreKind::Carrier, &carrier_file(&self.path));
