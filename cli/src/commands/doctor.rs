@@ -29,6 +29,9 @@ const DIAL_WAIT: Duration = Duration::from_millis(1_500);
 /// Addresses that are tried at most; the first are the hubs'.
 const DIALLED_MAX: usize = 8;
 
+const DAMAGED: &str = "copy the home away before anything else, then put that file back from a \
+                       backup; what was exchanged comes again from others";
+
 /// No clock that is right says an earlier time: huza is younger. 2026-01-01.
 const CLOCK_MIN: i64 = 1_767_225_600;
 
@@ -37,13 +40,21 @@ pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
     let home = Home::open(&context.home()?)?;
     let mut found = vec![of_folder(home.path()), of_disk(home.path()), of_clock()];
     let mut device = None;
-    match stores(context, &home).await {
+    let checked = stores(context, &home).await;
+    let damaged = |one: &Finding| one.code == "store" && one.level == Level::Bad;
+    let usable = checked.as_ref().is_ok_and(|found| !found.iter().any(damaged));
+    match checked {
         Ok(checked) => found.extend(checked),
         Err(failure) => found.push(finding("stores", Level::Bad, &failure.message, &failure.hint)),
     }
-    match Device::open(home.path()).await {
-        Ok(opened) => device = Some(opened),
-        Err(failure) => found.push(finding("device", Level::Bad, &failure.message, &failure.hint)),
+    // A node on a damaged store would say less, and could do harm.
+    if usable {
+        match Device::open(home.path()).await {
+            Ok(opened) => device = Some(opened),
+            Err(Failure { message, hint, .. }) => {
+                found.push(finding("device", Level::Bad, &message, &hint));
+            }
+        }
     }
     if let Some(mut device) = device {
         found.extend(of_device(context, &home, &mut device).await?);
@@ -142,9 +153,9 @@ fn of_clock() -> Finding {
     if now.0 < CLOCK_MIN {
         let message = format!("its clock says {now}, which cannot be");
         let advice = "set the clock; meanwhile ask for approval with `--any-date`";
-        return finding("clock", Level::Bad, &message, advice);
+        return finding("date", Level::Bad, &message, advice);
     }
-    finding("clock", Level::Good, &format!("its clock says {now}"), "")
+    finding("date", Level::Good, &format!("its clock says {now}"), "")
 }
 
 /// Opens both stores and reads them whole, while no daemon has them.
@@ -152,9 +163,13 @@ async fn stores(context: &Context, home: &Home) -> Result<Vec<Finding>, Failure>
     let unlocked = unlocked(context, home).await?;
     let locked = home.has_reader() && unlocked.is_none();
     let looked = home.clone();
-    let checked = tokio::task::spawn_blocking(move || looked.check_stores(unlocked.as_ref()))
-        .await
-        .map_err(|_panic| Failure::answer("the check of the stores"))?;
+    let checked = tokio::task::spawn_blocking(move || looked.check_stores(unlocked.as_ref())).await;
+    // Some damage makes the database itself panic.
+    let Ok(checked) = checked else {
+        let what = if locked { "the carrier's store" } else { "one of the stores" };
+        let message = format!("{what} is damaged, so that it cannot even be opened");
+        return Ok(vec![finding("store", Level::Bad, &message, DAMAGED)]);
+    };
     let checked = match checked {
         Ok(checked) => checked,
         Err(HomeError::InUse { .. }) => {
