@@ -1,5 +1,7 @@
 //! The command line: what can be said, and the help that teaches it.
 
+mod authority;
+mod device;
 mod help;
 mod values;
 
@@ -13,12 +15,22 @@ use huza_crdt::id::RecordId;
 use huza_crdt::node::AreaRef;
 use huza_crdt::time::Stamp;
 
-pub(crate) use values::{LangArgs, RoleName};
+pub(crate) use authority::{
+    ApproveArgs, AuthorityCommand, CreateArgs, EraseArgs, GrantArgs, IssueArgs, JudgeArgs,
+    PaperApproveArgs, PaperArgs, PaperCentreArgs, PaperCommand, PaperRevokeArgs, RecoverArgs,
+    RevokeArgs, RotateArgs,
+};
+pub(crate) use device::{
+    AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
+    RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
+};
+pub(crate) use values::LangArgs;
 use values::{area, pair, stamp};
 
 use crate::commands::Context;
 use crate::error::{Failure, Kind};
 use crate::output::Output;
+use crate::secrets::Secrets;
 
 /// Brings community-health records together, phone to phone, where there is no network.
 #[derive(Debug, Parser)]
@@ -27,6 +39,13 @@ struct Line {
     /// Folder of the device's files [default: $HUZA_HOME, else ~/.huza]
     #[arg(long, global = true, value_name = "DIR")]
     home: Option<PathBuf>,
+    /// Who is using this device [default: $HUZA_WORKER, else its only worker]
+    #[arg(long, global = true, value_name = "NAME")]
+    worker: Option<String>,
+    /// File with the worker's passphrase or PIN, where nobody can be asked
+    /// [default: $HUZA_PASSPHRASE_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
     /// Answer with one JSON object on stdout; failures are one JSON object on stderr
     #[arg(long, global = true)]
     json: bool,
@@ -39,13 +58,30 @@ struct Line {
 pub(crate) enum Command {
     /// Make this device: its keys and its empty stores
     Init(InitArgs),
-    /// Print this device's join request again
+    /// Make a join request for the health centre, as a line of text or as a QR code
     Request(RequestArgs),
-    /// Found a programme, approve devices (a person's task, on a device of its own)
-    #[command(subcommand)]
-    Authority(AuthorityCommand),
     /// Take the authority's welcome and become a member
     Join(JoinArgs),
+    /// Open the reader of the running daemon: records can be written and read
+    Unlock,
+    /// Close the reader of the running daemon: it carries for others and shows nothing
+    Lock,
+    /// Change the passphrase or PIN
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Who may open this device
+    #[command(subcommand)]
+    Worker(WorkerCommand),
+    /// Get back into a device whose secret is forgotten, through the health centre
+    #[command(subcommand)]
+    Recovery(RecoveryCommand),
+    /// Decide, on an authority device: approve devices, shut them out, erase, judge, help
+    #[command(subcommand)]
+    Authority(AuthorityCommand),
+    /// Take in signed statements from a file, such as a revocation made with a paper key
+    Take(TakeArgs),
+    /// Devices of the programme that are known here, and which are shut out
+    Devices,
     /// Run the daemon in the foreground, until Ctrl-C
     Run(RunArgs),
     /// Bring in FHIR R4 bundles (transaction, batch, collection) or single resources
@@ -62,6 +98,10 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Devices that this one is exchanging with now
     Peers,
+    /// Look at this device's health: what is good, doubtful, bad, and what to do
+    Doctor,
+    /// Who looked at what on this device, and whether that trail is whole
+    Audit(AuditArgs),
     /// Write every resource this device can read, one per line
     Export(ExportArgs),
     /// Watch records travel phone to phone to hub to facility, and the receipts come home
@@ -70,131 +110,13 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
 }
 
-/// `huza init`
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  huza init --label \"Hub of Nyamata\" --request hub.txt")]
-pub(crate) struct InitArgs {
-    /// What people call the device; not a person's name
-    #[arg(long, value_name = "NAME", default_value = "device")]
-    pub(crate) label: String,
-    /// Only carry for others: this device will read nothing
-    #[arg(long)]
-    pub(crate) relay: bool,
-    /// Also write the join request to this file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) request: Option<PathBuf>,
-}
-
-/// `huza request`
-#[derive(Debug, Args)]
-pub(crate) struct RequestArgs {
-    /// Also write it to this file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-}
-
-/// `huza authority ...`
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuthorityCommand {
-    /// Found a programme and the authority of its first health centre
-    #[command(
-        after_help = "Example:\n  huza authority create --home ~/authority --programme Bugesera --catchment 0512 --village 01 --village 02\n\n\
-        The folder will hold two secrets: `root.huza`, which belongs on paper in a safe, and\n`centre.huza`, which approves devices."
-    )]
-    Create(CreateArgs),
-    /// Approve a device: answer its join request with a welcome
-    #[command(
-        after_help = "Examples:\n  huza authority issue --home ~/authority --request phone.txt --role worker --village 01 --out phone-welcome.txt\n  \
-        huza authority issue --home ~/authority --request hub.txt --role hub --out hub-welcome.txt"
-    )]
-    Issue(IssueArgs),
-}
-
-/// `huza authority create`
-#[derive(Debug, Args)]
-pub(crate) struct CreateArgs {
-    /// What people call the programme
-    #[arg(long, value_name = "NAME")]
-    pub(crate) programme: String,
-    /// Facility id of the health centre
-    #[arg(long, value_name = "CODE")]
-    pub(crate) catchment: String,
-    /// Official code of a village of the catchment; repeat it for each
-    #[arg(long, value_name = "CODE", required = true)]
-    pub(crate) village: Vec<String>,
-}
-
-/// `huza authority issue`
-#[derive(Debug, Args)]
-pub(crate) struct IssueArgs {
-    /// The device's join request
-    #[arg(long, value_name = "FILE")]
-    pub(crate) request: PathBuf,
-    /// What the device is for
-    #[arg(long)]
-    pub(crate) role: RoleName,
-    /// A village it works in; repeat it for each. None: the whole catchment (not for workers)
-    #[arg(long, value_name = "CODE")]
-    pub(crate) village: Vec<String>,
-    /// Where to write the welcome [default: print it]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-}
-
-/// `huza join`
-#[derive(Debug, Args)]
-pub(crate) struct JoinArgs {
-    /// The authority's welcome
-    pub(crate) file: PathBuf,
-}
-
-/// `huza run`
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  huza run\n  huza run --listen 0.0.0.0:4001 --dial 192.168.43.1:4001\n  \
-    huza run --facility /srv/facility      (a gateway)\n\n\
-    With --json every event is one JSON object on a line of its own."
-)]
-pub(crate) struct RunArgs {
-    /// Where to be reached: 0.0.0.0:4001 or a multiaddress; port 0 lets the system choose
-    /// [default: as huza.toml in the home says]
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Vec<String>,
-    /// A device to meet, such as 192.168.1.5:4001; tried again until it is there
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) dial: Vec<String>,
-    /// Do not look for devices on the local network
-    #[arg(long)]
-    pub(crate) no_mdns: bool,
-    /// Neither keep addresses of devices that were met, nor dial those kept
-    #[arg(long)]
-    pub(crate) no_remember: bool,
-    /// A gateway's facility: resources.ndjson is kept in this folder
-    #[arg(long, value_name = "DIR")]
-    pub(crate) facility: Option<PathBuf>,
-}
-
-/// Who writes, and where; for commands that write.
+/// Where; for commands that write.
 #[derive(Debug, Args)]
 pub(crate) struct WriteArgs {
     /// Area as CATCHMENT/VILLAGE, or an area's tag [default: the device's only village]
     #[arg(long, value_name = "AREA", value_parser = area)]
     pub(crate) area: Option<AreaRef>,
-    #[command(flatten)]
-    pub(crate) by: WorkerArgs,
 }
-
-/// Who writes.
-#[derive(Args)]
-pub(crate) struct WorkerArgs {
-    /// The worker who enters it [default: $HUZA_WORKER, else $USER]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) worker: Option<String>,
-}
-
-debug_shows!(
-    struct WorkerArgs {}
-);
 
 /// `huza import`
 #[derive(Debug, Args)]
@@ -295,8 +217,6 @@ pub(crate) struct VisitAddArgs {
     /// When it took place, such as 2026-11-23T10:15:00+02:00 or 2026-11-23 [default: now]
     #[arg(long, value_name = "TIME", value_parser = stamp)]
     pub(crate) occurred: Option<Stamp>,
-    #[command(flatten)]
-    pub(crate) by: WorkerArgs,
 }
 
 debug_shows!(
@@ -350,7 +270,7 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  huza demo\n  huza demo --out /tmp/demo --import bundle-1.json bundle-2.json --json\n\n\
-    With --out the folder stays: the homes of phone-a, phone-b, hub and gateway, the authority, and\n\
+    With --out the folder stays: the homes of phone-a, phone-b, hub, gateway and authority, and\n\
     facility/resources.ndjson with what the facility received."
 )]
 pub(crate) struct DemoArgs {
@@ -378,7 +298,8 @@ pub(crate) fn parse() -> Result<(Context, Command), ExitCode> {
     match Line::try_parse() {
         Ok(line) => {
             let output = Output { json: line.json };
-            Ok((Context { home: line.home, output }, line.command))
+            let secrets = Secrets::of(line.worker, line.passphrase_file);
+            Ok((Context { home: line.home, output, secrets }, line.command))
         }
         Err(error) => Err(early(&error)),
     }

@@ -1,22 +1,30 @@
 //! One module per command. Each asks, and answers through [`crate::output`].
 
+mod audit;
 mod authority;
 mod completions;
 mod demo;
 mod device;
+mod devices;
+mod doctor;
 mod export;
 mod forms;
 mod import;
+mod lock;
 mod person;
+mod recovery;
 mod run;
 mod status;
 mod visit;
 
 use std::path::PathBuf;
 
-use crate::args::{Command, WorkerArgs};
+use huza_crdt::node::{Command as Wish, Reply};
+
+use crate::args::Command;
 use crate::error::{Failure, Kind};
 use crate::output::Output;
+use crate::secrets::Secrets;
 use crate::shell::Device;
 
 /// What every command is told.
@@ -26,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) home: Option<PathBuf>,
     /// How to print.
     pub(crate) output: Output,
+    /// Who is there, and how to know it.
+    pub(crate) secrets: Secrets,
 }
 
 impl Context {
@@ -44,8 +54,38 @@ impl Context {
             })
     }
 
-    async fn device(&self) -> Result<Device, Failure> {
-        Device::open(&self.home()?).await
+    /// Asks a device things for which its reader may stay locked.
+    async fn with_device<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Device) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut device = Device::open(&self.home()?).await?;
+        let done = work(&mut device).await;
+        device.close().await?;
+        done
+    }
+
+    /// Asks a device things for which its reader must be open: it is unlocked for that long.
+    async fn with_reader<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Device) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.with_device(async |device| {
+            device.unlock(&self.secrets).await?;
+            work(device).await
+        })
+        .await
+    }
+
+    /// One question for which the reader must be open.
+    async fn ask(&self, wish: Wish) -> Result<Reply, Failure> {
+        self.with_reader(async |device| device.call(wish).await).await
+    }
+
+    /// What stands in a next command, so that it means the same home.
+    fn same_home(&self) -> String {
+        let home = self.home.as_ref().map(|home| format!(" --home {}", home.display()));
+        home.unwrap_or_default()
     }
 }
 
@@ -54,8 +94,17 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     match command {
         Command::Init(args) => device::init(context, &args),
         Command::Request(args) => device::request(context, &args).await,
-        Command::Authority(command) => authority::run(context, &command),
         Command::Join(args) => device::join(context, &args).await,
+        Command::Take(args) => device::take(context, &args).await,
+        Command::Unlock => lock::unlock(context).await,
+        Command::Lock => lock::lock(context).await,
+        Command::Secret(command) => lock::secret(context, command).await,
+        Command::Worker(command) => lock::worker(context, command).await,
+        Command::Recovery(command) => recovery::run(context, command).await,
+        Command::Authority(command) => authority::run(context, command).await,
+        Command::Devices => devices::run(context).await,
+        Command::Doctor => doctor::run(context).await,
+        Command::Audit(args) => audit::run(context, &args).await,
         Command::Run(args) => run::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Person(command) => person::run(context, command).await,
@@ -67,14 +116,4 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Demo(args) => demo::run(context, &args).await,
         Command::Completions(args) => completions::run(context, &args),
     }
-}
-
-/// The worker's name: as given, else from the environment.
-fn worker(args: &WorkerArgs) -> String {
-    let from = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    args.worker
-        .clone()
-        .or_else(|| from("HUZA_WORKER"))
-        .or_else(|| from("USER"))
-        .unwrap_or_else(|| "unnamed".to_owned())
 }

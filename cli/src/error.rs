@@ -101,11 +101,18 @@ impl Failure {
 impl From<CommandError> for Failure {
     fn from(error: CommandError) -> Self {
         let kind = match error.code.as_str() {
-            "store_failed" => Kind::Storage,
-            "exists" | "no_identity" => Kind::Home,
+            "store_failed" | "vault_io" | "entropy" | "memory" => Kind::Storage,
+            "exists" | "no_identity" | "no_vault" | "vault_damaged" | "vault_version" => Kind::Home,
+            "crashed" => Kind::Unexpected,
             _ => Kind::Input,
         };
-        Self { kind, code: error.code, message: error.message, hint: error.hint }
+        let CommandError { code, mut message, mut hint } = error;
+        if hint.is_empty()
+            && let Some((what, advice)) = message.rsplit_once("; ")
+        {
+            (message, hint) = (what.to_owned(), advice.to_owned());
+        }
+        Self { kind, code, message, hint }
     }
 }
 

@@ -1,45 +1,72 @@
-//! Files that pass between people and devices, and the authority's own.
+//! What passes between people and devices as text, and the keys on paper.
 //!
-//! Each is text, one line: a name with its version, a space, the bytes of
-//! [`huza_crdt::codec::encode`] in hexadecimal. So it survives a chat message, a printout, an SD
-//! card. Writing is atomic: a file is there whole or not at all.
+//! ```text
+//! HUZA-REQUEST-1:  base32 (RFC 4648, no padding) of codec::encode(value) and four bytes of check
+//! check = the first four bytes of SHA-256(word, 0, encoding)
+//! ```
+//!
+//! One line, in capitals and digits only: it survives a chat message, an SD card, a printout, being
+//! read aloud, and it is what a QR code holds most cheaply. Case does not matter, nor do spaces and
+//! line ends within it, nor text around it. Writing is atomic: a file is there whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
 
+use data_encoding::BASE32_NOPAD;
 use huza_crdt::codec;
-use huza_crdt::id::{hex, unhex};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::{Failure, Kind};
 
-/// Longest file of this shape, in bytes. // guess: hundreds of villages
-const LINE_FILE_BYTES_MAX: u64 = 16 * 1_024 * 1_024;
+/// Longest text of this shape, in bytes. // guess: a welcome with hundreds of villages
+const TEXT_BYTES_MAX: u64 = 4 * 1_024 * 1_024;
 
-/// What a line file holds: the word in front of it.
+/// Pieces into which a text may have been broken on its way. // guess: a welcome in short lines
+const PIECES_MAX: usize = 512;
+
+/// Characters on a line of a printed key.
+const PRINTED_LINE: usize = 64;
+
+const CHECK_BYTES: usize = 4;
+
+/// What a text holds: the word in front of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     /// A device asks to join.
     Request,
     /// The authority's answer.
     Welcome,
-    /// The root of a programme. Secret.
-    Root,
-    /// The authority of a health centre. Secret.
-    Centre,
+    /// A key for paper, sealed. See `commands::authority::paper`.
+    Paper,
+    /// Signed statements to bring to a device.
+    Statements,
+    /// A device asks to be opened.
+    RecoveryRequest,
+    /// The authority's answer to that.
+    RecoveryAnswer,
 }
 
 impl Content {
-    const ALL: [Self; 4] = [Self::Request, Self::Welcome, Self::Root, Self::Centre];
+    const ALL: [Self; 6] = [
+        Self::Request,
+        Self::Welcome,
+        Self::Paper,
+        Self::Statements,
+        Self::RecoveryRequest,
+        Self::RecoveryAnswer,
+    ];
 
     const fn word(self) -> &'static str {
         match self {
-            Self::Request => "huza-request-1",
-            Self::Welcome => "huza-welcome-1",
-            Self::Root => "huza-root-1",
-            Self::Centre => "huza-centre-1",
+            Self::Request => "HUZA-REQUEST-1:",
+            Self::Welcome => "HUZA-WELCOME-1:",
+            Self::Paper => "HUZA-PAPER-1:",
+            Self::Statements => "HUZA-STATEMENTS-1:",
+            Self::RecoveryRequest => "HUZA-FORGOTTEN-1:",
+            Self::RecoveryAnswer => "HUZA-RECOVERY-1:",
         }
     }
 
@@ -48,64 +75,91 @@ impl Content {
         match self {
             Self::Request => "a join request",
             Self::Welcome => "an authority's welcome",
-            Self::Root => "the root of a programme",
-            Self::Centre => "the authority of a health centre",
+            Self::Paper => "a key for paper",
+            Self::Statements => "signed statements",
+            Self::RecoveryRequest => "a request for a recovery",
+            Self::RecoveryAnswer => "an answer to a request for a recovery",
         }
-    }
-
-    const fn is_secret(self) -> bool {
-        matches!(self, Self::Root | Self::Centre)
     }
 }
 
 /// `value` as a line.
 pub(crate) fn line<T: Serialize>(content: Content, value: &T) -> String {
-    format!("{} {}\n", content.word(), hex(&codec::encode(value)))
+    let mut bytes = codec::encode(value);
+    let check = check(content, &bytes);
+    bytes.extend(check);
+    format!("{}{}\n", content.word(), BASE32_NOPAD.encode(&bytes))
 }
 
-/// Reads the line in `path`.
+/// `value` as several short lines, for a printer.
+pub(crate) fn lines<T: Serialize>(content: Content, value: &T) -> String {
+    let line = line(content, value);
+    let rest = line.trim_end().strip_prefix(content.word()).unwrap_or_default();
+    let rest: Vec<char> = rest.chars().collect();
+    let rows = rest.chunks(PRINTED_LINE).map(|row| row.iter().collect::<String>() + "\n");
+    format!("{}\n{}", content.word(), rows.collect::<String>())
+}
+
+fn check(content: Content, bytes: &[u8]) -> [u8; CHECK_BYTES] {
+    let hash = Sha256::new().chain_update(content.word()).chain_update([0]).chain_update(bytes);
+    let hash = hash.finalize();
+    core::array::from_fn(|i| hash.get(i).copied().unwrap_or_default())
+}
+
+/// Reads the text in `path`, or on stdin for `-`.
 pub(crate) fn read<T>(content: Content, path: &Path) -> Result<T, Failure>
 where
     T: Serialize + DeserializeOwned,
 {
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(LINE_FILE_BYTES_MAX).read_to_string(&mut text))
-        .map_err(|error| Failure::file("read", path, &error))?;
-    parse(content, &text).map_err(|why| {
-        Failure::new(Kind::Input, "line_file", format!("{} {why}", path.display()))
-            .hint(format!("Give the file that holds {}", content.name()))
+    let mut text = Vec::new();
+    let stdin = path == Path::new("-");
+    let read = if stdin {
+        std::io::stdin().lock().take(TEXT_BYTES_MAX).read_to_end(&mut text)
+    } else {
+        File::open(path).and_then(|file| file.take(TEXT_BYTES_MAX).read_to_end(&mut text))
+    };
+    read.map_err(|error| Failure::file("read", path, &error))?;
+    parse(content, &String::from_utf8_lossy(&text)).map_err(|why| {
+        let from = if stdin { "What was pasted".to_owned() } else { path.display().to_string() };
+        Failure::new(Kind::Input, "text", format!("{from} {why}"))
+            .hint(format!("Give the whole line that holds {}", content.name()))
     })
 }
 
-/// Reads the first line of `text` that begins with a word of ours.
+/// Reads the first thing of ours in `text`.
 fn parse<T>(content: Content, text: &str) -> Result<T, String>
 where
     T: Serialize + DeserializeOwned,
 {
-    let found = text.lines().find_map(|line| {
-        let (word, rest) = line.trim().split_once(' ')?;
-        Content::ALL.into_iter().find(|known| known.word() == word).map(|known| (known, rest))
-    });
-    match found {
-        None => Err(format!("does not hold {}", content.name())),
-        Some((other, _)) if other != content => {
-            Err(format!("holds {}, not {}", other.name(), content.name()))
-        }
-        Some((_, rest)) => unhex(rest.trim())
-            .and_then(|bytes| codec::decode(&bytes).ok())
-            .ok_or_else(|| format!("holds {}, but damaged", content.name())),
+    let text = text.to_ascii_uppercase();
+    let places = Content::ALL.into_iter().filter_map(|one| Some((text.find(one.word())?, one)));
+    let (at, found) = places
+        .min_by_key(|(at, _)| *at)
+        .ok_or_else(|| format!("does not hold {}", content.name()))?;
+    if found != content {
+        return Err(format!("holds {}, not {}", found.name(), content.name()));
     }
+    let rest = text.get(at + content.word().len()..).unwrap_or_default();
+    let bytes = assemble(content, rest);
+    bytes
+        .and_then(|bytes| codec::decode(&bytes).ok())
+        .ok_or_else(|| format!("holds {}, but damaged or not all of it", content.name()))
 }
 
-/// Writes `value` to `path`, which must not exist unless `replace`.
-pub(crate) fn write<T: Serialize>(
-    content: Content,
-    path: &Path,
-    value: &T,
-    replace: bool,
-) -> Result<(), Failure> {
-    let mut file = Pending::begin(path, content.is_secret(), replace)?;
+/// The encoding that begins in `text`: as many pieces as it takes until the check holds.
+fn assemble(content: Content, text: &str) -> Option<Vec<u8>> {
+    let mut whole = String::new();
+    text.split_whitespace().take(PIECES_MAX).find_map(|piece| {
+        whole.push_str(piece);
+        let mut bytes = BASE32_NOPAD.decode(whole.as_bytes()).ok()?;
+        let told = bytes.split_off(bytes.len().checked_sub(CHECK_BYTES)?);
+        (told == check(content, &bytes)).then_some(bytes)
+    })
+}
+
+/// Writes `value` to `path`, which must not exist.
+pub(crate) fn write<T: Serialize>(content: Content, path: &Path, value: &T) -> Result<(), Failure> {
+    let mut file = Pending::begin(path, false, false)?;
     file.append(line(content, value).as_bytes())?;
     file.publish()
 }
@@ -204,16 +258,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_read_again_and_wrong_ones_named() {
+    fn lines_are_read_again_whatever_happened_to_them_on_the_way() {
+        let value = ("phone".to_owned(), vec![7_u8; 300]);
+        let parse = |text: &str| parse::<(String, Vec<u8>)>(Content::Request, text);
+        let text = line(Content::Request, &value);
+        assert_eq!(parse(&text), Ok(value.clone()));
+        assert_eq!(parse(&format!("hello,\n  {text}\nbye")), Ok(value.clone()), "in a chat");
+        assert_eq!(parse(&format!("> {} bye", text.trim().to_lowercase())), Ok(value.clone()));
+        let chars: Vec<char> = text.chars().collect();
+        let broken: Vec<String> = chars.chunks(20).map(|part| part.iter().collect()).collect();
+        assert_eq!(parse(&broken.join("\r\n ")), Ok(value.clone()), "broken into lines");
+        assert_eq!(parse(&lines(Content::Request, &value)), Ok(value), "as printed");
+    }
+
+    #[test]
+    fn wrong_and_damaged_lines_are_named() {
         let text = line(Content::Request, &"phone".to_owned());
-        assert_eq!(parse::<String>(Content::Request, &text), Ok("phone".to_owned()));
-        let chat = format!("hello,\n  {text}\nbye");
-        assert_eq!(parse::<String>(Content::Request, &chat), Ok("phone".to_owned()));
         let wrong = parse::<String>(Content::Welcome, &text);
         assert_eq!(wrong, Err("holds a join request, not an authority's welcome".to_owned()));
-        let cut = text.trim_end().strip_suffix('6').unwrap_or(text.trim_end());
-        assert!(parse::<String>(Content::Request, &cut[..cut.len() - 1]).is_err());
+        let damaged = |text: &str| {
+            let why = parse::<String>(Content::Request, text).unwrap_err();
+            assert!(why.contains("damaged"), "{why}");
+        };
+        for end in 1..8 {
+            damaged(&text[..text.len() - end - 1]);
+        }
+        let at = text.len() - 6;
+        let other = if &text[at..=at] == "A" { "B" } else { "A" };
+        damaged(&format!("{}{other}{}", &text[..at], &text[at + 1..]));
         assert!(parse::<String>(Content::Request, "").is_err());
+        assert!(parse::<String>(Content::Request, "huza-request-1: \u{e9}").is_err());
     }
 
     #[test]
@@ -224,8 +298,8 @@ mod tests {
         file.append(b"half").unwrap();
         drop(file);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        write(Content::Request, &path, &1_u8, false).unwrap();
-        assert!(write(Content::Request, &path, &2_u8, false).is_err());
+        write(Content::Request, &path, &1_u8).unwrap();
+        assert!(write(Content::Request, &path, &2_u8).is_err());
         assert_eq!(read::<u8>(Content::Request, &path), Ok(1));
     }
 }

@@ -1,7 +1,8 @@
-//! `huza`: the one binary. Everything is reached through it: a phone, a hub, a gateway, the
-//! authority of a health centre, and the demonstration.
+//! `huza`: the one binary. Everything is reached through it: a phone, a hub, a gateway, an
+//! authority device, the keys on paper, and the demonstration.
 //!
-//! This crate parses arguments ([`args`]), asks `huza_daemon` ([`shell`]), and prints ([`output`]).
+//! This crate parses arguments ([`args`]), asks people for secrets ([`secrets`]), asks
+//! `huza_daemon` ([`shell`]), and prints ([`output`]).
 //! It holds no protocol and opens no database itself.
 
 mod args;
@@ -10,6 +11,7 @@ mod error;
 mod files;
 mod output;
 mod panics;
+mod secrets;
 mod shell;
 mod time;
 

@@ -3,30 +3,93 @@
 use std::path::Path;
 
 use huza_crdt::node::{Command, Reply, Resource, Status};
-use huza_crdt::trust::authority::JoinRequest;
-use huza_daemon::{Client, ClientError, Home, HomeError, InitOptions, RunError};
+use huza_crdt::trust::approval::JoinRequest;
+use huza_daemon::vault::{Unlock, VaultCommand, VaultError, VaultReply, VaultStatus};
+use huza_daemon::{Client, ClientError, ConfigError, Home, HomeError, InitOptions, RunError};
 
 use crate::error::{Failure, Kind};
+use crate::secrets::Secrets;
 
 /// A device to ask, whether or not its daemon runs. Without one, the home is in use until this is
-/// dropped.
+/// closed.
 #[derive(Debug)]
-pub(crate) struct Device(Client);
+pub(crate) struct Device {
+    client: Client,
+    /// Whether a running daemon was unlocked for this command, and is to be locked again.
+    relocks: bool,
+}
 
 impl Device {
     /// Makes a device.
-    pub(crate) fn create(home: &Path, label: &str, reader: bool) -> Result<JoinRequest, Failure> {
-        Ok(Home::init(home, &InitOptions { label: label.to_owned(), reader })?)
+    pub(crate) fn create(home: &Path, options: &InitOptions) -> Result<JoinRequest, Failure> {
+        Ok(Home::init(home, options)?)
     }
 
     /// Opens the one at `home`.
     pub(crate) async fn open(home: &Path) -> Result<Self, Failure> {
-        Ok(Self(Client::open(home).await?))
+        Ok(Self { client: Client::open(home).await?, relocks: false })
+    }
+
+    /// Whether a daemon runs on it.
+    pub(crate) const fn is_daemon(&self) -> bool {
+        self.client.is_daemon()
+    }
+
+    /// Sees to it that the reader is open, by the worker who is there. A device without one stays
+    /// as it is.
+    pub(crate) async fn unlock(&mut self, secrets: &Secrets) -> Result<(), Failure> {
+        let Some((status, open)) = self.vault_status().await? else { return Ok(()) };
+        let wanted = secrets.worker(&status);
+        if open.is_some() && (wanted.is_none() || wanted == open) {
+            return Ok(());
+        }
+        self.unlock_by(secrets.unlock(&status)?).await
+    }
+
+    /// Opens the reader for this command.
+    pub(crate) async fn unlock_by(&mut self, by: Unlock) -> Result<(), Failure> {
+        self.vault(VaultCommand::Unlock(by)).await?;
+        self.relocks = self.client.is_daemon();
+        Ok(())
+    }
+
+    /// It stays open when this command has ended.
+    pub(crate) const fn stay_open(&mut self) {
+        self.relocks = false;
+    }
+
+    /// What was unlocked for this command is locked, and the home is free again.
+    pub(crate) async fn close(mut self) -> Result<(), Failure> {
+        if self.relocks {
+            self.vault(VaultCommand::Lock).await?;
+        }
+        self.client.close().await;
+        Ok(())
+    }
+
+    /// Has the vault do one thing. A refusal is a failure.
+    pub(crate) async fn vault(&mut self, command: VaultCommand) -> Result<VaultReply, Failure> {
+        match self.client.vault(command).await? {
+            VaultReply::Error(error) => Err(error.into()),
+            reply => Ok(reply),
+        }
+    }
+
+    /// How the vault stands and who has the reader open; nothing if there is no reader.
+    pub(crate) async fn vault_status(
+        &mut self,
+    ) -> Result<Option<(VaultStatus, Option<String>)>, Failure> {
+        match self.client.vault(VaultCommand::Status).await? {
+            VaultReply::Vault { status, open } => Ok(Some((status, open))),
+            VaultReply::Error(error) if error.code == "no_reader" => Ok(None),
+            VaultReply::Error(error) => Err(error.into()),
+            _ => Err(Failure::answer("the vault's status")),
+        }
     }
 
     /// Asks it one thing. A refusal is a failure.
     pub(crate) async fn call(&mut self, command: Command) -> Result<Reply, Failure> {
-        match self.0.call(command).await? {
+        match self.client.call(command).await? {
             Reply::Error(error) => Err(error.into()),
             reply => Ok(reply),
         }
@@ -79,7 +142,10 @@ impl From<HomeError> for Failure {
     fn from(error: HomeError) -> Self {
         let (kind, code) = match &error {
             HomeError::Refused(refused) => return refused.clone().into(),
+            HomeError::Vault(error) => return of_vault(error),
             HomeError::Missing(_) => (Kind::Home, "home_missing"),
+            HomeError::MissingReader(_) => (Kind::Home, "reader_missing"),
+            HomeError::MissingVault(_) => (Kind::Home, "vault_missing"),
             HomeError::Exists(_) => (Kind::Home, "home_exists"),
             HomeError::NotEmpty(_) => (Kind::Home, "home_not_empty"),
             HomeError::Name(_) => (Kind::Home, "home_name"),
@@ -92,6 +158,31 @@ impl From<HomeError> for Failure {
         };
         failure(kind, code, &error)
     }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        failure(Kind::Input, "settings", &error)
+    }
+}
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        of_vault(&error)
+    }
+}
+
+fn of_vault(error: &VaultError) -> Failure {
+    let kind = match error {
+        VaultError::Io(_) | VaultError::Entropy(_) | VaultError::Memory => Kind::Storage,
+        VaultError::Missing | VaultError::Damaged | VaultError::Version => Kind::Home,
+        VaultError::Crashed => Kind::Unexpected,
+        _ => Kind::Input,
+    };
+    if error.hint().is_empty() {
+        return failure(kind, error.code(), error);
+    }
+    Failure::new(kind, error.code(), huza_daemon::error_chain(error)).hint(error.hint())
 }
 
 impl From<ClientError> for Failure {
@@ -111,6 +202,7 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         let (kind, code) = match error {
             RunError::Home(error) => return error.into(),
+            RunError::Vault(error) => return of_vault(&error),
             RunError::Net(_) => (Kind::Input, "network"),
             RunError::Api(_) => (Kind::Storage, "local_socket"),
             RunError::Store { .. } => (Kind::Storage, "store"),

@@ -36,15 +36,26 @@ fn a_second_init_leaves_the_first_device() {
     let lab = Lab::new();
     lab.init("phone");
     let device = lab.ask("phone", &["status"])["device"].clone();
-    lab.on("phone", &["init", "--label", "other"]).failed(HOME, &["already"]);
+    lab.on("phone", &["init", "--unprotected", "--label", "other"]).failed(HOME, &["already"]);
     assert_eq!(lab.ask("phone", &["status"])["device"], device);
 }
 
 #[test]
 fn init_refuses_a_folder_that_holds_other_files() {
     let lab = Lab::new();
-    lab.on("authority", &["init"]).failed(HOME, &["holds other files"]);
-    assert!(lab.path("authority/centre.huza").exists());
+    lab.on("paper", &["init", "--unprotected"]).failed(HOME, &["holds other files"]);
+    assert!(lab.path("paper/programme.txt").exists());
+}
+
+#[test]
+fn init_without_a_secret_or_with_a_weak_one_makes_nothing() {
+    let lab = Lab::new();
+    lab.on("phone", &["init"]).failed(INPUT, &["no terminal", "--passphrase-file"]);
+    let weak = lab.secret("weak", "short");
+    let weak = weak.to_str().unwrap();
+    lab.on("phone", &["init", "--passphrase-file", weak]).failed(INPUT, &["at least 8"]);
+    lab.on("phone", &["init", "--pin", "--passphrase-file", weak]).failed(INPUT, &["digits"]);
+    assert!(!lab.path("phone").exists());
 }
 
 #[test]
@@ -53,7 +64,7 @@ fn a_request_file_is_not_overwritten() {
     lab.init("phone");
     let request = lab.path("phone.request");
     let before = std::fs::read(&request).unwrap();
-    let args = ["init", "--request", request.to_str().unwrap()];
+    let args = ["init", "--unprotected", "--request", request.to_str().unwrap()];
     lab.on("other", &args).failed(INPUT, &["exists already"]);
     assert!(!lab.path("other").exists(), "no device without its request");
     assert_eq!(std::fs::read(&request).unwrap(), before);
@@ -62,28 +73,43 @@ fn a_request_file_is_not_overwritten() {
 #[test]
 fn a_second_authority_leaves_the_first() {
     let lab = Lab::new();
-    let before = files(&lab.path("authority"));
-    let args = ["authority", "create", "--programme", "X", "--catchment", "1", "--village", "1"];
-    lab.on("authority", &args).failed(HOME, &["authority already"]);
-    assert_eq!(files(&lab.path("authority")), before);
+    let before = (files(&lab.path("authority")), files(&lab.path("paper")));
+    let secret = lab.path("paper.secret");
+    let create = |paper: &str| {
+        let paper = lab.path(paper);
+        let mut args = vec!["authority", "create", "--programme", "X", "--catchment", "1"];
+        args.extend(["--village", "1", "--unprotected", "--paper", paper.to_str().unwrap()]);
+        args.extend(["--paper-passphrase-file", secret.to_str().unwrap()]);
+        lab.on("authority", &args)
+    };
+    create("paper").failed(INPUT, &["programme.txt", "exists already"]);
+    create("other").failed(HOME, &["already"]);
+    assert_eq!(files(&lab.path("other")), [], "no key of what was not founded");
+    assert_eq!((files(&lab.path("authority")), files(&lab.path("paper"))), before);
 }
 
 #[test]
-fn the_authoritys_files_are_its_owners_alone() {
+fn the_keys_on_paper_are_sealed_and_their_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let lab = Lab::new();
-    for name in ["root.huza", "centre.huza"] {
-        let mode = lab.path("authority").join(name).metadata().unwrap().permissions().mode();
+    for name in ["programme.txt", "centre-0512.txt"] {
+        let path = lab.path("paper").join(name);
+        let mode = path.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.contains("HUZA-PAPER-1:") && text.lines().all(|line| line.len() <= 100));
     }
-    assert_eq!(lab.path("authority").metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    for name in ["authority", "paper"] {
+        assert_eq!(lab.path(name).metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
 }
 
 #[test]
-fn an_authority_refuses_what_it_cannot_approve_and_counts_nothing() {
+fn an_authority_refuses_what_it_cannot_approve_and_says_nothing_to_others() {
     let lab = Lab::new();
     lab.init("phone");
-    let centre = std::fs::read(lab.path("authority/centre.huza")).unwrap();
+    let statements = |lab: &Lab| lab.ask("authority", &["status"])["statements"].clone();
+    let before = statements(&lab);
     let request = lab.path("phone.request");
     let out = lab.path("out");
     let issue = |request: &str, more: &[&str]| {
@@ -93,18 +119,21 @@ fn an_authority_refuses_what_it_cannot_approve_and_counts_nothing() {
         lab.on("authority", &args)
     };
     let request = request.to_str().unwrap();
-    issue(request, &["worker", "--village", "99"]).failed(INPUT, &["99", "01, 02"]);
+    issue(request, &["worker", "--village", "99"]).failed(INPUT, &["99", "catchment"]);
     issue(request, &["worker"]).failed(INPUT, &["village"]);
+    issue(request, &["hub", "--hub", "nowhere"]).failed(INPUT, &["address"]);
     let welcome = fixture("broken.json");
     issue(welcome.to_str().unwrap(), &["hub"]).failed(INPUT, &["a join request"]);
     let cut = lab.path("cut.request");
     let text = std::fs::read_to_string(lab.path("phone.request")).unwrap();
     std::fs::write(&cut, &text[..text.len() / 2]).unwrap();
     issue(cut.to_str().unwrap(), &["hub"]).failed(INPUT, &["damaged"]);
-    lab.on("phone", &["authority", "issue", "--role", "hub", "--request", request])
-        .failed(HOME, &["no authority"]);
+    lab.member("other", "worker", &["01"]);
+    lab.on("other", &["authority", "issue", "--role", "hub", "--request", request])
+        .failed(INPUT, &["no authority device"]);
     assert!(!out.exists());
-    assert_eq!(std::fs::read(lab.path("authority/centre.huza")).unwrap(), centre);
+    let by_other = lab.ask("authority", &["devices"])["devices"].as_array().unwrap().len();
+    assert_eq!((before.as_u64().unwrap() + 2, by_other), (statements(&lab).as_u64().unwrap(), 3));
 }
 
 #[test]

@@ -21,15 +21,17 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use huza_crdt::codec;
-use huza_crdt::crypto::SigningKey;
-use huza_crdt::id::unhex;
-use huza_crdt::store::{Range, StoreKind, Table};
-use huza_crdt::trust::CatchmentSecret;
-use huza_crdt::trust::authority::{Centre, Programme};
-use huza_daemon::store::Store;
+use huza_crdt::control::{Grant, Statement, kind};
+use huza_crdt::crypto::{SealingKey, SigningKey};
+use huza_crdt::store::{Range, Row, StoreKind, Table};
+use huza_crdt::trust::approval::{Membership, open_grant};
+use huza_crdt::trust::{CatchmentSecret, GrantContent};
+use huza_daemon::Home;
+use huza_daemon::store::{FileKey, Store};
+use huza_daemon::vault::{Unlock, Vault};
 use needles::Needles;
 use serde_json::Value;
-use support::{Lab, command};
+use support::{Lab, PAPER, PASSPHRASE, command};
 
 const GIVEN: &str = "Kanariyaimwe";
 const FAMILY: &str = "Kanariyakabiri";
@@ -38,6 +40,8 @@ const PHONE: &str = "0788424242";
 const BORN: &str = "1988-07-13";
 const NOTE: &str = "yavuze ibanga rikomeye";
 const WORKER: &str = "Umujyanama Kanariya";
+const NEXT_WORKER: &str = "Uwasimbuye Kanariya";
+const NEXT_SECRET: &str = "ibanga rya kabiri";
 const VILLAGE: &str = "57010499";
 const OTHER_VILLAGE: &str = "57010500";
 const CATCHMENT: &str = "FOSA-0917";
@@ -45,6 +49,16 @@ const CONDITION: &str = "indwara-itavugwa";
 const SOURCE: &str = "ivuriro-rihishe.example";
 
 fn texts() -> Needles {
+    let mut needles = of_records();
+    for (what, text) in [("worker", WORKER), ("next worker", NEXT_WORKER)] {
+        needles.text(what, text);
+    }
+    needles
+}
+
+/// What not even the files of a protected device tell. The names of its workers they do: they
+/// stand in the vault, so that it can ask each for the secret.
+fn of_records() -> Needles {
     let mut needles = Needles::default();
     for (what, text) in [
         ("given name", GIVEN),
@@ -53,7 +67,9 @@ fn texts() -> Needles {
         ("phone", PHONE),
         ("birth date", BORN),
         ("note", NOTE),
-        ("worker", WORKER),
+        ("passphrase", PASSPHRASE),
+        ("next passphrase", NEXT_SECRET),
+        ("passphrase of the paper", PAPER),
         ("village", VILLAGE),
         ("other village", OTHER_VILLAGE),
         ("catchment", CATCHMENT),
@@ -142,19 +158,34 @@ fn work(lab: &Lab) -> String {
     let fields = [format!("identifier/NID|{NATIONAL}="), format!("phone={PHONE}")];
     let mut add = vec!["person", "add", "--name", &name, "--sex", "female", "--birth-date", BORN];
     add.extend(fields.iter().flat_map(|field| ["--field", field.as_str()]));
-    add.extend(["--worker", WORKER]);
     let record = lab.ask("phone", &add)["record"].as_str().unwrap().to_owned();
     lab.visit("phone", &record, NOTE);
     let path = lab.path("bundle.json");
     fs::write(&path, bundle()).unwrap();
-    let import = ["import", path.to_str().unwrap(), "--source", SOURCE, "--worker", WORKER];
+    let import = ["import", path.to_str().unwrap(), "--source", SOURCE];
     lab.ask("phone", &import);
     let found = lab.ask("phone", &["person", "find", FAMILY]);
     assert_eq!(found["records"].as_array().unwrap().len(), 2, "{found}");
     lab.on("phone", &["person", "show", &record]).done();
     lab.ask("phone", &["status"]);
     lab.on("phone", &["export"]).done();
+    lab.on("phone", &["audit"]).done();
     record
+}
+
+/// Workers come and go while the daemon runs, and mistake themselves.
+fn take_turns(lab: &Lab) {
+    let (secret, next) = (lab.path("phone.secret"), lab.secret("next", NEXT_SECRET));
+    let (secret, next) = (secret.to_str().unwrap(), next.to_str().unwrap());
+    let by = ["--worker", WORKER, "--passphrase-file", secret];
+    let add = ["worker", "add", NEXT_WORKER, "--new-passphrase-file", next];
+    lab.on("phone", &[&add[..], &by].concat()).done();
+    lab.on("phone", &["lock"]).done();
+    let as_next = ["--worker", NEXT_WORKER, "--passphrase-file"];
+    let wrong = lab.on("phone", &[&["unlock"], &as_next[..], &[secret]].concat());
+    assert_eq!(wrong.code, 3, "{wrong:?}");
+    lab.on("phone", &[&["unlock"], &as_next[..], &[next]].concat()).done();
+    lab.on("phone", &[&["unlock"], &by[..]].concat()).done();
 }
 
 /// Commands that fail, and what they say: to the user, who typed it.
@@ -182,66 +213,100 @@ fn mistakes(lab: &Lab, record: &str) -> String {
     said.concat()
 }
 
-/// Every secret in what the authority keeps: arrays of 32 numbers, but for signed statements.
-fn secrets_of(kept: &Value, path: &str, needles: &mut Needles) -> usize {
-    if let Some(members) = kept.as_object() {
-        let secret =
-            members.iter().filter(|(name, _)| !["statements", "chain"].contains(&&***name));
-        return secret.map(|(name, it)| secrets_of(it, &format!("{path}/{name}"), needles)).sum();
-    }
-    let bytes = serde_json::from_value::<[u8; 32]>(kept.clone());
-    bytes.map_or(0, |bytes| {
-        needles.secret(path, &bytes);
-        1
-    })
+/// The key of a device's reader, which its vault gives for the passphrase, or for nothing.
+fn reader_key(lab: &Lab, name: &str) -> FileKey {
+    let home = Home::open(&lab.path(name)).unwrap();
+    let mut vault = Vault::open(&home.vault_path()).unwrap();
+    let open = vault.unlock_open();
+    let by = Unlock { worker: Some(WORKER.to_owned()), ..Unlock::with(PASSPHRASE) };
+    let unlocked = open.unwrap_or_else(|| {
+        vault.unlock(&by, home.keystore().as_ref(), std::thread::sleep).unwrap()
+    });
+    unlocked.key().clone()
 }
 
-/// The keys of the authority, out of its files.
-fn secrets_of_authority(lab: &Lab, needles: &mut Needles) {
-    let read = |file: &str| {
-        let line = fs::read_to_string(lab.path("authority").join(file)).unwrap();
-        unhex(line.trim().split_once(' ').unwrap().1).unwrap()
+/// The rows of one table of a device that does not run.
+fn rows(lab: &Lab, name: &str, table: Table) -> Vec<Row> {
+    let store = match table.store() {
+        StoreKind::Carrier => {
+            Store::open(StoreKind::Carrier, &lab.path(name).join("carrier.redb")).unwrap()
+        }
+        StoreKind::Reader => {
+            let key = reader_key(lab, name);
+            let path = lab.path(name).join("reader.redb");
+            Store::open_with(StoreKind::Reader, &path, Some(&key)).unwrap()
+        }
     };
-    let centre: Centre = codec::decode(&read("centre.huza")).unwrap();
-    let programme: Programme = codec::decode(&read("root.huza")).unwrap();
-    let centre = serde_json::to_value(centre).unwrap();
-    assert_eq!(secrets_of(&centre, "centre", needles), 5, "member, seed, sealing, epoch, tags");
-    let programme = serde_json::to_value(programme).unwrap();
-    assert_eq!(secrets_of(&programme, "programme", needles), 2, "seed, member");
-    let secret: CatchmentSecret = serde_json::from_value(centre["secret"].clone()).unwrap();
-    for village in [VILLAGE, OTHER_VILLAGE] {
-        needles.secret("village key", secret.key(secret.area(village)).expose());
+    store.load(&Range::all(table)).unwrap()
+}
+
+fn row(lab: &Lab, name: &str, table: Table, key: &[u8]) -> Vec<u8> {
+    rows(lab, name, table).into_iter().find(|(at, _)| at == key).expect("a row").1
+}
+
+/// What the authority device holds for its catchment, out of the grant that was sealed to it.
+fn catchment_secret(lab: &Lab) -> CatchmentSecret {
+    let sealing = row(lab, "authority", Table::ReaderMeta, b"sealing");
+    let sealing: SealingKey = codec::decode(&sealing).unwrap();
+    let statements = rows(lab, "authority", Table::Statements);
+    let statements = statements.iter().map(|(_, value)| Statement::from_bytes(value).unwrap());
+    let grants = statements.filter(|one| one.kind() == kind::GRANT);
+    let mut opened = grants.filter_map(|one| {
+        let grant: Grant = codec::decode(one.body()).unwrap();
+        open_grant(&grant, &sealing).ok()
+    });
+    match opened.next().expect("a grant to itself") {
+        GrantContent::Catchment(secret) => secret,
+        other => panic!("{other:?}"),
     }
 }
 
-/// The keys of a device, out of its stores.
+/// The keys that the authority device hands out.
+fn secrets_of_authority(lab: &Lab, needles: &mut Needles) {
+    let secret = catchment_secret(lab);
+    needles.secret("catchment epoch", secret.epoch.expose());
+    needles.secret("catchment tags", secret.tags.expose());
+    for village in [VILLAGE, OTHER_VILLAGE] {
+        needles.secret("village key", secret.key(secret.area(village), 0).expose());
+    }
+    let membership = row(lab, "authority", Table::CarrierMeta, b"membership");
+    let membership: Membership = codec::decode(&membership).unwrap();
+    needles.secret("member key", membership.member.expose());
+}
+
+/// The keys of a device, out of its stores and its vault.
 fn secrets_of_device(lab: &Lab, name: &str, needles: &mut Needles) {
     let device = lab.ask(name, &["status"])["device"].as_str().unwrap().to_owned();
-    let row = |kind, file: &str, table, key: &[u8]| {
-        let store = Store::open(kind, &lab.path(name).join(file)).unwrap();
-        let rows = store.load(&Range::all(table)).unwrap();
-        rows.into_iter().find(|(at, _)| at == key).expect("a row").1
-    };
-    let identity = row(StoreKind::Carrier, "carrier.redb", Table::CarrierMeta, b"identity");
+    let identity = row(lab, name, Table::CarrierMeta, b"identity");
     let seed: [u8; 32] = identity[..32].try_into().unwrap();
     assert_eq!(SigningKey::from_seed(seed).public().to_string(), device, "it begins with the seed");
     needles.secret("a device's seed", &seed);
-    let sealing = row(StoreKind::Reader, "reader.redb", Table::ReaderMeta, b"sealing");
+    let sealing = row(lab, name, Table::ReaderMeta, b"sealing");
     needles.secret("a device's sealing key", &sealing[..32]);
+    needles.secret("the key of a reader's file", reader_key(lab, name).expose());
+}
+
+/// What is on a protected phone that does not run, in every file of it.
+fn files_tell_nothing(lab: &Lab, needles: &Needles) {
+    for (path, bytes) in support::files(&lab.path("phone")) {
+        assert_eq!(needles.found_in_bytes(&bytes), Vec::<String>::new(), "in {}", path.display());
+    }
 }
 
 #[test]
 fn nothing_personal_and_no_key_is_in_logs_events_or_errors() {
     let lab = Lab::of(CATCHMENT, [VILLAGE, OTHER_VILLAGE]);
-    lab.member("phone", "worker", &[VILLAGE]);
+    let secret = lab.protected_for("phone", WORKER, "worker", &[VILLAGE]);
     lab.member("other", "worker", &[OTHER_VILLAGE]);
     lab.member("hub", "hub", &[]);
     lab.member("gateway", "gateway", &[]);
     let hub = Watched::start(&lab, "hub", &["--json"]);
     let (address, quic) = (hub.address("/tcp/"), hub.address("/quic-v1"));
-    let phone = Watched::start(&lab, "phone", &["--json", "--dial", &address]);
+    let open = ["--json", "--dial", &address, "--passphrase-file", &secret];
+    let phone = Watched::start(&lab, "phone", &open);
     phone.wait("contact", |out| out.contains("contact_complete").then_some(()));
     let record = work(&lab);
+    take_turns(&lab);
     let said = mistakes(&lab, &record);
     assert!(said.contains(NATIONAL) && said.contains(FAMILY), "the user is told what was wrong");
     let other = Watched::start(&lab, "other", &["--dial", &address]);
@@ -275,6 +340,7 @@ fn nothing_personal_and_no_key_is_in_logs_events_or_errors() {
         assert_eq!(needles.found(log), Vec::<String>::new(), "in the log of {name}");
         println!("{name}: {} bytes told, {} bytes logged", told.len(), log.len());
     }
+    files_tell_nothing(&lab, &of_records());
     // A control: what the facility was given holds what was searched for.
     let found = needles.found(&fs::read_to_string(delivered).unwrap()).join("\n");
     for what in ["given name", "family name", "national id", "note", "diagnosis", "record"] {
@@ -300,7 +366,7 @@ fn a_panic_of_the_real_program_tells_its_place_only() {
     let output = Command::new(words[0])
         .args(&words[1..])
         .arg(env!("CARGO_BIN_EXE_huza"))
-        .args(["person", "add", "--name", GIVEN, "--worker", WORKER, "--home", "/nowhere"])
+        .args(["--worker", WORKER, "person", "add", "--name", GIVEN, "--home", "/nowhere"])
         .env("RUST_BACKTRACE", "full")
         .output()
         .unwrap();

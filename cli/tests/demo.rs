@@ -128,10 +128,17 @@ fn compare_with_python(received: &Path, files: &[PathBuf]) {
 /// The stopped homes prove it: on A, both signatures for each record.
 fn receipts_hold(out: &Path) {
     let home = |name: &str| out.join(name).to_str().unwrap().to_owned();
-    let status =
-        |name: &str| huza(["status", "--records", "--json", "--home", &home(name)]).done().json();
-    let (hub, gateway) = (status("hub"), status("gateway"));
-    let phone = status("phone-a");
+    let status = |name: &str, more: &[&str]| {
+        let mut args = vec!["status", "--records", "--json", "--home"];
+        let home = home(name);
+        args.push(&home);
+        args.extend(more);
+        huza(args)
+    };
+    let (hub, gateway) = (status("hub", &[]).done().json(), status("gateway", &[]).done().json());
+    status("phone-a", &[]).failed_in_json(3, "locked");
+    let passphrase = home("phone-a.passphrase");
+    let phone = status("phone-a", &["--passphrase-file", &passphrase]).done().json();
     assert!(!phone["records"].as_array().unwrap().is_empty());
     for record in phone["records"].as_array().unwrap() {
         assert!(record["taken"].as_u64().unwrap() >= 1, "{record}");
@@ -180,7 +187,7 @@ fn the_built_in_story_ends_well_and_leaves_nothing_behind() {
     let output = support::command().arg("demo").env("TMPDIR", temporary.path()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    for part in ["DANGER", "Isuzuma", "phone B", "has ended", "accepted", "exactly once"] {
+    for part in ["DANGER", "Isuzuma", "phone B", "has ended", "accepted", "exactly once", "locks"] {
         assert!(text.contains(part), "no {part:?} in\n{text}");
     }
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);

@@ -115,11 +115,18 @@ fn a_relay_reads_nothing() {
 }
 
 #[test]
-fn the_request_can_be_had_again() {
+fn each_request_is_another_one_of_the_same_device() {
     let lab = Lab::new();
     lab.init("phone");
-    let again = lab.on("phone", &["request"]).done().stdout;
-    assert_eq!(again, std::fs::read_to_string(lab.path("phone.request")).unwrap());
+    let first = std::fs::read_to_string(lab.path("phone.request")).unwrap();
+    let again = lab.ask("phone", &["request"]);
+    assert_ne!(again["request"], json!(first.trim_end()), "so that none is good twice");
+    assert_eq!(again["device"], lab.ask("phone", &["status"])["device"]);
+    let shown = lab.on("phone", &["request", "--qr"]).done().stdout;
+    let widest = shown.lines().filter(|line| line.contains('\u{2588}'));
+    let widest = widest.map(|line| line.chars().count()).max().unwrap();
+    assert!(widest <= 80, "{widest} columns");
+    assert_eq!(shown.matches("HUZA-REQUEST-1:").count(), 1, "and as text");
 }
 
 #[test]

@@ -4,59 +4,11 @@
 //! looks into every file of B as it is, and into everything in it that can be unpacked. Each way of
 //! searching is first shown to find the canary where it is.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test's own helpers fail as tests do"
-)]
-
 mod support;
 
 use huza_crdt::pack;
+use support::hidden::{canary, holds, unpacked};
 use support::{Lab, files};
-
-/// Characters from the whole of the first plane, chosen by the system's randomness: about 13 bits
-/// in each, so that neither matching nor entropy coding gains much.
-fn canary() -> String {
-    let mut random = [0_u8; 600];
-    getrandom::fill(&mut random).unwrap();
-    let letters = random.chunks_exact(2).filter_map(|pair| {
-        let code = u32::from(pair[0]) << 8 | u32::from(pair[1]);
-        char::from_u32(0x4e00 + code % 0x5000)
-    });
-    letters.collect()
-}
-
-/// Whether `bytes` hold any run of eight characters of the canary.
-fn holds(bytes: &[u8], canary: &str) -> bool {
-    let letters: Vec<char> = canary.chars().collect();
-    letters.chunks_exact(8).any(|run| {
-        let run: String = run.iter().collect();
-        bytes.windows(run.len()).any(|window| window == run.as_bytes())
-    })
-}
-
-/// Everything that can be unpacked anywhere in `bytes`: with the dictionary of payloads, without,
-/// and as `pack` frames it.
-fn unpacked(bytes: &[u8]) -> Vec<Vec<u8>> {
-    const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-    const DICTIONARY: &[u8] = include_bytes!("../../crdt/dictionaries/1");
-    let mut found = Vec::new();
-    for at in (0..bytes.len()).filter(|at| bytes[*at..].starts_with(&MAGIC)) {
-        for dictionary in [DICTIONARY, &[]] {
-            let mut plain = Vec::new();
-            let decoder = zstd::stream::read::Decoder::with_dictionary(&bytes[at..], dictionary);
-            let mut decoder = decoder.unwrap().single_frame();
-            // What came out before an error counts as found.
-            drop(std::io::copy(&mut decoder, &mut plain));
-            found.push(plain);
-        }
-        if at > 0 {
-            found.extend(pack::unpack(&bytes[at - 1..], 1 << 24));
-        }
-    }
-    found
-}
 
 fn is_in_files(lab: &Lab, name: &str, canary: &str) -> bool {
     files(&lab.path(name)).iter().any(|(_, bytes)| {

@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::net;
+use crate::{home::files, net};
 
 /// The defaults, as a file that explains them.
 pub const DEFAULTS: &str = include_str!("config/default.toml");
@@ -66,6 +66,15 @@ pub enum ConfigError {
         /// What the parser says.
         #[source]
         source: Box<toml::de::Error>,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the settings in {}; see that the disk has room and is yours", .path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
     },
     /// An address that is none.
     #[error(transparent)]
@@ -157,6 +166,52 @@ impl Config {
 /// Name of the file in a home.
 pub(crate) const FILE: &str = "huza.toml";
 
+/// Adds addresses to the setting `dial` in the file of the home at `home`, and leaves the rest of
+/// the file as it is. Gives how many were new.
+pub(crate) fn add_dial(home: &Path, addresses: &[String]) -> Result<usize, ConfigError> {
+    addresses.iter().try_for_each(|address| net::check_address(address))?;
+    let path = home.join(FILE);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(source) => return Err(ConfigError::Read { path, source }),
+    };
+    let (text, added) = with_dial(&path.display().to_string(), &text, addresses)?;
+    if added > 0 {
+        files::replace(&path, text.as_bytes())
+            .map_err(|source| ConfigError::Write { path, source })?;
+    }
+    Ok(added)
+}
+
+/// `text` with these addresses in `dial` too, and how many were new.
+fn with_dial(from: &str, text: &str, addresses: &[String]) -> Result<(String, usize), ConfigError> {
+    let known = parse(from, text)?.remove("dial").and_then(|known| known.try_into().ok());
+    let mut dial: Vec<String> = known.unwrap_or_default();
+    let before = dial.len();
+    for address in addresses {
+        if !dial.contains(address) {
+            dial.push(address.clone());
+        }
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let mut kept = lines.clone();
+    // What was set goes, over however many lines it was written.
+    if let Some(at) = lines.iter().position(|line| line.trim_start().starts_with("dial")) {
+        let without = |count: usize| {
+            let end = at.saturating_add(count).min(lines.len());
+            [lines.get(..at).unwrap_or_default(), lines.get(end..).unwrap_or_default()].concat()
+        };
+        let gone = |lines: &Vec<&str>| {
+            parse(from, &lines.join("\n")).is_ok_and(|table| !table.contains_key("dial"))
+        };
+        kept = (1..=lines.len()).map(without).find(gone).unwrap_or(lines);
+    }
+    let value = toml::Value::Array(dial.iter().cloned().map(toml::Value::String).collect());
+    let text = format!("{}\ndial = {value}\n", kept.join("\n").trim_end());
+    Ok((text, dial.len() - before))
+}
+
 fn parse(from: &str, text: &str) -> Result<toml::Table, ConfigError> {
     text.parse()
         .map_err(|source| ConfigError::Syntax { from: from.to_owned(), source: Box::new(source) })
@@ -237,6 +292,24 @@ mod tests {
     #[test]
     fn an_address_that_is_none_is_refused() {
         assert!(Config::layered("huza.toml", "dial = [\"hub.local\"]", []).is_err());
+    }
+
+    #[test]
+    fn addresses_are_added_to_a_file_and_the_rest_stays() {
+        let add = |text: &str, addresses: &[&str]| {
+            let addresses: Vec<String> = addresses.iter().map(|a| (*a).to_owned()).collect();
+            with_dial("t", text, &addresses).unwrap()
+        };
+        let (text, added) = add(&Config::commented(), &["10.0.0.1:4001", "10.0.0.1:4001"]);
+        assert_eq!(added, 1);
+        assert!(text.contains("# Peers to call"), "{text}");
+        assert_eq!(Config::layered("t", &text, []).unwrap().dial, ["10.0.0.1:4001"]);
+        let several = format!("{}mdns = false\n", text.replace("dial = [", "dial = [\n  "));
+        let (text, added) = add(&several, &["10.0.0.1:4001", "10.0.0.2:4001"]);
+        assert_eq!(added, 1);
+        let config = Config::layered("t", &text, []).unwrap();
+        assert_eq!(config.dial, ["10.0.0.1:4001", "10.0.0.2:4001"]);
+        assert!(!config.mdns, "{text}");
     }
 
     #[test]

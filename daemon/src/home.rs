@@ -169,6 +169,9 @@ pub struct Home {
     keystore: Arc<dyn Keystore>,
 }
 
+/// A store, and whether it was whole, had to be mended, or is damaged.
+pub type CheckedStore = (StoreKind, Result<bool, StoreError>);
+
 /// The two stores of a home, open.
 #[derive(Debug)]
 pub(crate) struct OpenStores {
@@ -273,6 +276,52 @@ impl Home {
         HomeLock::take(&self.path)
     }
 
+    /// Opens each store, reads all of it and verifies it: `true` if it is whole, `false` if it had
+    /// to be mended. The reader's only if it is unlocked. Claims the home while it looks.
+    ///
+    /// # Errors
+    /// [`HomeError::InUse`] if a process uses the home.
+    pub fn check_stores(
+        &self,
+        unlocked: Option<&Unlocked>,
+    ) -> Result<Vec<CheckedStore>, HomeError> {
+        let _lock = self.lock()?;
+        let check = |opened: Result<Store, StoreError>| opened.and_then(|mut store| store.check());
+        let carrier = Store::open(StoreKind::Carrier, &carrier_file(&self.path));
+        let mut checked = vec![(StoreKind::Carrier, check(carrier))];
+        if let Some(unlocked) = unlocked.filter(|_| self.reader) {
+            let key = Some(unlocked.key());
+            let reader = Store::open_with(StoreKind::Reader, &reader_file(&self.path), key);
+            checked.push((StoreKind::Reader, check(reader)));
+        }
+        Ok(checked)
+    }
+
+    /// The reader's key, if its vault needs no secret.
+    ///
+    /// # Errors
+    /// If the vault cannot be read.
+    pub fn unlock_open(&self) -> Result<Option<Unlocked>, HomeError> {
+        if !self.reader {
+            return Ok(None);
+        }
+        Ok(Vault::open(&self.vault_path())?.unlock_open())
+    }
+
+    /// Addresses at which peers were met, the latest first.
+    #[must_use]
+    pub fn remembered(&self) -> Vec<String> {
+        Remembered::load(&self.path).addresses()
+    }
+
+    /// Adds addresses to those that its settings say to dial; gives how many were new.
+    ///
+    /// # Errors
+    /// If one is no address, or the settings cannot be read or written.
+    pub fn add_dial(&self, addresses: &[String]) -> Result<usize, HomeError> {
+        Ok(config::add_dial(&self.path, addresses)?)
+    }
+
     /// Opens its stores, the reader's if it is unlocked. Whoever calls holds the lock.
     pub(crate) fn open_stores(&self, unlocked: Option<&Unlocked>) -> Result<OpenStores, HomeError> {
         let store = StoreKind::Carrier;
@@ -288,14 +337,6 @@ impl Home {
         let store = StoreKind::Reader;
         Store::open_with(store, &reader_file(&self.path), Some(unlocked.key()))
             .map_err(|source| HomeError::Store { store, source })
-    }
-
-    /// The reader's key, if its vault needs no secret.
-    pub(crate) fn unlock_open(&self) -> Result<Option<Unlocked>, HomeError> {
-        if !self.reader {
-            return Ok(None);
-        }
-        Ok(Vault::open(&self.vault_path())?.unlock_open())
     }
 
     /// What a node on this home is told at its birth, if `unlocked` is what its stores were opened

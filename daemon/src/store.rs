@@ -207,6 +207,17 @@ impl Store {
         self.read(range).map_err(|error| self.poison(error))
     }
 
+    /// Reads the whole file and verifies its checksums; mends what can be mended. `false` if there
+    /// was something to mend.
+    ///
+    /// # Errors
+    /// What the disk says, or that the file is damaged beyond mending.
+    pub fn check(&mut self) -> Result<bool, StoreError> {
+        self.usable()?;
+        let checked = self.database.check_integrity();
+        checked.map_err(|error| self.poison(error.into()))
+    }
+
     /// Closes the file and lets go of its lock, as dropping the store does.
     pub fn close(self) {
         drop(self);

@@ -1,6 +1,7 @@
 //! Values of the command line, and how they are read.
 
 use clap::{Args, ValueEnum};
+use huza_crdt::control::Reason;
 use huza_crdt::id::AreaTag;
 use huza_crdt::node::AreaRef;
 use huza_crdt::record::Language;
@@ -10,6 +11,8 @@ use huza_crdt::trust::Role;
 /// What a device is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RoleName {
+    /// A person's device that approves, shuts out and judges; two at least for each health centre
+    Authority,
     /// A health worker's phone; reads its villages
     Worker,
     /// An always-on box at a health centre; signs that it stores
@@ -23,10 +26,38 @@ pub(crate) enum RoleName {
 impl From<RoleName> for Role {
     fn from(name: RoleName) -> Self {
         match name {
+            RoleName::Authority => Self::Authority,
             RoleName::Worker => Self::Worker,
             RoleName::Hub => Self::Hub,
             RoleName::Gateway => Self::Gateway,
             RoleName::Relay => Self::Relay,
+        }
+    }
+}
+
+/// Why a device is shut out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReasonName {
+    /// Nobody knows where it is
+    Lost,
+    /// Somebody has it who must not
+    Stolen,
+    /// Its worker has left, or works elsewhere
+    Left,
+    /// Another certificate takes its place
+    Replaced,
+    /// It, or its holder, did what they must not
+    Misused,
+}
+
+impl From<ReasonName> for Reason {
+    fn from(name: ReasonName) -> Self {
+        match name {
+            ReasonName::Lost => Self::Lost,
+            ReasonName::Stolen => Self::Stolen,
+            ReasonName::Left => Self::Left,
+            ReasonName::Replaced => Self::Replaced,
+            ReasonName::Misused => Self::Misused,
         }
     }
 }

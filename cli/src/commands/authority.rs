@@ -1,206 +1,299 @@
-//! `huza authority`: what a person with an authority device does.
-//!
-//! The folder is the authority's own, not a device's home. It holds two secrets: `root.huza`, the
-//! root of the programme, needed only to certify further centres, and `centre.huza`, which approves
-//! devices and counts what it has issued. The count is on the disk before a welcome leaves, so
-//! that no number is ever used twice.
+//! `huza authority`: what a person with an authority device decides. Each decision is an order to
+//! its node, which signs it, keeps it and brings it to all who are met.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+pub(crate) mod paper;
 
-use huza_crdt::crypto::Entropy;
+use std::path::Path;
+
+use huza_crdt::id::{CertId, LogId};
+use huza_crdt::node::{Command, Order, QuarantinedLog, Reply, Status};
 use huza_crdt::trust::Role;
-use huza_crdt::trust::authority::{Centre, IssueError, JoinRequest, Programme, Welcome};
-use serde_json::json;
+use huza_crdt::trust::approval::{Approval, JoinRequest};
+use huza_crdt::trust::recovery::RecoveryRequest;
+use serde_json::{Value, json};
 
-use crate::args::{AuthorityCommand, CreateArgs, IssueArgs};
-use crate::commands::Context;
+use crate::args::{
+    ApproveArgs, AuthorityCommand, EraseArgs, GrantArgs, IssueArgs, JudgeArgs, RecoverArgs,
+    RevokeArgs, RotateArgs,
+};
+use crate::commands::{Context, devices};
 use crate::error::{Failure, Kind};
 use crate::files::{self, Content, Pending};
-use crate::time;
+use crate::{output, secrets};
 
-/// The authority's folder.
-#[derive(Debug, Clone)]
-pub(crate) struct Authority {
-    folder: PathBuf,
-}
-
-/// Founds, or approves.
-pub(crate) fn run(context: &Context, command: &AuthorityCommand) -> Result<(), Failure> {
-    let folder = context.home.clone().ok_or_else(|| {
-        Failure::new(Kind::Usage, "usage", "It is not said where the authority's files are")
-            .hint("Say --home DIR; it is a folder of its own, not that of a device")
-    })?;
-    let authority = Authority { folder };
+/// Decides.
+pub(crate) async fn run(context: &Context, command: AuthorityCommand) -> Result<(), Failure> {
     match command {
-        AuthorityCommand::Create(args) => create(context, &authority, args),
-        AuthorityCommand::Issue(args) => issue(context, &authority, args),
+        AuthorityCommand::Create(args) => paper::create(context, &args).await,
+        AuthorityCommand::Paper(command) => paper::run(context, command),
+        AuthorityCommand::Issue(args) => issue(context, &args).await,
+        AuthorityCommand::Revoke(args) => revoke(context, &args).await,
+        AuthorityCommand::Rotate(args) => rotate(context, &args).await,
+        AuthorityCommand::Quarantine => quarantine(context).await,
+        AuthorityCommand::Admit(args) => judge(context, &args, true).await,
+        AuthorityCommand::Reject(args) => judge(context, &args, false).await,
+        AuthorityCommand::Erase(args) => erase(context, &args).await,
+        AuthorityCommand::Grant(args) => grant(context, &args).await,
+        AuthorityCommand::Recover(args) => recover(context, &args).await,
+        AuthorityCommand::Time => {
+            let reply = order(context, Order::Time).await?;
+            issued(context, &reply, "")
+        }
     }
 }
 
-fn create(context: &Context, authority: &Authority, args: &CreateArgs) -> Result<(), Failure> {
-    let programme = authority.found(&args.programme, &args.catchment, &args.village)?;
-    let (root, centre) = (authority.root(), authority.centre());
-    let text = format!(
-        "Founded {} with health centre {} ({}).\n\
-         {} is the root of everything: print it, lock the paper away, and take the file off this \
-         device.\n\
-         {} approves devices: keep it on this device, and nobody else's.",
-        args.programme,
-        args.catchment,
-        crate::output::count(args.village.len(), "village"),
-        root.display(),
-        centre.display(),
-    );
-    let value = json!({
-        "programme": programme,
-        "name": args.programme,
-        "catchment": args.catchment,
-        "villages": args.village,
-        "root_file": root,
-        "centre_file": centre,
-    });
-    context.output.answer(&value, &text)
+async fn order(context: &Context, order: Order) -> Result<Reply, Failure> {
+    context.ask(Command::Order(Box::new(order))).await
 }
 
-fn issue(context: &Context, authority: &Authority, args: &IssueArgs) -> Result<(), Failure> {
-    let request: JoinRequest = files::read(Content::Request, &args.request)?;
-    // The welcome's place first: a number is spent only if the answer can be written.
+/// Says what was done, and what must happen now.
+fn issued(context: &Context, reply: &Reply, next: &str) -> Result<(), Failure> {
+    let Reply::Issued { statements, done } = reply else {
+        return Err(Failure::answer("the order"));
+    };
+    let mut text: Vec<String> = done.iter().map(|line| sentence(line)).collect();
+    if !next.is_empty() {
+        text.push(next.to_owned());
+    }
+    context.output.answer(&json!({ "statements": statements, "done": done }), &text.join("\n"))
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
+}
+
+impl ApproveArgs {
+    fn approval(&self) -> Approval {
+        Approval {
+            role: Role::from(self.role),
+            villages: self.village.clone(),
+            workers: self.workers.clone(),
+            hubs: self.hub.clone(),
+            any_date: self.any_date,
+        }
+    }
+
+    /// Wrong addresses are told before anything is signed.
+    fn check(&self) -> Result<(), Failure> {
+        self.hub.iter().try_for_each(|address| {
+            huza_daemon::net::check_address(address).map_err(|error| {
+                Failure::new(Kind::Input, "address", error.to_string())
+                    .hint("Write it as 192.168.1.5:4001")
+            })
+        })
+    }
+}
+
+async fn issue(context: &Context, args: &IssueArgs) -> Result<(), Failure> {
+    args.approve.check()?;
+    let request: JoinRequest = files::read(Content::Request, &args.approve.request)?;
+    // The welcome's place first: a request is answered once, so the answer must not get lost.
     let file = args.out.as_ref().map(|path| Pending::begin(path, false, false)).transpose()?;
-    let role = Role::from(args.role);
-    let welcome = authority.approve(&request, role, &args.village)?;
+    let approval = args.approve.approval();
+    let approve = Order::Approve { request: request.clone(), approval: approval.clone() };
+    let Reply::Approved { certificate, welcome } = order(context, approve).await? else {
+        return Err(Failure::answer("issue"));
+    };
     let line = files::line(Content::Welcome, &welcome);
-    let (label, name) = (&request.label, role.name());
-    let text = if let (Some(mut file), Some(path)) = (file, &args.out) {
+    let path = args.out.as_deref();
+    answer(context, (&request, &approval, certificate), (file, path), &line)
+}
+
+/// Gives out a welcome: to its file, or on stdout.
+fn answer(
+    context: &Context,
+    (request, approval, certificate): (&JoinRequest, &Approval, CertId),
+    (file, path): (Option<Pending>, Option<&Path>),
+    line: &str,
+) -> Result<(), Failure> {
+    let (label, role) = (&request.label, approval.role.name());
+    let mut text = String::new();
+    if let (Some(mut file), Some(path)) = (file, path) {
         file.append(line.as_bytes())?;
         file.publish()?;
         let path = path.display();
-        format!("Approved {label} as {name}. Give it {path}; there, `huza join {path}`.")
+        let wher = match approval.villages.as_slice() {
+            [] if approval.role == Role::Relay => String::new(),
+            [] => " of the whole catchment".to_owned(),
+            villages => format!(" in {}", villages.join(", ")),
+        };
+        text.push_str(&format!(
+            "Approved {label} as {role}{wher}. Its certificate is {}; only that device can use the \
+             answer.\nNext, 3 of 3: bring {path} to it (send it as a message), and there: huza join \
+             {path}",
+            certificate.short(),
+        ));
     } else {
-        line.clone()
-    };
+        text.push_str(line);
+    }
     let value = json!({
         "device": request.device.to_string(),
+        "certificate": certificate.to_string(),
         "label": label,
-        "role": name,
-        "villages": args.village,
+        "role": role,
+        "villages": approval.villages,
+        "workers": approval.workers,
+        "hubs": approval.hubs,
         "welcome": line.trim_end(),
     });
     context.output.answer(&value, &text)
 }
 
-impl Authority {
-    /// The authority kept in `folder`.
-    pub(crate) const fn at(folder: PathBuf) -> Self {
-        Self { folder }
-    }
+async fn revoke(context: &Context, args: &RevokeArgs) -> Result<(), Failure> {
+    let reply = context
+        .with_reader(async |device| {
+            let certificate = devices::find(device, &args.device).await?.certificate;
+            let revoke = Order::Revoke {
+                certificate,
+                reason: args.reason.into(),
+                trust: !args.trust_nothing,
+                rotate: !args.keep_keys,
+            };
+            device.call(Command::Order(Box::new(revoke))).await
+        })
+        .await?;
+    let keys = if args.keep_keys {
+        "The keys that it held were not made anew: with them it still opens what is written now, if \
+         it gets hold of it. `huza authority rotate` makes them anew."
+    } else {
+        "It cannot read what is written from now on, once the writer has heard of it."
+    };
+    let next = format!(
+        "{keys}\nNext: let this device meet the hub and others (`huza run`); they shut it out as \
+         soon as they hear. A device that takes its place is enrolled like any other, and gets the \
+         history."
+    );
+    issued(context, &reply, &next)
+}
 
-    fn root(&self) -> PathBuf {
-        self.folder.join("root.huza")
-    }
+async fn rotate(context: &Context, args: &RotateArgs) -> Result<(), Failure> {
+    let reply = order(context, Order::Rotate { village: args.village.clone() }).await?;
+    issued(context, &reply, "It is on its way to all who may read; let this device meet the hub.")
+}
 
-    fn centre(&self) -> PathBuf {
-        self.folder.join("centre.huza")
-    }
+async fn grant(context: &Context, args: &GrantArgs) -> Result<(), Failure> {
+    let reply = context
+        .with_reader(async |device| {
+            let certificate = devices::find(device, &args.device).await?.certificate;
+            let grant = Order::Grant { certificate, villages: args.village.clone() };
+            device.call(Command::Order(Box::new(grant))).await
+        })
+        .await?;
+    issued(context, &reply, "It reads them as soon as this has come to it.")
+}
 
-    /// Founds a programme with one health centre; gives the programme's id.
-    pub(crate) fn found(
-        &self,
-        name: &str,
-        catchment: &str,
-        villages: &[String],
-    ) -> Result<String, Failure> {
-        check_codes(catchment, villages)?;
-        files::private_folder(&self.folder)?;
-        let _lock = self.lock()?;
-        for path in [self.root(), self.centre()] {
-            if path.exists() {
-                return Err(exists(&path));
-            }
+async fn quarantine(context: &Context) -> Result<(), Failure> {
+    let status = context.with_device(async |device| device.status(false).await).await?;
+    let text = if status.quarantined.is_empty() {
+        "Nothing is held back here.".to_owned()
+    } else {
+        let table = output::table(&["log", "device", "envelopes", ""], &rows(&status));
+        format!(
+            "{table}\n\nThese came from devices that were shut out, beyond what was trusted then. \
+             Nobody reads them.\nLook who really wrote them; then `huza authority admit LOG` or \
+             `huza authority reject LOG`."
+        )
+    };
+    context.output.answer(&json!({ "quarantined": of_quarantined(&status.quarantined) }), &text)
+}
+
+fn rows(status: &Status) -> Vec<Vec<String>> {
+    let logs = status.quarantined.iter();
+    let runs = logs.flat_map(|log| log.runs.iter().map(move |run| (log, run)));
+    runs.map(|(log, (from, to, rejected))| {
+        vec![
+            log.log.short(),
+            log.certificate.short(),
+            format!("{from} to {to}"),
+            if *rejected { "rejected" } else { "not judged yet" }.to_owned(),
+        ]
+    })
+    .collect()
+}
+
+/// For machines.
+pub(crate) fn of_quarantined(logs: &[QuarantinedLog]) -> Vec<Value> {
+    let run = |(from, to, rejected): &(u64, u64, bool)| json!({ "from": from, "to": to, "rejected": rejected });
+    let one = |log: &QuarantinedLog| {
+        json!({
+            "log": log.log.to_string(),
+            "certificate": log.certificate.to_string(),
+            "runs": log.runs.iter().map(run).collect::<Vec<_>>(),
+        })
+    };
+    logs.iter().map(one).collect()
+}
+
+async fn judge(context: &Context, args: &JudgeArgs, admit: bool) -> Result<(), Failure> {
+    let reply = context
+        .with_reader(async |device| {
+            let status = device.status(false).await?;
+            let held = find_log(&status, &args.log)?;
+            let log: LogId = held.log;
+            let first = held.runs.iter().map(|(from, _, _)| *from).min();
+            let from = args.from.or(first).unwrap_or_default();
+            let judge = Order::Judge { log, from, to: args.to, admit };
+            device.call(Command::Order(Box::new(judge))).await
+        })
+        .await?;
+    issued(context, &reply, "Every device follows when this has come to it; you may judge again.")
+}
+
+fn find_log<'a>(status: &'a Status, prefix: &str) -> Result<&'a QuarantinedLog, Failure> {
+    let prefix = prefix.to_ascii_lowercase();
+    let mut found =
+        status.quarantined.iter().filter(|one| one.log.to_string().starts_with(&prefix));
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => {
+            let message = format!("Nothing is held back here of a log {prefix}");
+            Err(Failure::new(Kind::Input, "unknown_log", message)
+                .hint("`huza authority quarantine` lists what is"))
         }
-        let mut entropy = entropy()?;
-        let mut programme = Programme::found(name, &mut entropy);
-        let centre = programme
-            .certify_centre(catchment, villages, time::now(), &mut entropy)
-            .map_err(|error| Failure::new(Kind::Input, "certificate", error.to_string()))?;
-        files::write(Content::Root, &self.root(), &programme, false)?;
-        files::write(Content::Centre, &self.centre(), &centre, false)?;
-        Ok(programme.id().to_string())
-    }
-
-    /// Approves a device. What was issued is counted durably before this returns.
-    pub(crate) fn approve(
-        &self,
-        request: &JoinRequest,
-        role: Role,
-        villages: &[String],
-    ) -> Result<Welcome, Failure> {
-        let path = self.centre();
-        if !path.exists() {
-            let message = format!("There is no authority in {}", self.folder.display());
-            return Err(Failure::new(Kind::Home, "no_authority", message)
-                .hint("Name its folder with --home, or found one with `huza authority create`"));
+        _ => {
+            Err(Failure::new(Kind::Input, "ambiguous", format!("Several logs begin with {prefix}"))
+                .hint("Give more of its id"))
         }
-        let _lock = self.lock()?;
-        let mut centre: Centre = files::read(Content::Centre, &path)?;
-        let welcome = centre
-            .approve(request, role, villages, time::now(), &mut entropy()?)
-            .map_err(|error| refused(&error, &centre))?;
-        files::write(Content::Centre, &path, &centre, true)?;
-        Ok(welcome)
-    }
-
-    /// Two commands at once would use one number twice.
-    fn lock(&self) -> Result<File, Failure> {
-        let path = self.folder.join("lock");
-        let file = File::create(&path).map_err(|error| Failure::file("write", &path, &error))?;
-        file.try_lock().map_err(|error| match error {
-            std::fs::TryLockError::WouldBlock => Failure::new(
-                Kind::Busy,
-                "authority_busy",
-                format!("Another command is using the authority in {}", self.folder.display()),
-            )
-            .hint("Wait for it, then try again"),
-            std::fs::TryLockError::Error(error) => Failure::file("lock", &path, &error),
-        })?;
-        Ok(file)
     }
 }
 
-fn check_codes(catchment: &str, villages: &[String]) -> Result<(), Failure> {
-    let bad = |code: &&str| code.trim().is_empty() || code.contains('/');
-    if let Some(code) =
-        core::iter::once(catchment).chain(villages.iter().map(String::as_str)).find(bad)
-    {
-        let message = format!("{code:?} is no code of a place");
-        return Err(
-            Failure::new(Kind::Input, "code", message).hint("Give official codes, without a slash")
+async fn erase(context: &Context, args: &EraseArgs) -> Result<(), Failure> {
+    let question = format!(
+        "This removes record {} from every device of the programme that hears of it, for good: the \
+         person's fields, visits and documents. Nobody can bring it back.",
+        args.record
+    );
+    if !args.yes && !secrets::confirm(&question) {
+        return Err(Failure::new(Kind::Usage, "not_confirmed", question)
+            .hint("Say --yes if that is what is wanted; nothing was changed"));
+    }
+    let reply = order(context, Order::Erase { record: args.record }).await?;
+    let next = "Each device removes it when this has come to it, and says so in `huza run`. What a \
+                facility, an export or a backup holds is not reached.";
+    issued(context, &reply, next)
+}
+
+async fn recover(context: &Context, args: &RecoverArgs) -> Result<(), Failure> {
+    let request: RecoveryRequest = files::read(Content::RecoveryRequest, &args.request)?;
+    let reply = order(context, Order::Recover { request: request.clone() }).await?;
+    let Reply::Recovered { answer } = reply else {
+        return Err(Failure::answer("recover"));
+    };
+    let line = files::line(Content::RecoveryAnswer, &answer);
+    let mut text = line.clone();
+    if let Some(path) = &args.out {
+        files::write(Content::RecoveryAnswer, path, &answer)?;
+        text = format!(
+            "Device {} asked on {}. If you have seen its worker, bring {} back; there: huza \
+             recovery apply {}",
+            request.device.short(),
+            request.at,
+            path.display(),
+            path.display(),
         );
     }
-    Ok(())
-}
-
-fn exists(path: &Path) -> Failure {
-    let message = format!("There is an authority already: {}", path.display());
-    Failure::new(Kind::Home, "authority_exists", message)
-        .hint("Name another folder with --home; nothing was changed")
-}
-
-fn refused(error: &IssueError, centre: &Centre) -> Failure {
-    let hint = match error {
-        IssueError::UnknownVillage(_) => {
-            format!("Its villages are {}", centre.villages().join(", "))
-        }
-        IssueError::NoVillage => "Say --village CODE".to_owned(),
-        _ => "Ask for a new request, made by `huza init` or `huza request`".to_owned(),
-    };
-    Failure::new(Kind::Input, "not_approved", error.to_string()).hint(hint)
-}
-
-fn entropy() -> Result<Entropy, Failure> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| {
-        Failure::new(Kind::Storage, "entropy", format!("The system gave no randomness: {error}"))
-    })?;
-    Ok(Entropy::new(seed))
+    let device = request.device.to_string();
+    context.output.answer(&json!({ "device": device, "answer": line.trim_end() }), &text)
 }

@@ -32,9 +32,11 @@ pub(crate) struct Taken {
 
 /// Imports every file; one that cannot be taken does not keep the others out.
 pub(crate) async fn run(context: &Context, args: ImportArgs) -> Result<(), Failure> {
-    let mut device = context.device().await?;
+    context.with_reader(async |device| all(context, &args, device).await).await
+}
+
+async fn all(context: &Context, args: &ImportArgs, device: &mut Device) -> Result<(), Failure> {
     let area = args.write.area.clone().unwrap_or(AreaRef::Own);
-    let worker = super::worker(&args.write.by);
     let mut files: Vec<Value> = Vec::new();
     let mut keys = BTreeSet::new();
     let mut left_out = 0;
@@ -47,7 +49,7 @@ pub(crate) async fn run(context: &Context, args: ImportArgs) -> Result<(), Failu
             args.files.len(),
             path.display()
         ));
-        let taken = file(&mut device, path, &area, args.source.as_deref(), &worker).await;
+        let taken = file(device, path, &area, args.source.as_deref()).await;
         context.output.progress("");
         match taken {
             Ok(taken) => {
@@ -79,15 +81,9 @@ pub(crate) async fn file(
     path: &Path,
     area: &AreaRef,
     source: Option<&str>,
-    worker: &str,
 ) -> Result<Taken, Failure> {
     let text = read(path)?;
-    let command = Command::Import {
-        area: area.clone(),
-        text,
-        source: source.map(str::to_owned),
-        worker: worker.to_owned(),
-    };
+    let command = Command::Import { area: area.clone(), text, source: source.map(str::to_owned) };
     match device.call(command).await {
         Ok(Reply::Imported { resources, keys, records, unchanged, problems, kept_apart }) => {
             Ok(Taken { resources, keys, records, unchanged, problems, kept_apart })

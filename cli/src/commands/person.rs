@@ -34,12 +34,9 @@ async fn add(context: &Context, args: &PersonAddArgs) -> Result<(), Failure> {
         return Err(Failure::new(Kind::Input, "birth_date", format!("{date} is no birth date"))
             .hint("Write it as YYYY-MM-DD, YYYY-MM or YYYY; nothing was recorded"));
     }
-    let command = Command::AddPerson {
-        area: args.write.area.clone().unwrap_or(AreaRef::Own),
-        fields,
-        worker: super::worker(&args.write.by),
-    };
-    let reply = context.device().await?.call(command).await?;
+    let command =
+        Command::AddPerson { area: args.write.area.clone().unwrap_or(AreaRef::Own), fields };
+    let reply = context.ask(command).await?;
     let Reply::Written { record, warnings, .. } = reply else {
         return Err(Failure::answer("person add"));
     };
@@ -66,7 +63,7 @@ pub(crate) fn names(text: &str) -> Vec<(String, String)> {
 
 async fn find(context: &Context, args: &PersonFindArgs) -> Result<(), Failure> {
     let command = Command::Find { query: args.words.join(" "), limit: args.limit };
-    let Reply::Found { records } = context.device().await?.call(command).await? else {
+    let Reply::Found { records } = context.ask(command).await? else {
         return Err(Failure::answer("person find"));
     };
     let text = if records.is_empty() {
@@ -108,7 +105,7 @@ fn of_found(found: &FoundRecord) -> Value {
 
 async fn show(context: &Context, args: &PersonShowArgs) -> Result<(), Failure> {
     let command = Command::Show { record: args.record };
-    let Reply::Shown { record } = context.device().await?.call(command).await? else {
+    let Reply::Shown { record } = context.ask(command).await? else {
         return Err(Failure::answer("person show"));
     };
     let value: Value = serde_json::from_str(&record)

@@ -1,7 +1,8 @@
 //! `huza run`: the daemon in the foreground.
 
-mod telling;
+pub(crate) mod telling;
 
+use huza_daemon::vault::{Unlock, Vault};
 use huza_daemon::{Home, RunOptions, ShellEvent};
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
@@ -19,6 +20,7 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<(), Failure>
     let home = Home::open(&context.home()?)?;
     log(context.output, &home.config().log)?;
     let options = RunOptions {
+        unlock: unlock(context, &home)?,
         listen: args.listen.iter().flat_map(|address| multiaddresses(address)).collect(),
         dial: args.dial,
         mdns: args.no_mdns.then_some(false),
@@ -42,6 +44,23 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<(), Failure>
         None if printing.is_finished() => Ok(()),
         None => printing.await.unwrap_or(Ok(())),
     }
+}
+
+/// Who opens the reader at the start, if anybody does; else what to do is said.
+fn unlock(context: &Context, home: &Home) -> Result<Option<Unlock>, Failure> {
+    if !home.has_reader() || home.unlock_open()?.is_some() {
+        return Ok(None);
+    }
+    let status = Vault::open(&home.vault_path())?.status(home.keystore().as_ref());
+    let by = context.secrets.offer(&status)?;
+    if by.is_none() {
+        let same = context.same_home();
+        context.output.tell(&format!(
+            "Locked: it carries for others, and nobody reads what is on it. `huza unlock{same}` \
+             opens it, in another terminal."
+        ))?;
+    }
+    Ok(by)
 }
 
 /// Both transports for `address:port`; what is a multiaddress already stays.

@@ -1,19 +1,29 @@
 //! `huza status` and `huza peers`.
 
 use huza_crdt::control::ReceiptKind;
-use huza_crdt::node::{Command, RecordStatus, Reply, SessionStatus, Status};
+use huza_crdt::node::{Command, ReaderState, RecordStatus, Reply, SessionStatus, Status};
 use serde_json::{Value, json};
 
 use crate::args::StatusArgs;
-use crate::commands::Context;
+use crate::commands::run::telling;
+use crate::commands::{Context, authority};
 use crate::error::Failure;
 use crate::output;
+use crate::shell::Device;
 
 /// How the device stands.
 pub(crate) async fn status(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
     // Machines get the records always: that is what they ask for.
     let records = args.records || context.output.json;
-    let status = context.device().await?.status(records).await?;
+    // Records are read: for them the reader is opened, if that takes nobody's answer.
+    let status = context
+        .with_device(async |device| {
+            if records && (args.records || context.secrets.has_file()) {
+                device.unlock(&context.secrets).await?;
+            }
+            device.status(records).await
+        })
+        .await?;
     let mut text = summary(&status);
     if args.records {
         text.push_str("\n\n");
@@ -27,17 +37,27 @@ fn summary(status: &Status) -> String {
     let Some(role) = status.role else {
         return format!(
             "{} (key {key}) is no member of a programme yet. \
-             Give its request to the authority, then `huza join` the answer.",
-            status.label
+             Give its request to the authority, then `huza join` the answer.\n{}",
+            status.label,
+            reader(&status.reader),
         );
     };
+    let mut loud = status.revoked.map(telling::shut_out).unwrap_or_default();
+    if !loud.is_empty() {
+        loud.push_str("\n\n");
+    }
     let areas: Vec<&str> = status.areas.iter().map(|(name, _)| name.as_str()).collect();
     let reads = if areas.is_empty() { "nothing".to_owned() } else { areas.join(", ") };
+    let reads = match &status.reader {
+        ReaderState::Locked => "its villages, when it is open".to_owned(),
+        _ => reads,
+    };
     let mut text = format!(
-        "{} (key {key}) is a {} of {}.\nReads: {reads}.\nHolds {} in {}, {}, {}.",
+        "{loud}{} (key {key}) is a {} of {}.\n{}\nReads: {reads}.\nHolds {} in {}, {}, {}.",
         status.label,
         role.name(),
         status.programme_name,
+        reader(&status.reader),
         output::count(usize::try_from(status.envelopes).unwrap_or(usize::MAX), "envelope"),
         output::count(status.logs, "log"),
         output::count(status.statements, "statement"),
@@ -51,7 +71,23 @@ fn summary(status: &Status) -> String {
         let envelopes = output::count(status.waiting, "envelope");
         text.push_str(&format!("\nCarries {envelopes} of others that it cannot read."));
     }
+    if !status.quarantined.is_empty() {
+        let logs = output::count(status.quarantined.len(), "shut-out log");
+        text.push_str(&format!("\nHolds back envelopes of {logs}: `huza authority quarantine`."));
+    }
+    if let Some(expires) = status.expires {
+        let time = status.programme_time.map(|time| format!("; programme time is {time}"));
+        text.push_str(&format!("\nIts certificate ends on {expires}{}.", time.unwrap_or_default()));
+    }
     text
+}
+
+fn reader(state: &ReaderState) -> String {
+    match state {
+        ReaderState::Absent => "It only carries: there is nothing to open.".to_owned(),
+        ReaderState::Locked => "Locked: `huza unlock` opens it.".to_owned(),
+        ReaderState::Open { worker } => format!("Open: {worker} works with it."),
+    }
 }
 
 /// Where each record has arrived.
@@ -84,6 +120,11 @@ fn of_status(status: &Status) -> Value {
         .iter()
         .map(|(name, tag)| json!({ "name": name, "tag": tag.to_string() }))
         .collect();
+    let (reader, worker) = match &status.reader {
+        ReaderState::Absent => ("absent", None),
+        ReaderState::Locked => ("locked", None),
+        ReaderState::Open { worker } => ("open", Some(worker)),
+    };
     json!({
         "device": status.device.map(|key| key.to_string()),
         "label": status.label,
@@ -91,6 +132,12 @@ fn of_status(status: &Status) -> Value {
         "programme_name": status.programme_name,
         "certificate": status.certificate.map(|id| id.to_string()),
         "role": status.role.map(|role| role.name()),
+        "revoked": status.revoked.map(|reason| format!("{reason:?}").to_lowercase()),
+        "expires": status.expires.map(|stamp| stamp.to_string()),
+        "programme_time": status.programme_time.map(|stamp| stamp.to_string()),
+        "reader": reader,
+        "worker": worker,
+        "quarantined": authority::of_quarantined(&status.quarantined),
         "store": status.store.map(|id| id.to_string()),
         "areas": areas,
         "envelopes": status.envelopes,
@@ -141,7 +188,8 @@ const fn kind_name(kind: ReceiptKind) -> &'static str {
 
 /// Who is being met now.
 pub(crate) async fn peers(context: &Context) -> Result<(), Failure> {
-    let Reply::Peers { sessions } = context.device().await?.call(Command::Peers).await? else {
+    let ask = async |device: &mut Device| device.call(Command::Peers).await;
+    let Reply::Peers { sessions } = context.with_device(ask).await? else {
         return Err(Failure::answer("peers"));
     };
     let text = if sessions.is_empty() {

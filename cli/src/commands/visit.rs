@@ -20,9 +20,8 @@ pub(crate) async fn run(context: &Context, command: VisitCommand) -> Result<(), 
         form: args.form.clone(),
         occurred: args.occurred.unwrap_or_else(time::now),
         answers: fields(&args)?,
-        worker: super::worker(&args.by),
     };
-    let reply = context.device().await?.call(command).await?;
+    let reply = context.ask(command).await?;
     let Reply::Written { record, visit, dangers, warnings } = reply else {
         return Err(Failure::answer("visit add"));
     };

@@ -8,8 +8,10 @@
     reason = "a test's own helpers fail as tests do"
 )]
 
+pub(crate) mod hidden;
+
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -35,6 +37,14 @@ impl Answer {
     /// Fails the test unless the command succeeded.
     pub(crate) fn done(self) -> Self {
         assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+
+    /// Fails the test unless the command failed with this exit code and this error's code.
+    pub(crate) fn failed_in_json(self, code: i32, error: &str) -> Self {
+        assert_eq!((self.code, self.stdout.as_str()), (code, ""), "{self:?}");
+        let told: Value = serde_json::from_str(&self.stderr).unwrap();
+        assert_eq!(told["error"]["code"], error, "{self:?}");
         self
     }
 
@@ -78,10 +88,30 @@ where
     }
 }
 
+/// Runs a command to its end, with a text pasted on stdin.
+pub(crate) fn pasted(args: &[&str], text: &str) -> Answer {
+    let mut command = command();
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    Answer {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
 /// A file of `tests/fixtures`.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
+
+/// What opens the devices of [`Lab::protected`].
+pub(crate) const PASSPHRASE: &str = "ibirayi bine";
+
+/// What opens the keys on paper.
+pub(crate) const PAPER: &str = "impapuro zifunze";
 
 /// A programme with one health centre (`0512`) and villages `01` and `02`.
 pub(crate) struct Lab {
@@ -96,17 +126,12 @@ impl Lab {
     /// With other codes.
     pub(crate) fn of(catchment: &str, villages: [&str; 2]) -> Self {
         let lab = Self { folder: tempfile::tempdir().unwrap() };
-        let authority = lab.path("authority");
-        let villages = villages.into_iter().flat_map(|village| ["--village", village]);
-        huza(
-            ["authority", "create", "--programme", "Tests", "--catchment", catchment]
-                .into_iter()
-                .chain(villages)
-                .chain(["--home"])
-                .map(OsStr::new)
-                .chain([authority.as_os_str()]),
-        )
-        .done();
+        let (paper, secret) = (lab.path("paper"), lab.secret("paper", PAPER));
+        let mut args = vec!["authority", "create", "--programme", "Tests", "--unprotected"];
+        args.extend(["--catchment", catchment, "--paper", paper.to_str().unwrap()]);
+        args.extend(["--paper-passphrase-file", secret.to_str().unwrap()]);
+        args.extend(villages.into_iter().flat_map(|village| ["--village", village]));
+        lab.on("authority", &args).done();
         lab
     }
 
@@ -126,10 +151,43 @@ impl Lab {
         self.on(name, &args).done().json()
     }
 
-    /// Makes a device and its request, `NAME.request`.
+    /// Makes an unprotected device and its request, `NAME.request`.
     pub(crate) fn init(&self, name: &str) {
         let request = self.path(&format!("{name}.request"));
-        self.on(name, &["init", "--label", name, "--request", request.to_str().unwrap()]).done();
+        let file = request.to_str().unwrap();
+        self.on(name, &["init", "--unprotected", "--label", name, "--request", file]).done();
+    }
+
+    /// A file that holds a secret, `NAME.secret`.
+    pub(crate) fn secret(&self, name: &str, secret: &str) -> PathBuf {
+        let path = self.path(&format!("{name}.secret"));
+        std::fs::write(&path, format!("{secret}\n")).unwrap();
+        path
+    }
+
+    /// Makes a member with a passphrase, [`PASSPHRASE`]; gives the file that holds it.
+    pub(crate) fn protected(&self, name: &str, role: &str, villages: &[&str]) -> String {
+        self.protected_for(name, "tester", role, villages)
+    }
+
+    /// The same, for this worker.
+    pub(crate) fn protected_for(
+        &self,
+        name: &str,
+        worker: &str,
+        role: &str,
+        villages: &[&str],
+    ) -> String {
+        let secret = self.secret(name, PASSPHRASE).to_str().unwrap().to_owned();
+        let request = self.path(&format!("{name}.request"));
+        let file = request.to_str().unwrap();
+        let init = ["init", "--label", name, "--request", file, "--passphrase-file", &secret];
+        self.on(name, &[&init[..], &["--worker", worker]].concat()).done();
+        self.issue(name, role, villages);
+        let welcome = self.path(&format!("{name}.welcome"));
+        let join = ["join", welcome.to_str().unwrap(), "--passphrase-file", &secret];
+        self.on(name, &join).done();
+        secret
     }
 
     /// Approves the device; the welcome is `NAME.welcome`.
@@ -169,6 +227,11 @@ impl Lab {
 
     /// Starts the daemon of a home.
     pub(crate) fn run(&self, name: &str, dial: Option<&str>) -> Daemon {
+        self.run_with(name, dial, &[])
+    }
+
+    /// The same, with more said.
+    pub(crate) fn run_with(&self, name: &str, dial: Option<&str>, more: &[&str]) -> Daemon {
         let mut command = command();
         command.args([
             "run",
@@ -179,7 +242,7 @@ impl Lab {
             "127.0.0.1:0",
             "--home",
         ]);
-        command.arg(self.path(name)).env("HUZA_LOG", "warn");
+        command.arg(self.path(name)).args(more).env("HUZA_LOG", "warn");
         if let Some(dial) = dial {
             command.args(["--dial", dial]);
         }

@@ -11,7 +11,6 @@ use super::programme::{Member, Members};
 use super::report;
 use crate::error::{Failure, Kind};
 use crate::output::Output;
-use crate::shell::Device;
 
 /// How long one contact may take, everything included. // guess: hundreds of times what it needs
 const CONTACT_SECONDS: u64 = 120;
@@ -71,7 +70,10 @@ async fn meet(
     let deadline = Instant::now() + Duration::from_secs(CONTACT_SECONDS);
     let mut listener = Running::start(all, to, None)?;
     let address = listener.address(deadline).await?;
-    let mut dialler = Running::start(all, from, Some(&address))?;
+    let mut dialler = match until {
+        Until::Equal => Running::start(all, from, Some(&address))?,
+        Until::Accepted => Running::start_open(all, from, &address)?,
+    };
     let process = dialler.id();
     dialler.complete_with(to, deadline).await?;
     listener.complete_with(from, deadline).await?;
@@ -86,7 +88,7 @@ async fn meet(
 
 /// Waits until `member`, which is running, knows all its records stored and accepted.
 async fn accepted(member: &Member, deadline: Instant) -> Result<(), Failure> {
-    let mut device = Device::open(&member.home).await?;
+    let mut device = member.open().await?;
     loop {
         let status = device.status(true).await?;
         let missing = status.records.iter().filter(|r| !r.stored || !r.accepted).count();

@@ -36,11 +36,30 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts the daemon of `member`, which dials `dial` and nobody else.
+    /// Starts the daemon of `member`, which dials `dial` and nobody else. If it has a passphrase,
+    /// it starts locked.
     pub(super) fn start(
         members: &Members,
         member: &Member,
         dial: Option<&str>,
+    ) -> Result<Self, Failure> {
+        Self::start_with(members, member, dial, None)
+    }
+
+    /// The same, opened by whoever works with it.
+    pub(super) fn start_open(
+        members: &Members,
+        member: &Member,
+        dial: &str,
+    ) -> Result<Self, Failure> {
+        Self::start_with(members, member, Some(dial), member.passphrase.as_deref())
+    }
+
+    fn start_with(
+        members: &Members,
+        member: &Member,
+        dial: Option<&str>,
+        passphrase: Option<&Path>,
     ) -> Result<Self, Failure> {
         let log = members.logs.join(format!("{}.log", member.name));
         let stderr = std::fs::OpenOptions::new()
@@ -58,6 +77,9 @@ impl Running {
             .stdout(Stdio::piped())
             .stderr(stderr)
             .kill_on_drop(true);
+        if let Some(passphrase) = passphrase {
+            command.arg("--passphrase-file").arg(passphrase);
+        }
         if let Some(facility) = &member.facility {
             command.arg("--facility").arg(facility);
         }

@@ -80,12 +80,13 @@ pub(super) struct Proof {
 pub(super) async fn gather(all: &Members, told: Told) -> Result<Proof, Failure> {
     let mut written: BTreeMap<String, String> = BTreeMap::new();
     for phone in [&all.phone_a, &all.phone_b] {
-        let mut device = Device::open(&phone.home).await?;
+        let mut device = phone.open().await?;
         let take = |resources: &[huza_crdt::node::Resource]| {
             written.extend(resources.iter().map(|r| (r.key.clone(), r.text.clone())));
             Ok(())
         };
         device.export(take).await?;
+        device.close().await?;
     }
     let received = std::fs::read_to_string(&all.delivered)
         .map_err(|error| Failure::file("read", &all.delivered, &error))?;
@@ -127,7 +128,9 @@ fn compare(written: &BTreeMap<String, String>, received: &str) -> (usize, usize)
 }
 
 async fn certificate(member: &Member) -> Result<String, Failure> {
-    let status = Device::open(&member.home).await?.status(false).await?;
+    let mut device = Device::open(&member.home).await?;
+    let status = device.status(false).await?;
+    device.close().await?;
     Ok(status.certificate.map(|id| id.to_string()).unwrap_or_default())
 }
 
@@ -137,9 +140,12 @@ async fn status_of(program: &Path, member: &Member) -> Result<Vec<RecordLine>, F
         let message = format!("`huza status` on {}: {why}", member.title);
         Failure::new(Kind::Unexpected, "demo_status", message)
     };
-    let run = huza(program)
-        .args(["status", "--records", "--json", "--home"])
-        .arg(&member.home)
+    let mut command = huza(program);
+    command.args(["status", "--records", "--json", "--home"]).arg(&member.home);
+    if let Some(passphrase) = &member.passphrase {
+        command.arg("--passphrase-file").arg(passphrase);
+    }
+    let run = command
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()

@@ -12,9 +12,12 @@ use crate::output;
 
 pub(super) const VILLAGE_A: &str = "\n2. Village 01, no network. Claudine writes on phone A";
 pub(super) const FILES_ON_A: &str = "\n2. Village 01, no network. Files are brought in on phone A";
+pub(super) const LOCKED: &str =
+    "   Claudine locks the phone. From here on it carries what she wrote, and shows it to nobody";
 pub(super) const VILLAGE_B: &str =
     "\n   Village 02, across the valley. Jean Bosco writes on phone B";
-pub(super) const A_MEETS_B: &str = "\n3. On the path between the villages, phone A meets phone B";
+pub(super) const A_MEETS_B: &str =
+    "\n3. On the path between the villages, phone A, locked in a pocket, meets phone B";
 pub(super) const B_MEETS_HUB: &str =
     "\n4. Jean Bosco walks to the health centre: phone B meets the hub";
 pub(super) const HUB_MEETS_GATEWAY: &str =
@@ -22,7 +25,7 @@ pub(super) const HUB_MEETS_GATEWAY: &str =
 pub(super) const B_MEETS_HUB_AGAIN: &str =
     "\n6. Next month phone B meets the hub again; the receipts begin their way home";
 pub(super) const A_MEETS_B_AGAIN: &str =
-    "\n7. Phone A is started again, and meets phone B at the well";
+    "\n7. Phone A is started again, Claudine opens it, and it meets phone B at the well";
 
 /// The first lines.
 pub(super) fn opening(folder: &Path, temporary: bool) -> String {
@@ -51,7 +54,7 @@ pub(super) fn programme(all: &Members) -> String {
     let table = output::table(&["", "role", "reads", "key"], &rows);
     let table: Vec<String> = table.lines().map(|line| format!("   {line}")).collect();
     format!(
-        "\n1. A programme: {NAME}, health centre {CATCHMENT}, two villages, four devices\n{}",
+        "\n1. A programme: {NAME}, health centre {CATCHMENT}, two villages, five devices\n{}",
         table.join("\n")
     )
 }

@@ -8,7 +8,7 @@ use huza_crdt::node::{AreaRef, Command, Reply};
 use huza_crdt::record::Form;
 use huza_crdt::time::Stamp;
 
-use super::programme::{Member, Members};
+use super::programme::Members;
 use crate::commands::{forms, import, person, visit};
 use crate::error::Failure;
 use crate::output::{self, Output};
@@ -86,15 +86,20 @@ const ON_B: Visit = Visit {
 /// Tells the built-in story.
 pub(super) async fn tell(output: Output, all: &Members, folder: &Path) -> Result<Told, Failure> {
     output.tell(super::report::VILLAGE_A)?;
+    let mut device = all.phone_a.open().await?;
     for entry in &ON_A {
-        record(output, &all.phone_a, entry, "Claudine").await?;
+        record(output, &mut device, entry).await?;
     }
     let file = folder.join("clinic.json");
     std::fs::write(&file, CLINIC).map_err(|error| Failure::file("write", &file, &error))?;
-    let mut told = bring_in(output, &all.phone_a, &[file], "Claudine").await?;
+    let mut told = bring_in(output, &mut device, &[file]).await?;
     told.only_keys = false;
+    device.close().await?;
+    output.tell(super::report::LOCKED)?;
     output.tell(super::report::VILLAGE_B)?;
-    record(output, &all.phone_b, &ON_B, "Jean Bosco").await?;
+    let mut device = all.phone_b.open().await?;
+    record(output, &mut device, &ON_B).await?;
+    device.close().await?;
     Ok(told)
 }
 
@@ -105,19 +110,16 @@ pub(super) async fn import(
     files: &[PathBuf],
 ) -> Result<Told, Failure> {
     output.tell(super::report::FILES_ON_A)?;
-    bring_in(output, &all.phone_a, files, "importer").await
+    let mut device = all.phone_a.open().await?;
+    let told = bring_in(output, &mut device, files).await;
+    device.close().await?;
+    told
 }
 
-async fn bring_in(
-    output: Output,
-    on: &Member,
-    files: &[PathBuf],
-    worker: &str,
-) -> Result<Told, Failure> {
-    let mut device = Device::open(&on.home).await?;
+async fn bring_in(output: Output, device: &mut Device, files: &[PathBuf]) -> Result<Told, Failure> {
     let mut told = Told { only_keys: true, ..Told::default() };
     for path in files {
-        let taken = import::file(&mut device, path, &AreaRef::Own, None, worker).await?;
+        let taken = import::file(device, path, &AreaRef::Own, None).await?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         output.tell(&format!(
             "   {name}: {} in {}",
@@ -134,10 +136,9 @@ async fn bring_in(
 }
 
 /// Records one person and one visit, and says so.
-async fn record(output: Output, on: &Member, entry: &Visit, worker: &str) -> Result<(), Failure> {
-    let mut device = Device::open(&on.home).await?;
+async fn record(output: Output, device: &mut Device, entry: &Visit) -> Result<(), Failure> {
     let form = forms::latest(entry.form)?;
-    let id = add_person(&mut device, entry, worker).await?;
+    let id = add_person(device, entry).await?;
     let mut answers = map(entry.answers);
     if entry.form == "anc" {
         answers.insert("lmp".to_owned(), date(Stamp(time::now().0 - LMP_DAYS * 86_400)));
@@ -147,7 +148,6 @@ async fn record(output: Output, on: &Member, entry: &Visit, worker: &str) -> Res
         form: entry.form.to_owned(),
         occurred: time::now(),
         answers,
-        worker: worker.to_owned(),
     };
     let Reply::Written { dangers, .. } = device.call(command).await? else {
         return Err(Failure::answer("visit add"));
@@ -155,11 +155,11 @@ async fn record(output: Output, on: &Member, entry: &Visit, worker: &str) -> Res
     output.tell(&line(entry, form, &dangers))
 }
 
-async fn add_person(device: &mut Device, entry: &Visit, worker: &str) -> Result<RecordId, Failure> {
+async fn add_person(device: &mut Device, entry: &Visit) -> Result<RecordId, Failure> {
     let mut fields: BTreeMap<String, String> = person::names(entry.name).into_iter().collect();
     fields.insert("sex".to_owned(), entry.sex.to_owned());
     fields.insert("birth-date".to_owned(), entry.birth_date.to_owned());
-    let command = Command::AddPerson { area: AreaRef::Own, fields, worker: worker.to_owned() };
+    let command = Command::AddPerson { area: AreaRef::Own, fields };
     match device.call(command).await? {
         Reply::Written { record, .. } => Ok(record),
         _ => Err(Failure::answer("person add")),

@@ -1,5 +1,6 @@
 //! Events of the daemon in words, and as JSON with ids as text.
 
+use huza_crdt::control::Reason;
 use huza_crdt::node::Event;
 use huza_crdt::session::{Peer, Stats};
 use huza_daemon::ShellEvent;
@@ -30,6 +31,12 @@ pub(super) fn json(event: &ShellEvent) -> Value {
             "stats": stats,
             "complete": complete,
             "fault": fault.as_ref().map(ToString::to_string),
+        }),
+        Event::Revoked { certificate, reason, own } => json!({
+            "event": "revoked",
+            "certificate": certificate.to_string(),
+            "reason": format!("{reason:?}").to_lowercase(),
+            "own": own,
         }),
         Event::Forked { log, seq } => {
             json!({ "event": "forked", "log": log.to_string(), "seq": seq })
@@ -71,6 +78,8 @@ pub(super) fn line(event: &ShellEvent) -> Option<String> {
         ShellEvent::FacilityFailed { why, retry_ms } => {
             format!("The facility cannot be served: {why}. Trying again in {} s.", retry_ms / 1_000)
         }
+        ShellEvent::ReaderOpened => "Open: records can be written and read.".to_owned(),
+        ShellEvent::ReaderLocked => "Locked: it goes on carrying for others.".to_owned(),
         ShellEvent::Stopping => "Ending.".to_owned(),
         ShellEvent::Missed { count } => format!("({count} events are not shown)"),
         ShellEvent::Node(event) => return node_line(event),
@@ -81,6 +90,15 @@ pub(super) fn line(event: &ShellEvent) -> Option<String> {
 fn node_line(event: &Event) -> Option<String> {
     Some(match event {
         Event::Ready => "Ready.".to_owned(),
+        Event::Revoked { reason, own: true, .. } => shut_out(*reason),
+        Event::Revoked { certificate, reason, own: false } => {
+            format!("Device {} is shut out: {}.", certificate.short(), reason_name(*reason))
+        }
+        Event::Erased { envelopes, records } => format!(
+            "Erased, because an authority ordered it: {} and what {} held of them.",
+            output::count(*records, "record"),
+            output::count(*envelopes, "envelope"),
+        ),
         Event::Rolled { .. } => {
             "This home is a copy, or was restored: it goes on under a new incarnation.".to_owned()
         }
@@ -112,6 +130,28 @@ fn node_line(event: &Event) -> Option<String> {
         Event::Stopped { why, .. } => format!("A store failed: {why}."),
         _ => return None,
     })
+}
+
+/// What the user of a device that is shut out must know.
+pub(crate) fn shut_out(reason: Reason) -> String {
+    format!(
+        "THIS DEVICE IS SHUT OUT ({}). Others exchange nothing with it any more, and it records \
+         nothing new. What is on it is kept. If it is in the right hands, bring it to the health \
+         centre: what it wrote last can be looked at and admitted there, and the worker gets a \
+         device again with `huza request`.",
+        reason_name(reason)
+    )
+}
+
+/// As people say it.
+pub(crate) const fn reason_name(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Lost => "lost",
+        Reason::Stolen => "stolen",
+        Reason::Left => "its worker has left",
+        Reason::Replaced => "replaced",
+        Reason::Misused => "misused",
+    }
 }
 
 fn name(peer: &Peer) -> String {
