@@ -447,8 +447,8 @@ fn an_erasure_names_its_own_area_and_re_issues_in_its_own_log() {
 }
 
 /// Many revocations cost one merge, when somebody asks, and not one each: so that a stolen
-/// authority cannot stop every device of the nation with them. (With a merge each, this test would
-/// take an hour.)
+/// authority cannot stop every device of the nation with them. (One merge of 20,000 took 16 ms here;
+/// with a merge each they took minutes, at every start.)
 #[test]
 fn a_flood_of_revocations_costs_one_merge() {
     let play = Play::new();
@@ -802,27 +802,22 @@ fn a_member_that_is_done_again_and_again_is_reported_once() {
     let mut story = story();
     let Story { host, peer, .. } = &mut story;
     let pipe = peer.meet(host);
-    let mut number = 0;
-    for _ in 0..3 {
+    let mut digests = Vec::new();
+    for _ in 0..4 {
         for frame in RawPeer::heard(host, pipe) {
-            if let Frame::Batch { number: batch, .. } = frame {
-                number = batch + 1;
-                peer.say(host, pipe, &Frame::Ack { number: batch });
+            match frame {
+                Frame::Batch { number, .. } => peer.say(host, pipe, &Frame::Ack { number }),
+                Frame::End { digest } => digests.push(digest),
+                _ => {}
             }
         }
-    }
-    assert!(number > 0);
-    let mut digests = Vec::new();
-    host.pass(300);
-    for frame in RawPeer::heard(host, pipe) {
-        if let Frame::End { digest } = frame {
-            digests.push(digest);
-        }
+        host.pass(300);
     }
     let reported = |host: &Host| {
         let done = |event: &&Event| matches!(event, Event::ContactComplete { .. });
         host.events.iter().filter(done).count()
     };
+    assert!(!digests.is_empty(), "it has nothing more to say");
     let before = reported(host);
     for digest in digests.iter().cycle().take(200 * digests.len()) {
         peer.say(host, pipe, &Frame::Totals { statements: 0, envelopes: 0 });

@@ -388,7 +388,9 @@ impl Node {
             session.complete = true;
             session.stats.millis = self.now.millis.since(session.opened);
             let stats = session.stats;
-            self.event(Event::ContactComplete { pipe, peer, stats });
+            if session.reported.replace(digest) != Some(digest) {
+                self.event(Event::ContactComplete { pipe, peer, stats });
+            }
             self.remember_taken();
         }
     }

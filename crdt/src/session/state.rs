@@ -160,6 +160,8 @@ pub struct Session {
     pub(crate) end_sent: Option<[u8; 16]>,
     pub(crate) end_received: Option<[u8; 16]>,
     pub(crate) complete: bool,
+    /// The digest at which it was last reported as complete: once for each is enough.
+    pub(crate) reported: Option<[u8; 16]>,
     pub(crate) stats: Stats,
     /// Whether we spoke last, to count round trips.
     spoke_last: bool,
@@ -215,6 +217,7 @@ impl Session {
             end_sent: None,
             end_received: None,
             complete: false,
+            reported: None,
             stats: Stats::default(),
             spoke_last: false,
         }
