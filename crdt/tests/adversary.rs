@@ -13,13 +13,6 @@
 
 mod common;
 #[path = "../fuzz/src/lane.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    missing_debug_implementations,
-    reason = "shared with the fuzz targets"
-)]
 mod lane;
 mod raw_peer;
 

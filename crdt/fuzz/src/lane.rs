@@ -5,6 +5,18 @@
 //! three centres (2 and 3 below the district's, 3 is foreign and below the programme); authority
 //! devices; two workers, a hub, a relay. Any of them says anything about any other.
 
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    missing_debug_implementations,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::too_many_lines,
+    reason = "a test harness: it must fail loudly; one arm for each kind of statement"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::codec;
@@ -180,7 +192,7 @@ impl Play {
         }
     }
 
-    /// Signs a statement.
+    /// Signs a statement; `catchment` is its scope.
     #[must_use]
     pub fn say(
         &self,
@@ -407,7 +419,7 @@ pub fn verdict(lane: &Lane) -> Verdict {
 
 /// Orders `statements` by a seed.
 #[must_use]
-pub fn shuffled<'a>(statements: &'a [Statement], seed: u64) -> Vec<&'a Statement> {
+pub fn shuffled(statements: &[Statement], seed: u64) -> Vec<&Statement> {
     let mut order: Vec<&Statement> = statements.iter().collect();
     let mut state = seed | 1;
     for at in (1..order.len()).rev() {
