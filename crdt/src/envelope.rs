@@ -297,6 +297,9 @@ impl Payload {
         if self.items.is_empty() || self.items.len() > ENVELOPE_ITEMS_MAX {
             return Err(DecodeError::Limit("items of an envelope"));
         }
+        if self.first.checked_add(self.items.len() as u64).is_none() {
+            return Err(DecodeError::Limit("counters"));
+        }
         if self.items.iter().any(|item| item.card.len() > CARD_BYTES_MAX) {
             return Err(DecodeError::Limit("card bytes"));
         }

@@ -94,8 +94,10 @@ impl Spans {
     pub fn without(&self, other: &Self) -> Vec<(u64, u64)> {
         let mut missing = Vec::new();
         for span in &self.0 {
-            let mut from = span.from;
+            // None behind the last seq there is.
+            let mut next = Some(span.from);
             for theirs in &other.0 {
+                let Some(from) = next else { break };
                 if theirs.to < from || theirs.from > span.to {
                     continue;
                 }
@@ -105,9 +107,9 @@ impl Spans {
                 if theirs.to == span.to && theirs.end != span.end {
                     missing.push((span.to, span.to));
                 }
-                from = theirs.to.saturating_add(1);
+                next = theirs.to.checked_add(1);
             }
-            if from <= span.to {
+            if let Some(from) = next.filter(|from| *from <= span.to) {
                 missing.push((from, span.to));
             }
         }

@@ -48,6 +48,59 @@ fn readers_of_bytes_stand_mangled_golden_files() {
     }
 }
 
+/// Every seed of every target, as it is and mangled in a few places.
+#[test]
+fn every_target_stands_its_seeds() {
+    let play = targets::lane::Play::new();
+    let shelf = targets::rows::Shelf::new();
+    let cast = targets::orders::Cast::new();
+    let mut entropy = Entropy::new([9; 32]);
+    let mut run = |target: &str, times: usize, body: &dyn Fn(&[u8])| {
+        let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+        let mut paths: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        assert!(!paths.is_empty());
+        for path in paths {
+            let seed = std::fs::read(path).unwrap();
+            body(&seed);
+            for _ in 0..times {
+                let mut mangled = seed.clone();
+                let [at, with] = entropy.draw();
+                let at = usize::from(at) % mangled.len();
+                mangled[at] = with;
+                body(&mangled);
+            }
+        }
+    };
+    run("readers", 40, &targets::readers::read);
+    run("sealed", 20, &targets::sealed::sealed);
+    run("lane", 10, &|bytes| targets::lane::fuzz(&play, bytes));
+    run("rows", 10, &|bytes| shelf.run(bytes));
+    run("orders", 4, &|bytes| cast.fuzz(bytes));
+}
+
+/// A damaged row of any table, in each of the ways of damage.
+#[test]
+fn a_node_starts_over_any_damaged_row() {
+    let shelf = targets::rows::Shelf::new();
+    for row in 0..shelf.rows() {
+        for how in 0..4 {
+            let [low, high] = (row as u16).to_le_bytes();
+            shelf.run(&[low, high, how, 7, 7, 7, 7]);
+        }
+    }
+}
+
+/// Found by `readers`: spans that end at the last seq there is never compared as equal.
+#[test]
+fn spans_to_the_last_seq_are_equal_to_themselves() {
+    use huza_crdt::holdings::{Span, Spans};
+    let span = Span { from: 5, to: u64::MAX, end: huza_crdt::id::Hash([1; 32]) };
+    let spans = Spans::from_received(vec![span]).unwrap();
+    assert!(spans.without(&spans).is_empty());
+}
+
 #[test]
 fn two_phones_stand_random_operations() {
     let mut entropy = Entropy::new([8; 32]);

@@ -280,7 +280,7 @@ fn a_summary_that_comes_before_the_proof_is_kept_within_a_limit() {
         assert_eq!(fault(&hub, pipe), None, "{told}");
     }
     raw.say(&mut hub, pipe, &frame);
-    assert_eq!(fault(&hub, pipe), Some(Fault::OutOfTurn("summary".to_owned())));
+    assert_eq!(fault(&hub, pipe), Some(Fault::OutOfTurn("bytes before a proof".to_owned())));
 }
 
 #[test]

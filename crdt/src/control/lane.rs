@@ -83,8 +83,8 @@ pub struct Lane {
     receipts: BTreeMap<Slot, (StatementId, Receipt)>,
     /// Of each issuer of receipts: the number of its newest, and the store that speaks there.
     stores: BTreeMap<Issuer, (u64, StatementId, StoreId)>,
-    pub(super) grants: BTreeMap<(EpochId, CertId, Issuer), (StatementId, Grant)>,
-    pub(super) published: BTreeMap<(AreaTag, EpochId, Issuer), (StatementId, PublishedKey)>,
+    pub(super) grants: BTreeMap<(EpochId, CertId, StatementId), (Issuer, Grant)>,
+    pub(super) published: BTreeMap<(AreaTag, EpochId, StatementId), (Issuer, PublishedKey)>,
     pub(super) rungs: BTreeMap<StatementId, (Issuer, Rung)>,
     pub(super) revocations: Revocations,
     pub(super) verdicts: BTreeMap<LogId, Vec<Verdict>>,
@@ -217,7 +217,8 @@ impl Lane {
     pub fn next_number(&self, issuer: Issuer) -> (u64, Hash) {
         let last = self.numbers.range((issuer, 0)..=(issuer, u64::MAX)).next_back();
         match last.and_then(|((_, number), id)| Some((number, self.statements.get(id)?))) {
-            Some((number, statement)) => (number + 1, statement.hash()),
+            // Whoever has a copy of the key can have used the last number there is.
+            Some((number, statement)) => (number.saturating_add(1), statement.hash()),
             None => (0, Hash([0; 32])),
         }
     }
@@ -259,10 +260,15 @@ impl Lane {
 
     /// How far an issuer is from the programme's key: certificates between them.
     pub(super) fn depth(&self, issuer: Issuer) -> usize {
-        match issuer {
-            Issuer::Programme => 0,
-            Issuer::Certified(id) => self.chain(id).len(),
+        let (mut depth, mut next) = (0, issuer);
+        while let Issuer::Certified(id) = next
+            && let Some(certificate) = self.certificate(&id)
+            && depth < CHAIN_MAX
+        {
+            depth += 1;
+            next = certificate.issuer;
         }
+        depth
     }
 
     /// A view of this lane and of statements that are being checked together.
@@ -337,10 +343,6 @@ impl Lane {
         *self.counts.entry(issuer).or_default() += 1;
         self.index(id, &statement, &body);
         self.statements.insert(id, statement);
-        if matches!(body, Body::Revocation(_)) {
-            let merged = self.revocations.merge(self);
-            self.revocations.settle(merged);
-        }
         Ok(Admitted::New { body, replaced, twin })
     }
 
@@ -376,13 +378,15 @@ impl Lane {
                 {
                     let known = self.certificates.entry(Certificate::id(cose));
                     known.or_insert_with(|| (certificate, BTreeSet::new())).1.insert(id);
+                    // Said once more, it may be among what stays in force.
+                    self.revocations.changed();
                 }
             }
             Body::Opening(opening) => {
                 self.openings.insert(statement.log(), opening.clone());
             }
             Body::Grant(grant) => {
-                self.grants.insert((grant.epoch, grant.to, issuer), (id, grant.clone()));
+                self.grants.insert((grant.epoch, grant.to, id), (issuer, grant.clone()));
             }
             Body::Receipt(receipt) => {
                 self.receipts.insert(slot(issuer, receipt), (id, receipt.clone()));
@@ -391,7 +395,7 @@ impl Lane {
                 *newest = (*newest).max(said);
             }
             Body::PublishedKey(key) => {
-                self.published.insert((key.area, key.epoch, issuer), (id, *key));
+                self.published.insert((key.area, key.epoch, id), (issuer, *key));
             }
             Body::Rung(rung) => {
                 self.rungs.insert(id, (issuer, rung.clone()));

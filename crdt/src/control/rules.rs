@@ -104,6 +104,7 @@ impl Lane {
         let id = revocation.certificate;
         let target = self.certificate(&id).ok_or(LaneError::UnknownDevice)?;
         Ok(scope == Scope::Programme
+            && self.is_authority(issuer)
             && self.rank(issuer) <= self.rank(Issuer::Certified(id))
             && target.areas.iter().all(|area| self.governs(issuer, area)))
     }

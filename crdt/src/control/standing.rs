@@ -7,6 +7,7 @@
 //! names what of it stays.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use super::body::{Admission, Reason, Revocation};
 use super::lane::Lane;
@@ -52,8 +53,12 @@ pub struct Revoked {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Revocations {
     all: BTreeMap<StatementId, (Issuer, Revocation)>,
-    merged: BTreeMap<CertId, Revoked>,
+    /// Made when it is asked for, so that many revocations cost one merge and not one each.
+    merged: OnceLock<Merged>,
 }
+
+/// What is said of each certificate.
+type Merged = BTreeMap<CertId, Revoked>;
 
 /// An authority's word on a range of envelopes.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +72,16 @@ pub(super) struct Verdict {
 impl Revocations {
     pub(super) fn add(&mut self, id: StatementId, issuer: Issuer, revocation: Revocation) {
         self.all.insert(id, (issuer, revocation));
+        self.changed();
+    }
+
+    /// What they come to has to be found anew.
+    pub(super) fn changed(&mut self) {
+        self.merged = OnceLock::new();
+    }
+
+    fn merged(&self, lane: &Lane) -> &Merged {
+        self.merged.get_or_init(|| self.merge(lane))
     }
 
     /// Whether there are none.
@@ -75,15 +90,15 @@ impl Revocations {
     }
 
     /// Those that speak of one certificate.
-    pub(super) fn of(&self, certificate: &CertId) -> Option<&Revoked> {
-        self.merged.get(certificate)
+    pub(super) fn of(&self, lane: &Lane, certificate: &CertId) -> Option<&Revoked> {
+        self.merged(lane).get(certificate)
     }
 
     /// Whether a statement of this issuer counts.
     pub(super) fn allow(&self, lane: &Lane, issuer: Issuer, statement: &StatementId) -> bool {
         let (mut issuer, mut statements) = (issuer, BTreeSet::from([*statement]));
         while let Issuer::Certified(id) = issuer {
-            if let Some(revoked) = self.merged.get(&id)
+            if let Some(revoked) = self.merged(lane).get(&id)
                 && revoked.statements.is_disjoint(&statements)
             {
                 return false;
@@ -96,30 +111,26 @@ impl Revocations {
     }
 
     /// What they come to, rank by rank from the programme's key down.
-    pub(super) fn merge(&self, lane: &Lane) -> BTreeMap<CertId, Revoked> {
+    fn merge(&self, lane: &Lane) -> Merged {
         let mut ranks: BTreeMap<usize, Vec<(&StatementId, Issuer, &Revocation)>> = BTreeMap::new();
         for (id, (issuer, revocation)) in &self.all {
             ranks.entry(lane.rank(*issuer)).or_default().push((id, *issuer, revocation));
         }
-        let mut so_far = Self::default();
+        let mut so_far = Self { merged: OnceLock::from(Merged::new()), ..Self::default() };
         let mut counted: Vec<(&StatementId, Issuer, &Revocation)> = Vec::new();
         for rank in ranks.into_values() {
             // Those of one rank do not silence one another.
             let heard = rank.into_iter().filter(|(id, issuer, _)| so_far.allow(lane, *issuer, id));
             counted.extend(heard);
-            so_far.merged = together(&counted);
+            so_far.merged = OnceLock::from(together(&counted));
         }
-        so_far.merged
-    }
-
-    pub(super) fn settle(&mut self, merged: BTreeMap<CertId, Revoked>) {
-        self.merged = merged;
+        so_far.merged.into_inner().unwrap_or_default()
     }
 }
 
 /// Merges what is said of each certificate: the statements of one issuer add up, those of several
 /// issuers leave only what all of them trust.
-fn together(counted: &[(&StatementId, Issuer, &Revocation)]) -> BTreeMap<CertId, Revoked> {
+fn together(counted: &[(&StatementId, Issuer, &Revocation)]) -> Merged {
     let mut by_issuer: BTreeMap<(CertId, Issuer), Revoked> = BTreeMap::new();
     for (id, issuer, said) in counted {
         let of_issuer = by_issuer.entry((said.certificate, *issuer)).or_insert_with(|| Revoked {
@@ -135,7 +146,7 @@ fn together(counted: &[(&StatementId, Issuer, &Revocation)]) -> BTreeMap<CertId,
             *mine = (*mine).min((cut.to, cut.end));
         }
     }
-    let mut merged: BTreeMap<CertId, Revoked> = BTreeMap::new();
+    let mut merged = Merged::new();
     for ((certificate, _), said) in by_issuer {
         let Some(all) = merged.get_mut(&certificate) else {
             merged.insert(certificate, said);
@@ -155,7 +166,7 @@ impl Lane {
     /// How a certificate stands. One that is not known is void.
     #[must_use]
     pub fn standing(&self, certificate: &CertId) -> Standing {
-        if self.revocations.of(certificate).is_some() {
+        if self.revocations.of(self, certificate).is_some() {
             return Standing::Revoked;
         }
         let Some((known, holders)) = self.holders(certificate) else { return Standing::Void };
@@ -172,7 +183,13 @@ impl Lane {
     /// What revocations say of a certificate.
     #[must_use]
     pub fn revoked(&self, certificate: &CertId) -> Option<&Revoked> {
-        self.revocations.of(certificate)
+        self.revocations.of(self, certificate)
+    }
+
+    /// Whether anybody was ever revoked.
+    #[must_use]
+    pub fn has_revocations(&self) -> bool {
+        !self.revocations.is_empty()
     }
 
     /// Whether a statement counts: its issuer is trusted, or was when it said this.
@@ -197,7 +214,7 @@ impl Lane {
             Standing::Void => false,
             Standing::Revoked => self
                 .revocations
-                .of(&opening.certificate)
+                .of(self, &opening.certificate)
                 .and_then(|revoked| revoked.logs.get(log))
                 .is_some_and(|(to, _)| seq <= *to),
         };
@@ -218,24 +235,28 @@ impl Lane {
         (!trusted && !admitted).then_some(Quarantine::Beyond)
     }
 
-    /// A digest of every revocation and admission that counts: while it is the same, so is what is
-    /// quarantined. Zeros if there is none.
+    /// A digest of every revocation and admission that counts, and of who is shut out: while it is
+    /// the same, so is what is quarantined. Zeros if there is none.
     #[must_use]
     pub fn judgements(&self) -> [u8; 16] {
         let verdicts = self.verdicts.values().flatten();
         let verdicts = verdicts.filter(|one| self.counts(one.issuer, &one.statement));
-        let revoked = self.revocations.merged.values().flat_map(|revoked| &revoked.by).copied();
+        let revoked = self.revocations.merged(self).values();
+        let revoked = revoked.flat_map(|revoked| &revoked.by).copied();
         let all: BTreeSet<StatementId> = revoked.chain(verdicts.map(|one| one.statement)).collect();
         if all.is_empty() {
             return [0; 16];
         }
-        truncated(hash_parts("huza 2026 judgements", &[&codec::encode(&all)]))
+        // A certificate that is said once more may stand again without any new revocation.
+        let out = self.certificates().map(|(id, _)| *id).filter(|id| !self.is_good(id));
+        let out: BTreeSet<CertId> = out.collect();
+        truncated(hash_parts("huza 2026 judgements", &[&codec::encode(&(all, out))]))
     }
 
     /// Logs of which revocations or admissions say something.
     #[must_use]
     pub fn judged_logs(&self) -> BTreeSet<LogId> {
-        let revoked = self.revocations.merged.keys();
+        let revoked = self.revocations.merged(self).keys();
         let mut logs: BTreeSet<LogId> = revoked.flat_map(|id| self.logs_under(*id)).collect();
         logs.extend(self.verdicts.keys());
         logs

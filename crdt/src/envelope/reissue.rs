@@ -83,6 +83,9 @@ impl Reissue {
     /// # Errors
     /// If the signature is not the author's, or is over other items.
     pub fn items(self, author: DeviceKey) -> Result<Vec<(u64, Item)>, OpenError> {
+        if self.first.checked_add(self.leaves.len() as u64).is_none() {
+            return Err(DecodeError::Limit("counters").into());
+        }
         let hashes: Vec<[u8; 32]> = self
             .leaves
             .iter()

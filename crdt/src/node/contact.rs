@@ -54,6 +54,9 @@ impl Node {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.hear(bytes.len(), self.now.millis);
         session.buffer.extend_from_slice(bytes);
+        if session.unproven.is_some() && self.early_bytes() > EARLY_BYTES_MAX {
+            self.fault(pipe, Fault::OutOfTurn("bytes before a proof".to_owned()));
+        }
         while let Some(session) = self.sessions.get_mut(&pipe) {
             let most = match session.phase {
                 Phase::Hello if session.unproven.is_none() => HELLO_BYTES_MAX,
@@ -69,6 +72,12 @@ impl Node {
                 self.fault(pipe, fault);
             }
         }
+    }
+
+    /// Bytes that are kept for those who know the members' key and have not proven who they are.
+    fn early_bytes(&self) -> usize {
+        let unproven = self.sessions.values().filter(|session| session.unproven.is_some());
+        unproven.map(|session| session.early_bytes + session.buffer.len()).sum()
     }
 
     /// Has the carrier write down what peers acknowledged, unless another write does it anyway.
@@ -119,10 +128,6 @@ impl Node {
                 // It knows our certificate and went on; we still wait for its chain.
                 session.early_bytes += frame.to_pipe().len();
                 session.early.push(frame);
-                let all: usize = self.sessions.values().map(|session| session.early_bytes).sum();
-                if all > EARLY_BYTES_MAX {
-                    return Err(Fault::OutOfTurn(name.to_owned()));
-                }
                 Ok(())
             }
             (Phase::Summary, Frame::Summary { statements, logs, last }) => {
@@ -383,7 +388,9 @@ impl Node {
             session.complete = true;
             session.stats.millis = self.now.millis.since(session.opened);
             let stats = session.stats;
-            self.event(Event::ContactComplete { pipe, peer, stats });
+            if session.reported.replace(digest) != Some(digest) {
+                self.event(Event::ContactComplete { pipe, peer, stats });
+            }
             self.remember_taken();
         }
     }

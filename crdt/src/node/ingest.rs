@@ -444,6 +444,7 @@ impl Node {
                         change.revoked.push(revocation.certificate);
                     }
                     Body::Admission(_) => change.judged = true,
+                    Body::Certificate(_) => change.judged |= lane.has_revocations(),
                     Body::Erasure(_) => {
                         change.erasures.insert(id);
                     }

@@ -75,7 +75,10 @@ impl Node {
 
     /// A peer says that we are shut out, and shows the statements that say so.
     pub(super) fn hear_revoked(&mut self, pipe: PipeId, sealed: &Bytes) -> Result<(), Fault> {
-        let Some(session) = self.sessions.get(&pipe) else { return Ok(()) };
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
+        if core::mem::replace(&mut session.heard_grounds, true) {
+            return Err(Fault::OutOfTurn("revoked".to_owned()));
+        }
         let membership = self.carrier.membership.as_ref().ok_or(Fault::Unavailable)?;
         let from = session.channel.reversed();
         let shown = from.open_grounds(sealed, &membership.member).ok_or(Fault::NotAMember)?;

@@ -159,13 +159,21 @@ fn anew_villages(
     for area in areas {
         let published = lane.published().filter(|key| key.area == *area);
         let of_today = published.filter(|key| key.catchment_epoch == catchment_epoch);
-        let rotation = of_today.map(|key| key.rotation).max().map_or(1, |last| last + 1);
+        let rotation = unused(&of_today.map(|key| key.rotation).collect());
         keys.insert(*area, secret.key(*area, rotation));
         bodies.push((kind::PUBLISHED_KEY, codec::encode(&publish(secret, *area, rotation))));
         bodies.push(village_rung(lane, keyring, *area, &secret.key(*area, rotation), entropy));
     }
     bodies.extend(grants(lane, secret, &keys, None, entropy));
     bodies
+}
+
+/// A rotation whose key was never in use: the next one, or, if somebody has published the last
+/// number there is, the greatest that is free.
+fn unused(used: &BTreeSet<u32>) -> u32 {
+    let next = used.last().map_or(Some(1), |last| last.checked_add(1));
+    let free = || (1..=u32::MAX).rev().find(|number| !used.contains(number));
+    next.or_else(free).unwrap_or(u32::MAX)
 }
 
 /// A new secret, and every village's key from it.
@@ -177,7 +185,8 @@ fn anew_catchment(
 ) -> Bodies {
     let known = keyring.secrets(lane);
     let of_here = known.iter().filter(|one| one.catchment == secret.catchment);
-    let generation = of_here.clone().map(|one| one.generation).max().unwrap_or_default() + 1;
+    let last = of_here.clone().map(|one| one.generation).max().unwrap_or_default();
+    let generation = last.saturating_add(1);
     let epoch = SymmetricKey::from_bytes(entropy.draw());
     let new = CatchmentSecret { epoch, generation, ..secret.clone() };
     let mut earlier: Vec<Predecessor> = of_here

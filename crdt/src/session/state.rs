@@ -155,9 +155,13 @@ pub struct Session {
     pub(crate) promised: (u64, u64),
     /// Whether our chain was asked for and told.
     pub(crate) told_chain: bool,
+    /// Whether the peer has shown why we are shut out: it closes behind it.
+    pub(crate) heard_grounds: bool,
     pub(crate) end_sent: Option<[u8; 16]>,
     pub(crate) end_received: Option<[u8; 16]>,
     pub(crate) complete: bool,
+    /// The digest at which it was last reported as complete: once for each is enough.
+    pub(crate) reported: Option<[u8; 16]>,
     pub(crate) stats: Stats,
     /// Whether we spoke last, to count round trips.
     spoke_last: bool,
@@ -209,9 +213,11 @@ impl Session {
             received: (0, 0),
             promised: (0, 0),
             told_chain: false,
+            heard_grounds: false,
             end_sent: None,
             end_received: None,
             complete: false,
+            reported: None,
             stats: Stats::default(),
             spoke_last: false,
         }

@@ -140,6 +140,17 @@ impl GrantContent {
     }
 }
 
+impl GrantContent {
+    /// Whether the name of the health centre is that of the catchment which the key opens.
+    fn is_named(&self, programme: ProgrammeId) -> bool {
+        let (code, catchment) = match self {
+            Self::Area(granted) => (&granted.name.catchment, granted.area.catchment()),
+            Self::Catchment(secret) => (&secret.code, secret.catchment),
+        };
+        CatchmentSecret::tag_of(programme, code) == catchment
+    }
+}
+
 impl From<&GrantContent> for AreaScope {
     /// What it opens.
     fn from(content: &GrantContent) -> Self {
@@ -232,8 +243,12 @@ impl Keyring {
         let mut keyring = Self::new(member);
         for (_, grant) in lane.grants_to(mine) {
             let Ok(content) = open_grant(grant, sealing) else { continue };
-            // What is inside must be what the statement says, and so the issuer's to give.
-            if content.epoch() == grant.epoch && AreaScope::from(&content) == grant.opens {
+            // What is inside must be what the statement says, and so the issuer's to give; and it
+            // must be named as what it is, or a worker would write into another's area.
+            if content.epoch() == grant.epoch
+                && AreaScope::from(&content) == grant.opens
+                && content.is_named(lane.programme())
+            {
                 keyring.add(content);
             }
         }
@@ -361,8 +376,9 @@ impl Keyring {
     #[must_use]
     pub fn secrets(&self, lane: &Lane) -> Vec<&CatchmentSecret> {
         let mut secrets: Vec<_> = self.catchments.iter().collect();
-        secrets.sort_by_cached_key(|((_, epoch), secret)| {
-            let clean = lane.holders_of(*epoch).all(|holder| lane.is_good(&holder));
+        secrets.sort_by_cached_key(|((catchment, epoch), secret)| {
+            let mut holders = lane.holders_of(*epoch, AreaScope::Catchment(*catchment));
+            let clean = holders.all(|holder| lane.is_good(&holder));
             (clean, secret.generation, *epoch)
         });
         secrets.into_iter().map(|(_, secret)| secret).collect()

@@ -147,7 +147,12 @@ impl Programme {
         }
         let id = self.id();
         let tag = |code: &String| AreaScope::Catchment(CatchmentSecret::tag_of(id, code));
-        let areas = catchments.iter().map(tag).collect();
+        let mut areas: Vec<AreaScope> = catchments.iter().map(tag).collect();
+        if let [only] = areas[..] {
+            // Else its centre's paper key and that centre's devices would be of one rank: those are
+            // told apart by areas (see `Lane::rank`).
+            areas.push(only);
+        }
         let sealing = SealingKey::from_seed(entropy.draw());
         let office = self.0.certify(areas, sealing.public(), now, entropy)?;
         Ok(District { office, catchments: catchments.to_vec() })

@@ -335,6 +335,11 @@ impl World {
         Self { centre, entropy, programme, next_pipe: 0 }
     }
 
+    /// A world whose pipes have numbers from `next_pipe`.
+    pub fn pipes_from(next_pipe: u64) -> Self {
+        Self { next_pipe, ..Self::new() }
+    }
+
     pub fn device(&mut self, seed: u8, role: Role, villages: &[&str]) -> Host {
         let mut host = Host::new(seed, role != Role::Relay);
         self.join(&mut host, role, villages);

@@ -6,6 +6,7 @@
     missing_debug_implementations,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "each test file uses a part of it, and it fails loudly"
 )]
 
@@ -38,15 +39,25 @@ impl RawPeer {
     pub fn join(world: &mut World, seed: u8, role: Role, village: &str) -> Self {
         let (key, sealing) = (SigningKey::from_seed([seed; 32]), SealingKey::from_seed([seed; 32]));
         let request = JoinRequest::new(&key, sealing.public(), ("raw", false), TODAY, [seed; 8]);
+        // An authority has the whole catchment.
         let villages = [village.to_owned()];
-        let approval = Approval::of(role, &villages);
+        let whole = role == Role::Authority;
+        let approval = Approval::of(role, if whole { &[] } else { &villages });
         let welcome = world.centre.approve(&request, &approval, TODAY, &mut world.entropy).unwrap();
         let membership = welcome.open(&sealing).unwrap();
         let certificates: Vec<_> =
             welcome.statements.iter().filter(|one| one.kind() == kind::CERTIFICATE).collect();
         let cose = certificates.last().unwrap().body();
         let (certificate, _) = Certificate::read(cose, |_| Some(key.public())).unwrap();
-        let [AreaScope::Area(area)] = certificate.areas[..] else { panic!("one village") };
+        let area = match certificate.areas[..] {
+            [AreaScope::Area(area)] => area,
+            [AreaScope::Catchment(tag)] => {
+                let mut area = AreaTag([1; 16]);
+                area.0[..8].copy_from_slice(&tag.0);
+                area
+            }
+            _ => panic!("one village or all"),
+        };
         let chain = certificates.iter().map(|one| one.to_bytes()).collect();
         Self {
             key,
@@ -57,6 +68,16 @@ impl RawPeer {
             hides_chain: false,
             number: (0, Hash([0; 32])),
             next_pipe: 1_000 * u64::from(seed),
+        }
+    }
+
+    /// The same member, as if nothing had been said since it joined.
+    pub fn again(&self) -> Self {
+        Self {
+            key: SigningKey::from_seed(self.key.seed()),
+            membership: self.membership.clone(),
+            chain: self.chain.clone(),
+            ..*self
         }
     }
 
