@@ -187,7 +187,17 @@ fn the_built_in_story_ends_well_and_leaves_nothing_behind() {
     let output = support::command().arg("demo").env("TMPDIR", temporary.path()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    for part in ["DANGER", "Isuzuma", "phone B", "has ended", "accepted", "exactly once", "locks"] {
+    for part in [
+        "DANGER",
+        "Isuzuma",
+        "phone B",
+        "has ended",
+        "accepted",
+        "exactly once",
+        "locks",
+        "stolen",
+        "phone C",
+    ] {
         assert!(text.contains(part), "no {part:?} in\n{text}");
     }
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);

@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(added, 1);
         assert!(text.contains("# Peers to call"), "{text}");
         assert_eq!(Config::layered("t", &text, []).unwrap().dial, ["10.0.0.1:4001"]);
-        let several = format!("{}mdns = false\n", text.replace("dial = [", "dial = [\n  "));
+        let several = format!("{}mdns = false\n", text.replace("\ndial = [", "\ndial = [\n  "));
         let (text, added) = add(&several, &["10.0.0.1:4001", "10.0.0.2:4001"]);
         assert_eq!(added, 1);
         let config = Config::layered("t", &text, []).unwrap();

@@ -8,6 +8,7 @@
 //! Every arrow is a contact of exactly two processes (`huza run` on a home of its own, found by no
 //! discovery, bound to 127.0.0.1); both have ended before the next pair starts. What is told is what
 //! the processes report and what a further process, `huza status`, proves from A's files at the end.
+//! Then phone B is stolen.
 
 mod happening;
 mod journey;
@@ -15,6 +16,7 @@ mod process;
 mod programme;
 mod proof;
 mod report;
+mod stolen;
 mod story;
 
 use std::path::{Path, PathBuf};
@@ -48,10 +50,17 @@ pub(crate) async fn run(context: &Context, args: &DemoArgs) -> Result<(), Failur
     };
     let contacts = journey::travel(output, &programme).await?;
     let proof = proof::gather(&programme, told).await?;
-    if output.json {
-        output.object(&report::json(&proof, &contacts, start.elapsed()))?;
+    output.tell(&report::ending(&proof))?;
+    // Files that are brought in travel the whole path; the thief belongs to the story.
+    let stolen = if args.import.is_empty() {
+        Some(stolen::tell(output, &programme, &place.folder).await?)
     } else {
-        output.tell(&report::ending(&proof, start.elapsed()))?;
+        None
+    };
+    if output.json {
+        output.object(&report::json(&proof, &contacts, stolen.as_ref(), start.elapsed()))?;
+    } else {
+        output.tell(&report::took(start.elapsed()))?;
         if place.temporary.is_none() {
             output.tell(&format!("Everything is in {}.", place.folder.display()))?;
         }

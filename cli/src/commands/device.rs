@@ -47,12 +47,13 @@ pub(crate) fn init(context: &Context, args: &InitArgs) -> Result<(), Failure> {
         format!("\n{worker} opens it; without the secret nobody reads what is on it.")
     };
     let same = context.same_home();
+    let role = if args.relay { "--role relay" } else { "--role worker --village CODE" };
     let text = format!(
         "This is now a huza device, kept in {}. Its key is {}.{opens}\n\n\
          1 of 3: give this line to the health centre, as a message, or on paper with `huza request \
          --qr{same}`:\n{line}\
          2 of 3: there, on the authority device:\n  \
-         huza authority issue --request - --role worker --village CODE --out welcome.txt\n\
+         huza authority issue --request - {role} --out welcome.txt\n\
          3 of 3: here, with the answer:\n  huza join{same} welcome.txt",
         home.display(),
         request.device.short(),

@@ -55,6 +55,11 @@ impl Happening {
         if self.is("listening") { self.text("address") } else { None }
     }
 
+    /// Whether its own certificate was revoked.
+    pub(super) fn is_own_revocation(&self) -> bool {
+        self.is("revoked") && self.0.get("own").and_then(Value::as_bool) == Some(true)
+    }
+
     /// Whether both it and `device` hold the same.
     pub(super) fn is_complete_with(&self, device: &str) -> bool {
         self.is("contact_complete") && self.device() == Some(device)
@@ -111,6 +116,9 @@ mod tests {
         let again = Happening::read(&line.replace("\"pipe\":3", "\"pipe\":4")).unwrap();
         let events = [happening.clone(), happening, again];
         assert_eq!(contact_with("ab", &events).bytes_sent, 2, "one of each pipe");
+        let own = Happening::read(r#"{"event":"revoked","own":true}"#).unwrap();
+        let other = Happening::read(r#"{"event":"revoked","own":false}"#).unwrap();
+        assert!(own.is_own_revocation() && !other.is_own_revocation());
         assert!(Happening::read("listening on 1.2.3.4").is_none());
         assert!(Happening::read("[1]").is_none());
     }

@@ -86,6 +86,23 @@ async fn meet(
     Ok((Contact { from: from.name, to: to.name, envelopes, stats }, process))
 }
 
+/// A contact of which nothing is told.
+pub(super) async fn meet_quietly(all: &Members, from: &Member, to: &Member) -> Result<(), Failure> {
+    meet(all, (from, to), Until::Equal).await.map(drop)
+}
+
+/// `from`, which is shut out and does not know it, dials `to`, and learns it.
+pub(super) async fn turned_away(all: &Members, from: &Member, to: &Member) -> Result<(), Failure> {
+    let deadline = Instant::now() + Duration::from_secs(CONTACT_SECONDS);
+    let mut listener = Running::start(all, to, None)?;
+    let address = listener.address(deadline).await?;
+    let mut dialler = Running::start(all, from, Some(&address))?;
+    dialler.shut_out(deadline).await?;
+    dialler.stop(to).await?;
+    listener.stop(from).await?;
+    Ok(())
+}
+
 /// Waits until `member`, which is running, knows all its records stored and accepted.
 async fn accepted(member: &Member, deadline: Instant) -> Result<(), Failure> {
     let mut device = member.open().await?;

@@ -114,6 +114,13 @@ impl Running {
         Ok(())
     }
 
+    /// Waits until it has heard that it is shut out itself.
+    pub(super) async fn shut_out(&mut self, deadline: Instant) -> Result<(), Failure> {
+        let what = format!("{} to hear that it is shut out", self.member.title);
+        self.until(deadline, &what, Happening::is_own_revocation).await?;
+        Ok(())
+    }
+
     async fn until(
         &mut self,
         deadline: Instant,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::journey::Contact;
 use super::programme::{CATCHMENT, Member, Members, NAME};
 use super::proof::Proof;
+use super::stolen::Stolen;
 use crate::output;
 
 pub(super) const VILLAGE_A: &str = "\n2. Village 01, no network. Claudine writes on phone A";
@@ -26,6 +27,24 @@ pub(super) const B_MEETS_HUB_AGAIN: &str =
     "\n6. Next month phone B meets the hub again; the receipts begin their way home";
 pub(super) const A_MEETS_B_AGAIN: &str =
     "\n7. Phone A is started again, Claudine opens it, and it meets phone B at the well";
+
+pub(super) const STOLEN: &str =
+    "\n9. Phone B is stolen. Odette shuts it out on the authority device";
+pub(super) const LEARNS: &str =
+    "   In the thief's hands phone B meets the hub: it is turned away, and says so on its screen";
+
+/// What the order did.
+pub(super) fn shut_out(done: &[String]) -> String {
+    done.iter().map(|line| format!("   {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What the successor has.
+pub(super) fn successor(records: usize) -> String {
+    format!(
+        "   Jean Bosco gets phone C. By one grant it reads the history of village 02: {}",
+        output::count(records, "record")
+    )
+}
 
 /// The first lines.
 pub(super) fn opening(folder: &Path, temporary: bool) -> String {
@@ -54,7 +73,10 @@ pub(super) fn programme(all: &Members) -> String {
     let table = output::table(&["", "role", "reads", "key"], &rows);
     let table: Vec<String> = table.lines().map(|line| format!("   {line}")).collect();
     format!(
-        "\n1. A programme: {NAME}, health centre {CATCHMENT}, two villages, five devices\n{}",
+        "\n1. A programme: {NAME}, health centre {CATCHMENT}, two villages, five devices\n{}\n   \
+         The authority is made with the health centre's key, which then goes on paper into a safe. \
+         Each\n   of the others made its keys, asked with one line of text, and was approved by Odette \
+         on the\n   authority. Phone A opens with Claudine's passphrase alone.",
         table.join("\n")
     )
 }
@@ -83,7 +105,7 @@ pub(super) fn contact(contact: &Contact, from: &Member, process: u32) -> String 
 }
 
 /// The table per record, and what is proven.
-pub(super) fn ending(proof: &Proof, took: Duration) -> String {
+pub(super) fn ending(proof: &Proof) -> String {
     let yes = |is: bool| if is { "yes" } else { "NO" }.to_owned();
     let rows: Vec<Vec<String>> = proof
         .records
@@ -111,16 +133,21 @@ pub(super) fn ending(proof: &Proof, took: Duration) -> String {
             proof.resources_in, proof.resources_delivered, proof.missing, proof.surplus
         )
     };
-    format!(
-        "\n8. What each phone can prove\n{}\n\n{verdict}\nIt took {}.{} s.",
-        output::table(&head, &rows),
-        took.as_secs(),
-        took.subsec_millis() / 100
-    )
+    format!("\n8. What each phone can prove\n{}\n\n{verdict}", output::table(&head, &rows),)
+}
+
+/// The last line but one.
+pub(super) fn took(took: Duration) -> String {
+    format!("\nIt took {}.{} s.", took.as_secs(), took.subsec_millis() / 100)
 }
 
 /// Everything for machines.
-pub(super) fn json(proof: &Proof, contacts: &[Contact], took: Duration) -> Value {
+pub(super) fn json(
+    proof: &Proof,
+    contacts: &[Contact],
+    stolen: Option<&Stolen>,
+    took: Duration,
+) -> Value {
     let records: Vec<Value> = proof
         .records
         .iter()
@@ -144,6 +171,7 @@ pub(super) fn json(proof: &Proof, contacts: &[Contact], took: Duration) -> Value
         "receipts_complete": proof.receipts_complete,
         "problems": proof.problems,
         "contacts": contacts,
+        "stolen": stolen,
         "per_record": records,
         "millis": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     })
