@@ -24,7 +24,7 @@ pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
             vec![
                 one.certificate.short(),
                 one.device.short(),
-                one.role.name().to_owned(),
+                if one.paper { "paper key" } else { one.role.name() }.to_owned(),
                 one.areas.iter().map(|area| shortened(area)).collect::<Vec<_>>().join(", "),
                 day(one.issued),
                 one.envelopes.to_string(),
@@ -124,6 +124,7 @@ mod tests {
             certificate: CertId([certificate; 16]),
             device: DeviceKey([key; 32]),
             sealing: SealingPublic([0; 32]),
+            paper: false,
             role: Role::Worker,
             areas: Vec::new(),
             issued: Stamp(0),

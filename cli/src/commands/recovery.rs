@@ -41,7 +41,9 @@ pub(super) async fn leave(device: &mut Device, by: Unlock) -> Result<usize, Fail
 
 /// Good authorities, the newest first: devices come after the paper keys that approved them.
 fn helpers(mut devices: Vec<KnownDevice>, own: Option<CertId>) -> Vec<(CertId, SealingPublic)> {
-    devices.retain(|one| one.good && one.role == Role::Authority && Some(one.certificate) != own);
+    devices.retain(|one| {
+        one.good && !one.paper && one.role == Role::Authority && Some(one.certificate) != own
+    });
     devices.sort_by_key(|one| core::cmp::Reverse((one.issued, one.certificate)));
     devices.truncate(RECOVERY_SLOTS_MAX);
     devices.iter().map(|one| (one.certificate, one.sealing)).collect()

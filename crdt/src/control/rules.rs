@@ -145,6 +145,18 @@ impl Lane {
         chain.len() - chain.windows(3).filter(|three| peer(three)).count()
     }
 
+    /// Whether a certificate is of a key on paper: an authority's that does not stand below one of
+    /// the same areas.
+    #[must_use]
+    pub fn is_paper(&self, certificate: &CertId) -> bool {
+        let Some(known) = self.certificate(certificate) else { return false };
+        let above = match known.issuer {
+            Issuer::Programme => None,
+            Issuer::Certified(id) => self.certificate(&id),
+        };
+        known.role == Role::Authority && above.is_none_or(|above| above.areas != known.areas)
+    }
+
     fn is_authority(&self, issuer: Issuer) -> bool {
         match issuer {
             Issuer::Programme => true,

@@ -909,7 +909,9 @@ pub struct KnownDevice {
     pub role: Role,
     /// Names of its areas, as far as this device may know them; else their tags.
     pub areas: Vec<String>,
-    /// When it was issued, and when it ends.
+    /// Whether it is a key on paper, of a district or a health centre, and no device.
+    pub paper: bool,
+    /// When it was issued.
     pub issued: Stamp,
     /// When it ends.
     pub expires: Stamp,
@@ -922,7 +924,7 @@ pub struct KnownDevice {
 }
 
 crate::debug_shows!(struct KnownDevice {
-    certificate, device, role, issued, expires, good, revoked, envelopes,
+    certificate, device, role, paper, issued, expires, good, revoked, envelopes,
 });
 
 /// Quarantined envelopes of one log.

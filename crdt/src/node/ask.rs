@@ -151,6 +151,7 @@ impl Node {
             device: known.device,
             sealing: known.sealing,
             role: known.role,
+            paper: lane.is_paper(&certificate),
             areas: known.areas.iter().map(|area| self.scope_name(area)).collect(),
             issued: known.issued,
             expires: known.expires,
