@@ -138,6 +138,7 @@ impl Node {
             let carrier = &mut node.carrier;
             carrier.busy = false;
             carrier.digest = None;
+            carrier.claims = None;
             carrier.next_ingest = change.next_ingest;
             carrier.holdings.logs.append(&mut change.logs);
             for id in &change.removed {
