@@ -28,12 +28,18 @@ impl Spans {
     /// Reads received spans.
     #[must_use]
     pub fn from_received(spans: Vec<Span>) -> Option<Self> {
+        let spans = Self(spans);
+        spans.is_sound().then_some(spans)
+    }
+
+    /// Whether they are ascending and apart, as those of a peer or of a damaged disk may not be.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
         let apart = |pair: &[Span]| match pair {
             [a, b] => a.to.checked_add(1).is_some_and(|next| next < b.from),
             _ => true,
         };
-        let ordered = spans.windows(2).all(apart) && spans.iter().all(|span| span.from <= span.to);
-        ordered.then_some(Self(spans))
+        self.0.windows(2).all(apart) && self.0.iter().all(|span| span.from <= span.to)
     }
 
     /// The spans.
@@ -64,7 +70,8 @@ impl Spans {
     /// How many envelopes.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.0.iter().map(|span| span.to - span.from + 1).sum()
+        let counts = self.0.iter().map(|span| span.to.abs_diff(span.from).saturating_add(1));
+        counts.fold(0, u64::saturating_add)
     }
 
     /// Adds a span, joining it with what it touches.
@@ -156,6 +163,12 @@ impl Held {
             }
         }
         Fit::New
+    }
+
+    /// Whether its spans are such as can be held.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.spans.is_sound()
     }
 
     /// Adds an envelope that fits.

@@ -101,6 +101,20 @@ fn spans_to_the_last_seq_are_equal_to_themselves() {
     assert!(spans.without(&spans).is_empty());
 }
 
+/// Found by `rows`: a damaged row of what is held made a count run over.
+#[test]
+fn a_damaged_row_of_spans_does_not_overflow() {
+    use huza_crdt::holdings::{Span, Spans};
+    let span = |from, to| Span { from, to, end: huza_crdt::id::Hash([1; 32]) };
+    let read = |spans: Vec<Span>| {
+        huza_crdt::codec::decode::<Spans>(&huza_crdt::codec::encode(&spans)).unwrap()
+    };
+    assert!(!read(vec![span(5, 4)]).is_sound());
+    assert_eq!(read(vec![span(0, u64::MAX), span(9, 3)]).count(), u64::MAX);
+    let shelf = targets::rows::Shelf::new();
+    shelf.run(&[183, 0, 1, 0, 1]);
+}
+
 #[test]
 fn two_phones_stand_random_operations() {
     let mut entropy = Entropy::new([8; 32]);

@@ -25,7 +25,20 @@ impl Lane {
     /// where it went before, only the stub is left.
     #[must_use]
     pub fn is_stub(&self, log: &LogId, seq: u64) -> bool {
-        self.erased.contains_key(&(*log, seq))
+        self.naming(log, seq).next().is_some()
+    }
+
+    /// The erasures that name this envelope, whether they count or not.
+    fn naming(&self, log: &LogId, seq: u64) -> impl Iterator<Item = StatementId> {
+        let names = move |id: &StatementId| {
+            let gone = self.erasures.get(id).map(|(_, erasure)| &erasure.gone);
+            let of_log = gone.and_then(|gone| {
+                let at = gone.binary_search_by_key(log, |(log, _)| *log).ok()?;
+                gone.get(at)
+            });
+            of_log.is_some_and(|(_, seqs)| seqs.binary_search(&seq).is_ok())
+        };
+        self.erased.get(log).into_iter().flatten().copied().filter(names)
     }
 
     /// The erasures that count and name this envelope, or re-issue others in it.
@@ -35,7 +48,7 @@ impl Lane {
             return Vec::new();
         }
         let place = |at: &EnvelopePlace| at.log == *log && at.seq == seq;
-        let naming = self.erased.get(&(*log, seq)).into_iter().flatten().copied();
+        let naming = self.naming(log, seq);
         let reissuing = self.erasures.iter();
         let reissuing = reissuing.filter(|(_, (_, one))| one.reissue.as_ref().is_some_and(place));
         let all: BTreeSet<StatementId> = naming.chain(reissuing.map(|(id, _)| *id)).collect();

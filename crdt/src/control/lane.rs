@@ -89,8 +89,9 @@ pub struct Lane {
     pub(super) revocations: Revocations,
     pub(super) verdicts: BTreeMap<LogId, Vec<Verdict>>,
     pub(super) erasures: BTreeMap<StatementId, (Issuer, Erasure)>,
-    /// Envelope -> the erasures that name it.
-    pub(super) erased: BTreeMap<(LogId, u64), BTreeSet<StatementId>>,
+    /// Log -> the erasures that name something in it. Envelopes are looked up in those, so that an
+    /// order that names thousands of seqs takes no more memory than its statement.
+    pub(super) erased: BTreeMap<LogId, BTreeSet<StatementId>>,
     pub(super) times: BTreeMap<Issuer, (StatementId, Stamp)>,
     numbers: BTreeMap<(Issuer, u64), StatementId>,
     counts: BTreeMap<Issuer, usize>,
@@ -409,10 +410,8 @@ impl Lane {
                 self.verdicts.entry(admission.log).or_default().push(verdict);
             }
             Body::Erasure(erasure) => {
-                for (log, seqs) in &erasure.gone {
-                    for seq in seqs {
-                        self.erased.entry((*log, *seq)).or_default().insert(id);
-                    }
+                for (log, _) in &erasure.gone {
+                    self.erased.entry(*log).or_default().insert(id);
                 }
                 self.erasures.insert(id, (issuer, erasure.clone()));
             }

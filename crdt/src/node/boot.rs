@@ -64,7 +64,7 @@ impl Node {
             Table::CarrierMeta => self.boot_carrier_meta(&row_key, &value)?,
             Table::Statements => self.boot_statements.push(Statement::from_bytes(&value).ok()?),
             Table::Frontiers => {
-                let held: Held = codec::decode(&value).ok()?;
+                let held: Held = codec::decode(&value).ok().filter(Held::is_sound)?;
                 carrier.holdings.logs.insert(LogId::from_slice(&row_key)?, held);
             }
             Table::Outbox => {
@@ -356,6 +356,7 @@ impl Node {
             let (workers, hubs) = (membership.workers.clone(), membership.hubs.clone());
             node.carrier.membership = Some(membership);
             node.carrier.digest = None;
+            node.carrier.claims = None;
             if renewed {
                 node.begin_anew();
             }

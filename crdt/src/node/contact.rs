@@ -1,5 +1,7 @@
 //! Sessions: opening, proving, comparing, ending.
 
+use std::sync::Arc;
+
 use super::Node;
 use super::api::{Event, Output, PipeId, Token};
 use super::judge::grounds;
@@ -22,14 +24,14 @@ const SIMULTANEOUS_MS: u64 = 5_000;
 impl Node {
     pub(super) fn pipe_opened(&mut self, pipe: PipeId, dialer: bool, binding: [u8; 32]) {
         let channel = Channel { binding, dialer };
-        let digest = self.digest();
+        let (digest, claims) = (self.digest(), self.claims());
         let hello = self.carrier.membership.as_ref().zip(self.carrier.identity.as_ref());
         let Some((membership, identity)) = hello.filter(|_| self.sessions.len() < SESSIONS_MAX)
         else {
             self.fx.outputs.push_back(Output::Close { pipe });
             return;
         };
-        let mut session = Session::new(channel, self.now.millis, &self.carrier.holdings);
+        let mut session = Session::new(channel, self.now.millis, claims);
         session.digest = digest;
         let hello = Hello { version: VERSION, certificate: membership.certificate, digest };
         let entropy = self.entropy.draw();
@@ -263,7 +265,7 @@ impl Node {
         self.event(Event::Met { pipe, peer });
         if equal {
             if let Some(session) = self.sessions.get_mut(&pipe) {
-                session.theirs = core::mem::take(&mut session.at_hello);
+                session.theirs = Arc::unwrap_or_clone(core::mem::take(&mut session.at_hello));
                 // Both hellos said what the two ends would say.
                 session.end_sent = Some(hello.digest);
                 session.end_received = Some(hello.digest);
@@ -304,7 +306,7 @@ impl Node {
     /// Tells the peer everything held, in frames of bounded size.
     fn tell_summary(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
-        session.at_hello = Claims::default();
+        session.at_hello = Arc::default();
         let claims = Claims::from(&self.carrier.holdings);
         let mut statements = claims.statements.into_iter().peekable();
         let mut logs = claims.logs.into_iter().peekable();
@@ -367,6 +369,14 @@ impl Node {
         let digest = claims.digest();
         self.carrier.digest = Some(digest);
         digest
+    }
+
+    /// All that is held, one copy for all sessions that begin with it: whoever opens pipes and
+    /// proves nothing takes no memory in proportion to what is held here.
+    fn claims(&mut self) -> Arc<Claims> {
+        let holdings = &self.carrier.holdings;
+        let make = || Arc::new(Claims::from(holdings));
+        Arc::clone(self.carrier.claims.get_or_insert_with(make))
     }
 
     /// Says that all is said, and notices when both sides hold the same.

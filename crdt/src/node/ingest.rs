@@ -149,6 +149,7 @@ impl Node {
             let carrier = &mut node.carrier;
             carrier.busy = false;
             carrier.digest = None;
+            carrier.claims = None;
             carrier.next_ingest = change.next_ingest;
             carrier.holdings.logs.append(&mut change.logs);
             carrier.bytes.append(&mut change.bytes);

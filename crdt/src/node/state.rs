@@ -1,6 +1,7 @@
 //! What a node remembers in memory, and how it is stored.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use crate::codec;
 use crate::control::{Lane, Scope, Statement};
 use crate::crypto::{SealingKey, SigningKey, SymmetricKey};
 use crate::envelope::{Stored, Unnumbered};
-use crate::holdings::{Holdings, Spans};
+use crate::holdings::{Claims, Holdings, Spans};
 use crate::id::{
     AreaTag, CertId, DeviceKey, Hash, Incarnation, LogId, RecordId, StatementId, StoreId,
 };
@@ -266,6 +267,8 @@ pub(super) struct Carrier {
     pub(super) holdings: Holdings,
     /// Digest of the holdings, until they change.
     pub(super) digest: Option<[u8; 16]>,
+    /// What is held, as new sessions begin with it.
+    pub(super) claims: Option<Arc<Claims>>,
     pub(super) next_ingest: u64,
     pub(super) own: BTreeMap<AreaTag, OwnLog>,
     /// Bytes of envelopes held of each certificate's logs.

@@ -1,6 +1,7 @@
 //! One side of a contact.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -137,7 +138,7 @@ pub struct Session {
     /// What the peer holds, as far as it said or we sent it.
     pub(crate) theirs: Claims,
     /// What we held when we said hello; the peer holds the same if its digest is the same.
-    pub(crate) at_hello: Claims,
+    pub(crate) at_hello: Arc<Claims>,
     pub(crate) spans_heard: usize,
     /// The peer claims to hold envelopes of this device that we do not hold. Until then we give
     /// no seq, so that it can show them; a mere claim stops us no longer.
@@ -187,7 +188,7 @@ impl Todo {
 }
 
 impl Session {
-    pub(crate) fn new(channel: Channel, now: Millis, holdings: &Holdings) -> Self {
+    pub(crate) fn new(channel: Channel, now: Millis, at_hello: Arc<Claims>) -> Self {
         Self {
             channel,
             opened: now,
@@ -200,7 +201,7 @@ impl Session {
             early_bytes: 0,
             digest: [0; 16],
             theirs: Claims::default(),
-            at_hello: Claims::from(holdings),
+            at_hello,
             spans_heard: 0,
             doubt_until: None,
             todo: Todo::default(),
