@@ -190,7 +190,7 @@ impl Lane {
     }
 
     /// Programme time: the greatest time that an authority has signed, in a statement of its own
-    /// or as the date of a certificate. A step of more than [`TIME_STEP_SECONDS`] counts only if
+    /// or as the date of a certificate. A step of more than 30 days counts only if
     /// the programme's key or two issuers say so.
     #[must_use]
     pub fn programme_time(&self) -> Option<Stamp> {
