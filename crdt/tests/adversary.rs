@@ -33,7 +33,7 @@ use huza_crdt::time::Stamp;
 use huza_crdt::trust::approval::{Approval, JoinRequest};
 use huza_crdt::trust::paper::Programme;
 use huza_crdt::trust::{
-    AreaKey, AreaName, AreaScope, Certificate, GrantContent, Issuer, Keyring, Role, epoch_of,
+    AreaKey, AreaName, AreaScope, Certificate, GrantContent, Issuer, Keyring, Role,
 };
 use lane::{AREAS, Choice, Play, admit_all, who};
 use proptest::prelude::*;
@@ -383,22 +383,21 @@ fn what_a_grant_holds_is_what_it_says_and_named_as_what_it_is() {
         drop(lane.admit(Statement::from_bytes(&row.1).unwrap()));
     }
     let to_sealing = lane.certificate(&mine).unwrap().sealing;
-    let key_inside = SymmetricKey::from_bytes([6; 32]);
-    let lure = |area, catchment: &str| AreaKey {
+    let lure = |area, seed: u8| AreaKey {
         area,
-        name: AreaName { catchment: catchment.to_owned(), village: "01".to_owned() },
-        key: key_inside.clone(),
+        name: AreaName { catchment: "HC1".to_owned(), village: "01".to_owned() },
+        key: SymmetricKey::from_bytes([seed; 32]),
     };
     let foreign = *lane.openings().next().map(|(_, one)| &one.area).unwrap_or(&AREAS[0]);
     let contents = [
         // Its own area under the name of the victim's village.
-        GrantContent::Area(lure(area, "HC1")),
+        GrantContent::Area(lure(area, 6)),
         // Another's area inside, its own outside.
-        GrantContent::Area(lure(foreign, "HC1")),
+        GrantContent::Area(lure(foreign, 7)),
     ];
     let mut statements = welcome.statements.clone();
     for (number, content) in contents.iter().enumerate() {
-        let epoch = epoch_of(&key_inside);
+        let epoch = content.epoch();
         let context = [b"huza grant 1\0".as_slice(), &mine.0, &epoch.0].concat();
         let sealed = to_sealing.seal(&context, &codec::encode(content), [7; 32]).unwrap();
         let grant = Grant { to: mine, opens: AreaScope::Area(area), epoch, sealed };
