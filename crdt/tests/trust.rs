@@ -29,9 +29,18 @@ fn request(host: &mut Host) -> JoinRequest {
 
 /// An authority device approves a device.
 fn enrol(authority: &mut Host, host: &mut Host, role: Role, villages: &[&str]) {
+    approve(authority, host, role, villages, false);
+}
+
+/// The same, of one that was shut out.
+fn enrol_again(authority: &mut Host, host: &mut Host, role: Role, villages: &[&str]) {
+    approve(authority, host, role, villages, true);
+}
+
+fn approve(authority: &mut Host, host: &mut Host, role: Role, villages: &[&str], again: bool) {
     let villages: Vec<String> = villages.iter().map(|v| (*v).to_owned()).collect();
     let request = request(host);
-    let approval = Approval::of(role, &villages);
+    let approval = Approval { again, ..Approval::of(role, &villages) };
     let reply = authority.order(Order::Approve { request, approval });
     let Reply::Approved { welcome, .. } = reply else { panic!("{reply:?}") };
     let reply = host.call(Command::Join { welcome });
@@ -317,7 +326,7 @@ fn a_stolen_authority_that_revokes_everybody_is_undone_from_above() {
     enrol(&mut fresh, b, Role::Worker, &["01"]);
     let pipe = world.meet(b, hub);
     assert!(complete(b, pipe));
-    enrol(&mut fresh, a, Role::Worker, &["01"]);
+    enrol_again(&mut fresh, a, Role::Worker, &["01"]);
     let pipe = world.meet(a, hub);
     assert!(complete(a, pipe), "the thief's revocation is void");
     // What was written before is carried, and admitted by the new authority device.
@@ -520,4 +529,34 @@ fn what_is_quarantined_is_not_delivered_before_it_is_admitted() {
     issued(&authority.order(Order::Judge { log, from, to: None, admit: true }));
     world.meet(authority, &mut gateway);
     assert!(delivered(&gateway, "Ingabire"));
+}
+
+/// A device may have asked twice, and been approved twice. It is the device that is stolen.
+#[test]
+fn a_device_with_two_certificates_is_shut_out_whole_and_comes_back_only_on_purpose() {
+    let mut story = story();
+    let Story { world, authority, hub, a, .. } = &mut story;
+    let stolen = certificate(a);
+    let villages = ["02".to_owned()];
+    let approval = Approval::of(Role::Worker, &villages);
+    let second = Order::Approve { request: request(a), approval: approval.clone() };
+    let Reply::Approved { welcome, .. } = authority.order(second) else { panic!() };
+    revoke(authority, stolen, true);
+    world.meet(authority, hub);
+    let reply = a.call(Command::Join { welcome });
+    assert!(matches!(reply, Reply::Joined { .. }), "{reply:?}");
+    world.meet(a, hub);
+    assert_eq!(fault(hub), Some(Fault::Revoked), "by its other certificate");
+    assert_eq!(a.status().revoked, Some(Reason::Stolen));
+    // A new request of the same device is no way back either, unless its holder is known.
+    let ask = Order::Approve { request: request(a), approval: approval.clone() };
+    let reply = authority.order(ask);
+    assert!(matches!(reply, Reply::Error(error) if error.message.contains("shut out")));
+    let approval = Approval { again: true, ..approval };
+    let ask = Order::Approve { request: request(a), approval };
+    assert!(matches!(authority.order(ask), Reply::Approved { .. }));
+    // Nobody shuts out the device in their own hands by a slip.
+    let certificate = certificate(authority);
+    let order = Order::Revoke { certificate, reason: Reason::Lost, trust: true, rotate: true };
+    assert!(matches!(authority.order(order), Reply::Error(error) if error.code == "own_device"));
 }

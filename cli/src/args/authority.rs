@@ -108,9 +108,12 @@ pub(crate) struct ApproveArgs {
     /// Take the request whatever its date: the device has no clock. See the person yourself
     #[arg(long)]
     pub(crate) any_date: bool,
+    /// Let a device come back that was shut out. See the device and the person yourself
+    #[arg(long)]
+    pub(crate) again: bool,
 }
 
-debug_shows!(struct ApproveArgs { role, any_date });
+debug_shows!(struct ApproveArgs { role, any_date, again });
 
 /// `huza authority issue`
 #[derive(Debug, Args)]

@@ -72,6 +72,7 @@ impl ApproveArgs {
             workers: self.workers.clone(),
             hubs: self.hub.clone(),
             any_date: self.any_date,
+            again: self.again,
         }
     }
 

@@ -65,7 +65,9 @@ fn choose(devices: Vec<KnownDevice>, prefix: &str) -> Result<KnownDevice, Failur
     let mut found: Vec<KnownDevice> = devices.into_iter().filter(begins).collect();
     let one_device = found.iter().all(|one| Some(one.device) == found.first().map(|f| f.device));
     if found.len() > 1 && one_device {
-        found.retain(|one| one.good);
+        // The device is meant; of its certificates the newest that is good comes last.
+        found.sort_by_key(|one| (one.good, one.issued));
+        found.drain(..found.len() - 1);
     }
     if found.len() > 1 {
         let message = format!("Several devices begin with {prefix}");

@@ -132,6 +132,9 @@ impl Node {
                         "name a village of this health centre"
                     }
                     crate::trust::approval::IssueError::NoVillage => "name its village",
+                    crate::trust::approval::IssueError::ShutOut(_) => {
+                        "if its holder stands before you, say that it may come back"
+                    }
                     _ => "ask the device for a new request, made by `huza request`",
                 };
                 return self.decline_order(id, "not_approved", &error.to_string(), hint);
@@ -178,6 +181,22 @@ impl Node {
             let hint = "`huza devices` lists those known here";
             return self.decline_order(id, "unknown_device", "no such certificate is known", hint);
         }
+        if self.carrier.issuer().is_some_and(|(_, own)| own == certificate) {
+            let hint = "give the order on another authority device, or with the paper key";
+            return self.decline_order(id, "own_device", "that is this device itself", hint);
+        }
+        // A device may have several certificates: it is the device that is shut out.
+        let device = lane.certificate(&certificate).map(|known| known.device);
+        let all = lane.certificates().filter(|(id, known)| {
+            Some(known.device) == device && (lane.is_good(id) || **id == certificate)
+        });
+        let all: Vec<CertId> = all.map(|(id, _)| *id).collect();
+        let pieces = all.iter().flat_map(|one| self.revocations(*one, reason, trust)).collect();
+        self.issue_revocations(id, all, pieces, rotate);
+    }
+
+    /// What revokes one certificate.
+    fn revocations(&self, certificate: CertId, reason: Reason, trust: bool) -> Vec<Revocation> {
         let (logs, statements) = self.trusted(certificate, trust);
         let mut pieces: Vec<Revocation> = Vec::new();
         let mut logs = logs.chunks(CUT_OFFS_MAX);
@@ -200,7 +219,18 @@ impl Node {
                 pieces.push(piece(&[], more));
             }
         }
-        self.audit_alone(Action::Revoked, certificate.to_string(), move |node| {
+        pieces
+    }
+
+    fn issue_revocations(
+        &mut self,
+        id: CommandId,
+        all: Vec<CertId>,
+        pieces: Vec<Revocation>,
+        rotate: bool,
+    ) {
+        let subject: Vec<String> = all.iter().map(ToString::to_string).collect();
+        self.audit_alone(Action::Revoked, subject.join(", "), move |node| {
             let mut change = node.change();
             for piece in &pieces {
                 let body = codec::encode(piece);
@@ -211,9 +241,14 @@ impl Node {
                 let message = "this device has no authority over that certificate";
                 return node.decline_order(id, "not_entitled", message, hint);
             }
-            let mut done = vec![format!("revoked: {certificate}")];
+            let mut done: Vec<String> = all.iter().map(|one| format!("revoked: {one}")).collect();
+            let trusted: u64 = pieces.iter().flat_map(|one| &one.logs).map(|cut| cut.to + 1).sum();
+            done.push(format!(
+                "of what it wrote, {trusted} envelopes are held here and count; what others hold \
+                 beyond is held back until you admit it (`huza authority quarantine`)"
+            ));
             if rotate {
-                done.extend(node.rotate_held(&mut change, certificate));
+                done.extend(node.rotate_held(&mut change, &all));
             }
             node.finish_order(id, change, done);
         });

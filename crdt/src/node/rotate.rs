@@ -47,15 +47,15 @@ impl Node {
         });
     }
 
-    /// Makes anew every key that a certificate was granted and that this device may make.
-    pub(super) fn rotate_held(&mut self, change: &mut Change, certificate: CertId) -> Vec<String> {
+    /// Makes anew every key that these certificates were granted and that this device may make.
+    pub(super) fn rotate_held(&mut self, change: &mut Change, held_by: &[CertId]) -> Vec<String> {
         let Some(secret) = self.own_secret() else {
             return vec!["no key was made anew: this device holds none of its catchment".into()];
         };
         let Some(lane) = &self.carrier.lane else { return Vec::new() };
         let mut areas = BTreeSet::new();
         let mut all = false;
-        for (_, grant) in lane.grants_to(certificate) {
+        for (_, grant) in held_by.iter().flat_map(|one| lane.grants_to(*one)) {
             match grant.opens {
                 AreaScope::Area(area) if area.catchment() == secret.catchment => {
                     areas.insert(area);

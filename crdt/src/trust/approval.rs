@@ -41,6 +41,9 @@ pub enum IssueError {
     /// The request was answered already.
     #[error("the request was answered before, with certificate {0}")]
     Replayed(CertId),
+    /// The device was shut out before.
+    #[error("this device was shut out, with certificate {0}")]
+    ShutOut(CertId),
     /// The device has no reader.
     #[error("the device only carries and can be nothing but a relay")]
     OnlyCarries,
@@ -192,16 +195,18 @@ pub struct Approval {
     pub hubs: Vec<String>,
     /// Whether the date of the request does not matter: its device has no clock.
     pub any_date: bool,
+    /// Whether the device may come back, though it was shut out: its holder is known.
+    pub again: bool,
 }
 
-crate::debug_shows!(struct Approval { role, any_date });
+crate::debug_shows!(struct Approval { role, any_date, again });
 
 impl Approval {
     /// An approval for a role in some villages, and nothing more.
     #[must_use]
     pub fn of(role: Role, villages: &[String]) -> Self {
         let (workers, hubs) = (Vec::new(), Vec::new());
-        Self { role, villages: villages.to_vec(), workers, hubs, any_date: false }
+        Self { role, villages: villages.to_vec(), workers, hubs, any_date: false, again: false }
     }
 }
 
@@ -302,6 +307,13 @@ impl Approver<'_> {
         let mut issued = self.lane.iter().flat_map(|lane| lane.certificates());
         if let Some((id, _)) = issued.find(|(_, known)| known.request == request.id()) {
             return Err(IssueError::Replayed(*id));
+        }
+        let before =
+            self.lane.iter().flat_map(|lane| lane.certificates().map(move |one| (lane, one)));
+        let mut before = before.filter(|(_, (_, known))| known.device == request.device);
+        let shut_out = before.find(|(lane, (id, _))| lane.revoked(id).is_some());
+        if let Some((_, (id, _))) = shut_out.filter(|_| !approval.again) {
+            return Err(IssueError::ShutOut(*id));
         }
         if request.relay && *role != Role::Relay {
             return Err(IssueError::OnlyCarries);

@@ -200,7 +200,8 @@ impl World {
         let Some(host) = self.hosts.get(&id) else { return Ok(()) };
         let villages: Vec<String> = host.nature.covers.iter().copied().map(village_code).collect();
         // Its clock may be wrong.
-        let approval = Approval { any_date: true, ..Approval::of(host.nature.role, &villages) };
+        let of = Approval::of(host.nature.role, &villages);
+        let approval = Approval { any_date: true, again: true, ..of };
         self.laws.count("orders given", 1);
         let order = Order::Approve { request, approval };
         self.begin(authority, Step::Approve { host: id }, Command::Order(Box::new(order)))
