@@ -1,0 +1,218 @@
+//! What a user can want of a node.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::{Reason, Statement};
+use crate::crypto::SealingPublic;
+use crate::id::{AreaTag, CertId, LogId, RecordId};
+use crate::time::Stamp;
+use crate::trust::AreaName;
+use crate::trust::approval::{Approval, JoinRequest, Welcome};
+use crate::trust::recovery::{RecoveryRequest, RecoverySlot};
+
+/// An area as a user names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AreaRef {
+    /// The only village this device writes in.
+    Own,
+    /// By its codes.
+    Name(AreaName),
+    /// By its opaque tag: any area of the programme, as an outsider.
+    Tag(AreaTag),
+}
+
+/// What a user can want.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Command {
+    /// Make this device's keys. Once.
+    Init {
+        /// What people call the device; not a person's name.
+        label: String,
+    },
+    /// The request with which an authority approves this device.
+    Request,
+    /// Take the authority's answer.
+    Join {
+        /// The answer.
+        welcome: Welcome,
+    },
+    /// Record a new person.
+    AddPerson {
+        /// Where.
+        area: AreaRef,
+        /// Field -> value.
+        fields: BTreeMap<String, String>,
+    },
+    /// Record a visit.
+    AddVisit {
+        /// Of whom.
+        record: RecordId,
+        /// Which form.
+        form: String,
+        /// When it happened.
+        occurred: Stamp,
+        /// Field -> value.
+        answers: BTreeMap<String, String>,
+    },
+    /// Bring in FHIR bundles. All good entries of one bundle, or none.
+    Import {
+        /// Where records of persons go.
+        area: AreaRef,
+        /// The bundle's text.
+        text: String,
+        /// Which system it comes from, if the user knows.
+        source: Option<String>,
+    },
+    /// Find persons by parts of names, village, identifiers.
+    Find {
+        /// Words.
+        query: String,
+        /// Most answers.
+        limit: usize,
+    },
+    /// Everything about one record.
+    Show {
+        /// Which.
+        record: RecordId,
+    },
+    /// How this device stands, with receipts verified again.
+    Status {
+        /// Whether to tell of each record.
+        records: bool,
+    },
+    /// Sessions open now.
+    Peers,
+    /// Every resource this reader can read, as the gateway would deliver it.
+    Export {
+        /// The record after which to go on.
+        after: Option<RecordId>,
+    },
+    /// Seal what is pending and give it numbers, without waiting for a contact.
+    Seal,
+    /// Seal what is pending, then close the reader.
+    Lock,
+    /// Take in signed statements that came another way than by a contact: a revocation made with a
+    /// paper key.
+    Take {
+        /// Statements, each after those it depends on.
+        statements: Vec<Statement>,
+    },
+    /// What only an authority device can do.
+    Order(Box<Order>),
+    /// Sign a request for recovery with the device's key.
+    SignRecovery {
+        /// The one-time key to which the answer is to be sealed.
+        reply_to: SealingPublic,
+        /// What the device has left with authorities.
+        slots: Vec<RecoverySlot>,
+    },
+    /// Look at this device's health.
+    Check,
+    /// Every certificate known here.
+    Devices,
+    /// What this device's audit trail holds.
+    Audit {
+        /// The number of the entry after which to go on.
+        after: Option<u64>,
+    },
+}
+
+/// What the holder of an authority device decides.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Order {
+    /// Approve a device.
+    Approve {
+        /// Its request.
+        request: JoinRequest,
+        /// As what.
+        approval: Approval,
+    },
+    /// Shut a device out.
+    Revoke {
+        /// Its certificate.
+        certificate: CertId,
+        /// Why.
+        reason: Reason,
+        /// Whether what this device holds of its logs, and of its statements, is still trusted; if
+        /// not, nothing is.
+        trust: bool,
+        /// Whether the keys that it holds are made anew.
+        rotate: bool,
+    },
+    /// Make a village's key anew, or the whole catchment's.
+    Rotate {
+        /// Which village; none means all, and the catchment's secret.
+        village: Option<String>,
+    },
+    /// Admit quarantined envelopes, or reject them.
+    Judge {
+        /// Of which log.
+        log: LogId,
+        /// First seq.
+        from: u64,
+        /// Last seq, inclusive; none: to the last that is held.
+        to: Option<u64>,
+        /// Whether they are admitted.
+        admit: bool,
+    },
+    /// Remove a record from every device.
+    Erase {
+        /// Which.
+        record: RecordId,
+    },
+    /// Let a device read villages, or the whole catchment.
+    Grant {
+        /// Its certificate.
+        certificate: CertId,
+        /// Which villages; none means the whole catchment.
+        villages: Vec<String>,
+    },
+    /// Help a worker who forgot the unlock secret.
+    Recover {
+        /// The device's request.
+        request: RecoveryRequest,
+    },
+    /// Say what time it is.
+    Time,
+}
+
+crate::debug_shows!(
+    enum Command {
+        Init,
+        Request,
+        Join,
+        AddPerson,
+        AddVisit,
+        Import,
+        Find,
+        Show,
+        Status,
+        Peers,
+        Export,
+        Seal,
+        Lock,
+        Take,
+        Order(order),
+        SignRecovery,
+        Check,
+        Devices,
+        Audit { after },
+    }
+);
+
+crate::debug_shows!(enum Order {
+    Approve,
+    Revoke { certificate, reason, trust, rotate },
+    Rotate,
+    Judge { log, from, to, admit },
+    Erase,
+    Grant { certificate },
+    Recover,
+    Time,
+});

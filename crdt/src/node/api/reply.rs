@@ -1,0 +1,376 @@
+//! What a node answers its user.
+
+use serde::{Deserialize, Serialize};
+
+use super::{PipeId, ReaderState, Resource};
+use crate::audit::AuditEntry;
+use crate::control::{Reason, ReceiptKind};
+use crate::crypto::SealingPublic;
+use crate::id::{
+    AreaTag, CertId, DeviceKey, LogId, ProgrammeId, RecordId, StatementId, StoreId, VisitId,
+};
+use crate::session::{Peer, Stats};
+use crate::time::Stamp;
+use crate::trust::Role;
+use crate::trust::approval::{JoinRequest, Welcome};
+use crate::trust::recovery::{RecoveryAnswer, RecoveryRequest};
+
+/// The answer to a [`Command`].
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reply {
+    /// It could not be done; nothing was changed.
+    Error(CommandError),
+    /// To [`Command::Init`] and [`Command::Request`].
+    Request {
+        /// The request.
+        request: JoinRequest,
+    },
+    /// To [`Command::Join`].
+    Joined {
+        /// The programme's name.
+        programme: String,
+        /// What the device is for.
+        role: Role,
+        /// What it reads.
+        areas: Vec<String>,
+        /// The workers for whom it was approved.
+        workers: Vec<String>,
+        /// Where it finds hubs.
+        hubs: Vec<String>,
+    },
+    /// To [`Command::AddPerson`] and [`Command::AddVisit`]: it is durable on this device.
+    Written {
+        /// The record.
+        record: RecordId,
+        /// The visit, if it was one.
+        visit: Option<VisitId>,
+        /// Danger signs found.
+        dangers: Vec<String>,
+        /// What the user should look at again.
+        warnings: Vec<String>,
+    },
+    /// To [`Command::Import`]: all that is counted here is durable on this device.
+    Imported {
+        /// Distinct resources read.
+        resources: usize,
+        /// Their keys.
+        keys: Vec<String>,
+        /// Records they went to.
+        records: usize,
+        /// Resources that were here already, unchanged.
+        unchanged: usize,
+        /// Entries that could not be taken, each with the reason.
+        problems: Vec<String>,
+        /// Persons who share an id with another but contradict its sex or birth date: each got a
+        /// record of its own, with a suggested link.
+        kept_apart: usize,
+    },
+    /// To [`Command::Find`].
+    Found {
+        /// The records.
+        records: Vec<FoundRecord>,
+    },
+    /// To [`Command::Show`]: the record as JSON text.
+    Shown {
+        /// [`crate::record::RecordView`] with its receipts, as JSON text.
+        record: String,
+    },
+    /// To [`Command::Status`].
+    Status(Box<Status>),
+    /// To [`Command::Peers`].
+    Peers {
+        /// Sessions.
+        sessions: Vec<SessionStatus>,
+    },
+    /// To [`Command::Export`].
+    Exported {
+        /// Resources of some records.
+        resources: Vec<Resource>,
+        /// The record after which to go on; none if this was the last.
+        next: Option<RecordId>,
+    },
+    /// To [`Command::Seal`].
+    Sealed {
+        /// Envelopes that got their number.
+        envelopes: usize,
+    },
+    /// To [`Command::Lock`].
+    Locked,
+    /// To [`Order::Approve`].
+    Approved {
+        /// The device's certificate.
+        certificate: CertId,
+        /// What to give to the device.
+        welcome: Welcome,
+    },
+    /// To [`Command::SignRecovery`].
+    RecoverySigned {
+        /// The request.
+        request: RecoveryRequest,
+    },
+    /// To [`Order::Recover`].
+    Recovered {
+        /// What to give to the device.
+        answer: RecoveryAnswer,
+    },
+    /// To every other [`Order`], and to [`Command::Take`]: signed, durable, and on its way.
+    Issued {
+        /// How many statements.
+        statements: usize,
+        /// What was done, for people.
+        done: Vec<String>,
+    },
+    /// To [`Command::Check`].
+    Checked {
+        /// What was found, good and bad.
+        findings: Vec<Finding>,
+    },
+    /// To [`Command::Devices`].
+    Devices {
+        /// The devices, by certificate.
+        devices: Vec<KnownDevice>,
+    },
+    /// To [`Command::Audit`].
+    Audited {
+        /// Entries, ascending.
+        entries: Vec<AuditEntry>,
+        /// Whether the trail up to the last of them is as it was written.
+        whole: bool,
+        /// The entry after which to go on; none if this was the last.
+        next: Option<u64>,
+    },
+}
+
+crate::debug_shows!(enum Reply {
+    Error(error),
+    Request,
+    Joined { role },
+    Written,
+    Imported { resources, records, unchanged, kept_apart },
+    Found { records: Vec::len },
+    Shown,
+    Status(status),
+    Peers { sessions },
+    Exported { resources: Vec::len },
+    Sealed { envelopes },
+    Locked,
+    Approved { certificate },
+    RecoverySigned,
+    Recovered,
+    Issued { statements },
+    Checked { findings },
+    Devices { devices },
+    Audited { entries: Vec::len, whole, next },
+});
+
+/// Why a command could not be done, and what to do.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct CommandError {
+    /// Stable, for machines.
+    pub code: String,
+    /// What failed.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+crate::debug_shows!(struct CommandError { code });
+
+/// One line of a search's answer.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundRecord {
+    /// The record.
+    pub record: RecordId,
+    /// Names, as shown.
+    pub name: String,
+    /// Sex, if known.
+    pub sex: String,
+    /// Birth date, if known.
+    pub birth_date: String,
+    /// Area, if its name is known.
+    pub area: String,
+    /// Visits recorded.
+    pub visits: usize,
+    /// Whether two workers disagree about something in it.
+    pub conflict: bool,
+    /// Whether it holds a danger sign.
+    pub urgent: bool,
+}
+
+crate::debug_shows!(struct FoundRecord { visits, conflict, urgent });
+
+/// How a device stands.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The device's key.
+    pub device: Option<DeviceKey>,
+    /// What people call it.
+    pub label: String,
+    /// The programme's id, once joined.
+    pub programme: Option<ProgrammeId>,
+    /// The programme's name.
+    pub programme_name: String,
+    /// The device's certificate.
+    pub certificate: Option<CertId>,
+    /// What it is for.
+    pub role: Option<Role>,
+    /// Whether the certificate was revoked, and why.
+    pub revoked: Option<Reason>,
+    /// When the certificate ends; after it nothing new is granted.
+    pub expires: Option<Stamp>,
+    /// The greatest time that authorities have signed.
+    pub programme_time: Option<Stamp>,
+    /// The reader: absent, locked or open.
+    pub reader: ReaderState,
+    /// The life of its carrier's store.
+    pub store: Option<StoreId>,
+    /// The areas it reads: name and tag.
+    pub areas: Vec<(String, AreaTag)>,
+    /// Envelopes held, of all areas.
+    pub envelopes: u64,
+    /// Logs known.
+    pub logs: usize,
+    /// Statements held.
+    pub statements: usize,
+    /// Records this reader holds.
+    pub records_count: usize,
+    /// Changes written here that no envelope carries yet.
+    pub pending: usize,
+    /// Envelopes that wait for a key.
+    pub waiting: usize,
+    /// Envelopes that are carried and not read, because their author's device is shut out.
+    pub quarantined: Vec<QuarantinedLog>,
+    /// Per record, if asked for.
+    pub records: Vec<RecordStatus>,
+}
+
+/// How well something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// As it should be.
+    Good,
+    /// Somebody should look at it.
+    Doubtful,
+    /// Somebody must act.
+    Bad,
+}
+
+/// One thing that a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Stable, for machines.
+    pub code: String,
+    /// How well it is.
+    pub level: Level,
+    /// What was found.
+    pub message: String,
+    /// What to do; empty if nothing.
+    pub advice: String,
+}
+
+/// A certificate as an authority sees it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownDevice {
+    /// The certificate.
+    pub certificate: CertId,
+    /// The device's key.
+    pub device: DeviceKey,
+    /// The key to which it is sealed.
+    pub sealing: SealingPublic,
+    /// What it is for.
+    pub role: Role,
+    /// Names of its areas, as far as this device may know them; else their tags.
+    pub areas: Vec<String>,
+    /// Whether it is a key on paper, of a district or a health centre, and no device.
+    pub paper: bool,
+    /// When it was issued.
+    pub issued: Stamp,
+    /// When it ends.
+    pub expires: Stamp,
+    /// Whether it is trusted.
+    pub good: bool,
+    /// Why it was revoked, if it was itself.
+    pub revoked: Option<Reason>,
+    /// Envelopes of its logs that are held here.
+    pub envelopes: u64,
+}
+
+crate::debug_shows!(struct KnownDevice {
+    certificate, device, role, paper, issued, expires, good, revoked, envelopes,
+});
+
+/// Quarantined envelopes of one log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantinedLog {
+    /// The log.
+    pub log: LogId,
+    /// The certificate of its device.
+    pub certificate: CertId,
+    /// First and last seq of each run, inclusive, and whether an authority rejected it.
+    pub runs: Vec<(u64, u64, bool)>,
+}
+crate::debug_shows!(struct Status {
+    device, programme, certificate, role, store, envelopes, logs, statements, records_count,
+    pending, waiting, records,
+});
+
+/// Where a record's changes have been, as far as this device can prove.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordStatus {
+    /// The record.
+    pub record: RecordId,
+    /// Its name, as shown.
+    pub name: String,
+    /// Changes in it.
+    pub changes: usize,
+    /// Of them, on this device only: in no envelope yet.
+    pub pending: usize,
+    /// Other devices that acknowledged all its envelopes to us.
+    pub taken: usize,
+    /// Whether a hub vouches for all its envelopes.
+    pub stored: bool,
+    /// Whether the facility accepted all its envelopes.
+    pub accepted: bool,
+    /// Whether the facility refused one of them.
+    pub refused: bool,
+    /// The receipts by which we know, each verified again just now.
+    pub receipts: Vec<ReceiptStatus>,
+}
+
+crate::debug_shows!(struct RecordStatus { changes, pending, taken, stored, accepted, refused, receipts });
+
+/// A receipt, verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptStatus {
+    /// What it says.
+    pub kind: ReceiptKind,
+    /// The issuer's certificate.
+    pub issuer: CertId,
+    /// The issuer's role.
+    pub role: Role,
+    /// The statement that holds it.
+    pub statement: StatementId,
+    /// Whether signature, chain and end hashes hold.
+    pub verified: bool,
+}
+
+/// A session as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionStatus {
+    /// Its pipe.
+    pub pipe: PipeId,
+    /// Who, once proven.
+    pub peer: Option<Peer>,
+    /// Whether both sides hold the same.
+    pub complete: bool,
+    /// What it took so far.
+    pub stats: Stats,
+    /// Envelopes that the peer will send in all, and that have come.
+    pub receiving: (u64, u64),
+    /// Envelopes that we will send in all, and that it acknowledged.
+    pub sending: (u64, u64),
+}
