@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(doc)]
+use super::{Command, Order};
 use super::{PipeId, ReaderState, Resource};
 use crate::audit::AuditEntry;
 use crate::control::{Reason, ReceiptKind};
