@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
+use crate::control::Lane;
 use crate::id::{Hash, LogId, StatementId, hash_parts, truncated};
 use crate::limits::RANGES_MAX;
 
@@ -18,6 +19,14 @@ pub struct Span {
     pub to: u64,
     /// Hash of the header of `to`.
     pub end: Hash,
+}
+
+impl Span {
+    /// Whether `seq` is in it.
+    #[must_use]
+    pub const fn contains(&self, seq: u64) -> bool {
+        self.from <= seq && seq <= self.to
+    }
 }
 
 /// Spans of one log: ascending, apart, never adjacent.
@@ -58,7 +67,7 @@ impl Spans {
     /// Whether `seq` is in one of them.
     #[must_use]
     pub fn contains(&self, seq: u64) -> bool {
-        self.0.iter().any(|span| (span.from..=span.to).contains(&seq))
+        self.0.iter().any(|span| span.contains(seq))
     }
 
     /// The greatest seq.
@@ -145,6 +154,10 @@ pub struct Held {
     before: BTreeMap<u64, Hash>,
     /// Which of the envelopes are urgent.
     pub urgent: BTreeSet<u64>,
+    /// Hashes of the headers at seqs that judgements name, inside of spans. Looked up when a
+    /// judgement comes or the node starts.
+    #[serde(skip)]
+    pub marks: BTreeMap<u64, Hash>,
 }
 
 impl Held {
@@ -163,6 +176,41 @@ impl Held {
             }
         }
         Fit::New
+    }
+
+    /// The hash of the header at `seq`, as far as it is in memory.
+    #[must_use]
+    pub fn hash_at(&self, seq: u64) -> Option<Hash> {
+        let ends = self.spans.as_slice().iter().find(|span| span.to == seq).map(|span| span.end);
+        ends.or_else(|| self.marks.get(&seq).copied())
+    }
+
+    /// The span that leads to the header with this seq and hash, cut off behind it: what is in it
+    /// is what its author had signed when it signed that header.
+    #[must_use]
+    pub fn branch(&self, (to, end): (u64, Hash)) -> Option<Span> {
+        let span = self.spans.as_slice().iter().find(|span| span.contains(to))?;
+        (self.hash_at(to) == Some(end)).then_some(Span { from: span.from, to, end })
+    }
+
+    /// Whether a header is the one at the end of a branch, or the next before what is held of it.
+    #[must_use]
+    pub fn leads_to(&self, end: (u64, Hash), seq: u64, hash: Hash) -> bool {
+        let next = seq.checked_add(1);
+        match self.branch(end) {
+            Some(span) => next == Some(span.from) && self.before.get(&span.from) == Some(&hash),
+            None => (seq, hash) == end,
+        }
+    }
+
+    /// Keeps only what is held of a branch, and what follows it without a gap.
+    pub fn keep_branch(&mut self, end: (u64, Hash)) {
+        let from = self.branch(end).map(|span| span.from);
+        self.spans.0.retain(|span| Some(span.from) == from);
+        let spans = &self.spans;
+        self.before.retain(|first, _| Some(*first) == from);
+        self.urgent.retain(|seq| spans.contains(*seq));
+        self.marks.retain(|seq, _| spans.contains(*seq));
     }
 
     /// Whether its spans are such as can be held.
@@ -201,23 +249,32 @@ pub struct Claims {
     pub logs: BTreeMap<LogId, Spans>,
 }
 
-impl From<&Holdings> for Claims {
-    fn from(holdings: &Holdings) -> Self {
+impl Claims {
+    /// What is held, as peers are told it. Of a log whose author signed two histories that is only
+    /// what leads to the end of the true one, if an authority has named that: each side holds what
+    /// it holds of the rest, and offers none of it.
+    #[must_use]
+    pub fn of(holdings: &Holdings, lane: &Lane) -> Self {
+        let told = |log: &LogId, held: &Held| {
+            if !lane.is_forked(log) {
+                return held.spans.clone();
+            }
+            let branch = lane.cut_off(log).and_then(|end| held.branch(end));
+            Spans(branch.into_iter().collect())
+        };
+        let logs = holdings.logs.iter().map(|(log, held)| (*log, told(log, held)));
         Self {
             statements: holdings.statements.clone(),
-            logs: holdings.logs.iter().map(|(log, held)| (*log, held.spans.clone())).collect(),
+            logs: logs.filter(|(_, spans)| !spans.0.is_empty()).collect(),
         }
     }
-}
 
-impl Claims {
     /// A hash over everything claimed: equal sets, equal digests.
     #[must_use]
     pub fn digest(&self) -> [u8; 16] {
         let statements = codec::encode(&self.statements);
-        let logs: BTreeMap<&LogId, &Spans> =
-            self.logs.iter().filter(|(_, spans)| !spans.as_slice().is_empty()).collect();
-        truncated(hash_parts("huza 2026 digest of holdings", &[&statements, &codec::encode(&logs)]))
+        let logs = codec::encode(&self.logs);
+        truncated(hash_parts("huza 2026 digest of holdings", &[&statements, &logs]))
     }
 }
 

@@ -35,7 +35,7 @@ use huza_crdt::trust::paper::Programme;
 use huza_crdt::trust::{
     AreaKey, AreaName, AreaScope, Certificate, GrantContent, Issuer, Keyring, Role,
 };
-use lane::{AREAS, Choice, Play, admit_all, who};
+use lane::{AREAS, Choice, Play, admit_all, held, who};
 use proptest::prelude::*;
 use raw_peer::{RawPeer, batch};
 
@@ -178,7 +178,7 @@ fn what_a_revoked_authority_back_dates_is_carried_and_counts_for_nothing() {
     assert!(lane.is_good(&play.certificate(who::HUB)));
     assert!(lane.writing_keys(AREAS[0]).is_empty() && lane.rungs().next().is_none());
     assert!(lane.erasure_ids().is_empty());
-    assert_ne!(lane.quarantine(&log, 3), Some(Quarantine::Rejected));
+    assert_ne!(lane.quarantine(&log, 3, &held()), Some(Quarantine::Rejected));
     assert_eq!(lane.programme_time(), Some(Stamp(1_000_000)));
     // Nor does what the forged authority says.
     let forger = SigningKey::from_seed([77; 32]);
@@ -456,7 +456,8 @@ fn a_flood_of_revocations_costs_one_merge() {
     }
     assert_eq!(lane.standing(&play.certificate(who::WORKER)), Standing::Revoked);
     assert_eq!(lane.revoked(&play.certificate(who::WORKER)).unwrap().by.len(), 20_000);
-    assert_eq!(lane.quarantine(&play.logs[0], 1), Some(Quarantine::Beyond), "the lowest counts");
+    let of = |seq| lane.quarantine(&play.logs[0], seq, &held());
+    assert_eq!((of(0), of(1)), (None, Some(Quarantine::Beyond)), "the lowest counts");
 }
 
 /// One device key may have several certificates; each is revoked by itself.

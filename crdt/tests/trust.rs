@@ -10,9 +10,10 @@ mod common;
 
 use common::{Host, TODAY, World, complete};
 use huza_crdt::control::Reason;
-use huza_crdt::id::CertId;
-use huza_crdt::node::{Command, Event, Order, Reply};
+use huza_crdt::id::{CertId, LogId};
+use huza_crdt::node::{Command, Event, Input, Order, Reply};
 use huza_crdt::session::Fault;
+use huza_crdt::store::{Range, Table};
 use huza_crdt::trust::Role;
 use huza_crdt::trust::approval::{Approval, JoinRequest};
 
@@ -559,4 +560,159 @@ fn a_device_with_two_certificates_is_shut_out_whole_and_comes_back_only_on_purpo
     let certificate = certificate(authority);
     let order = Order::Revoke { certificate, reason: Reason::Lost, trust: true, rotate: true };
     assert!(matches!(authority.order(order), Reply::Error(error) if error.code == "own_device"));
+}
+
+/// Somebody has a phone's signing key, and writes another history for those who lack the true one.
+struct Forgery {
+    story: Story,
+    victim: Host,
+    empty: Host,
+}
+
+/// The phone wrote three persons after the key was stolen, then it is lost; the thief wrote four,
+/// and only `victim` heard of them. The authority has the phone's word and shuts it out.
+fn forgery() -> Forgery {
+    let mut story = story();
+    let Story { world, authority, hub, a, b: _ } = &mut story;
+    let mut thief = a.over(a.backup());
+    for name in ["Mutesi", "Ingabire", "Kamanzi"] {
+        a.person(name);
+        world.meet(a, hub);
+    }
+    world.meet(authority, hub);
+    let mut victim = world.device(21, Role::Worker, &["01"]);
+    let empty = world.device(22, Role::Worker, &["01"]);
+    for name in ["Forged1", "Forged2", "Forged3", "Forged4"] {
+        thief.person(name);
+        world.meet(&mut thief, &mut victim);
+    }
+    assert_eq!(victim.found("forged"), 4);
+    let stolen = certificate(a);
+    revoke(authority, stolen, true);
+    Forgery { story, victim, empty }
+}
+
+const HONEST: [&str; 4] = ["uwase", "mutesi", "ingabire", "kamanzi"];
+
+#[test]
+fn below_a_cut_off_only_the_history_that_leads_to_it_counts() {
+    let Forgery { story, mut victim, .. } = forgery();
+    let Story { mut world, mut authority, .. } = story;
+    world.meet(&mut authority, &mut victim);
+    assert_eq!(victim.found("forged"), 0, "not one leads to the cut-off");
+    // The true history comes, although the log is frozen; the first contact proves the fork.
+    world.meet(&mut authority, &mut victim);
+    let pipe = world.meet(&mut authority, &mut victim);
+    assert!(complete(&victim, pipe) && complete(&authority, pipe));
+    for name in HONEST {
+        assert_eq!((victim.found(name), authority.found(name)), (1, 1), "{name}");
+    }
+    assert_eq!(victim.found("forged"), 0);
+    assert_eq!(authority.found("forged"), 0);
+    // And stays after a start, when only the disk knows.
+    victim.restart(false);
+    assert_eq!((victim.found("mutesi"), victim.found("forged")), (1, 0));
+}
+
+#[test]
+fn a_proven_fork_does_not_keep_the_true_history_from_those_who_have_none() {
+    let Forgery { story, mut victim, mut empty } = forgery();
+    let Story { mut world, mut authority, .. } = story;
+    for _ in 0..2 {
+        world.meet(&mut authority, &mut victim);
+    }
+    // It hears of fork and revocation from somebody who has nothing else to say yet.
+    let statements = authority.backup();
+    let mut messenger = world.device(23, Role::Relay, &[]);
+    let mut batch = huza_crdt::store::Batch::default();
+    for (key, value) in statements.load(&Range::all(Table::Statements)) {
+        batch.put(Table::Statements, key, value);
+    }
+    messenger.store.apply(&batch);
+    messenger.restart(false);
+    world.meet(&mut messenger, &mut empty);
+    assert_eq!(empty.found("uwase"), 0);
+    let pipe = world.meet(&mut authority, &mut empty);
+    assert!(complete(&empty, pipe));
+    for name in HONEST {
+        assert_eq!(empty.found(name), 1, "{name}");
+    }
+    assert_eq!(empty.found("forged"), 0);
+}
+
+#[test]
+fn a_locked_reader_finds_the_true_history_when_it_is_unlocked() {
+    let Forgery { story, mut victim, .. } = forgery();
+    let Story { mut world, mut authority, .. } = story;
+    victim.lock();
+    for _ in 0..3 {
+        world.meet(&mut authority, &mut victim);
+    }
+    victim.unlock("worker 1");
+    for name in HONEST {
+        assert_eq!(victim.found(name), 1, "{name}");
+    }
+    assert_eq!(victim.found("forged"), 0);
+}
+
+#[test]
+fn the_true_history_comes_back_in_pieces() {
+    let Forgery { story, mut victim, .. } = forgery();
+    let Story { mut world, mut authority, .. } = story;
+    for _ in 0..2 {
+        world.meet(&mut authority, &mut victim);
+    }
+    // Every contact breaks a little later; what came stays.
+    for bytes in (1_000..40_000).step_by(300) {
+        let pipe = world.open(&mut authority, &mut victim);
+        World::carry(&mut authority, &mut victim, bytes);
+        authority.handle(Input::PipeClosed { pipe });
+        victim.handle(Input::PipeClosed { pipe });
+        authority.sent.clear();
+        victim.sent.clear();
+        assert_eq!(victim.found("forged"), 0);
+    }
+    for name in HONEST {
+        assert_eq!(victim.found(name), 1, "{name}");
+    }
+}
+
+/// Envelopes in front of a gap lead to no cut-off: whoever revokes admits them for themselves.
+#[test]
+fn what_an_authority_holds_with_gaps_counts_when_it_revokes() {
+    let Story { mut world, authority, mut hub, mut a, .. } = story();
+    let (record, log) = (a.person("Mutesi"), log_of(&a));
+    let urgent = a.visit(record, &[("age-months", "14"), ("convulsions", "yes")]);
+    assert!(matches!(urgent, Reply::Written { .. }), "{urgent:?}");
+    world.meet(&mut a, &mut hub);
+    let held = |host: &Host| -> Vec<u64> {
+        let rows = host.store.load(&Range::prefix(Table::Envelopes, log.0)).into_iter();
+        rows.map(|(key, _)| u64::from_be_bytes(key[LogId::LEN..].try_into().unwrap())).collect()
+    };
+    // A contact that breaks as soon as what is urgent has come.
+    let gap = (4_000..).step_by(50).find_map(|bytes| {
+        let mut other = authority.over(authority.backup());
+        let pipe = world.open(&mut hub, &mut other);
+        World::carry(&mut hub, &mut other, bytes);
+        hub.handle(Input::PipeClosed { pipe });
+        hub.sent.clear();
+        other.handle(Input::PipeClosed { pipe });
+        let seqs = held(&other);
+        assert!(seqs.len() < held(&hub).len(), "no contact left a gap");
+        (seqs.len() == 2 && seqs[1] > 1).then_some(other)
+    });
+    let mut authority = gap.unwrap();
+    revoke(&mut authority, certificate(&mut a), true);
+    assert_eq!(authority.found("uwase"), 1);
+    let mut other = world.device(21, Role::Worker, &["01"]);
+    world.meet(&mut authority, &mut other);
+    assert_eq!(other.found("uwase"), 1);
+    assert!(other.status().quarantined.is_empty());
+}
+
+/// The log that a phone writes.
+fn log_of(host: &Host) -> LogId {
+    let rows = host.store.load(&Range::all(Table::CarrierMeta));
+    let own = rows.into_iter().find(|(key, _)| key.starts_with(b"own/")).unwrap().1;
+    LogId::from_slice(&own[..LogId::LEN]).unwrap()
 }

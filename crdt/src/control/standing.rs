@@ -9,10 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use super::body::{Admission, Reason, Revocation};
+use super::body::{Admission, Opening, Reason, Revocation};
 use super::lane::Lane;
 use super::statement::Statement;
 use crate::codec;
+use crate::holdings::Held;
 use crate::id::{CertId, Hash, LogId, StatementId, hash_parts, truncated};
 use crate::trust::Issuer;
 
@@ -43,8 +44,8 @@ pub struct Revoked {
     pub by: BTreeSet<StatementId>,
     /// The first reason given, in the order of statement ids.
     pub reason: Reason,
-    /// Log -> the last seq that is trusted, and the hash there.
-    pub logs: BTreeMap<LogId, (u64, Hash)>,
+    /// Log -> where it is cut off: the seq and hash of a header. See [`Lane::cut_off`].
+    pub logs: BTreeMap<LogId, BTreeSet<(u64, Hash)>>,
     /// Of an authority: its statements that stay in force.
     pub statements: BTreeSet<StatementId>,
 }
@@ -142,8 +143,7 @@ fn together(counted: &[(&StatementId, Issuer, &Revocation)]) -> Merged {
         of_issuer.by.insert(**id);
         of_issuer.statements.extend(&said.statements);
         for cut in &said.logs {
-            let mine = of_issuer.logs.entry(cut.log).or_insert((cut.to, cut.end));
-            *mine = (*mine).min((cut.to, cut.end));
+            of_issuer.logs.entry(cut.log).or_default().insert((cut.to, cut.end));
         }
     }
     let mut merged = Merged::new();
@@ -154,10 +154,7 @@ fn together(counted: &[(&StatementId, Issuer, &Revocation)]) -> Merged {
         };
         all.by.extend(said.by);
         all.statements.retain(|id| said.statements.contains(id));
-        all.logs = core::mem::take(&mut all.logs)
-            .into_iter()
-            .filter_map(|(log, cut)| Some((log, cut.min(*said.logs.get(&log)?))))
-            .collect();
+        all.logs.retain(|log, cuts| said.logs.get(log).map(|more| cuts.extend(more)).is_some());
     }
     merged
 }
@@ -202,26 +199,60 @@ impl Lane {
         self.revocations.is_empty() || self.revocations.allow(self, issuer, statement)
     }
 
-    /// Whether an envelope is to be carried and not read.
+    /// Where the log of a revoked certificate is cut off: the seq and hash of a header. That header
+    /// and all that lead to it are trusted. Of several cut-offs the earliest counts; if they name
+    /// different headers at one seq, none does, for nothing is trusted by all who said so.
     #[must_use]
-    pub fn quarantine(&self, log: &LogId, seq: u64) -> Option<Quarantine> {
+    pub fn cut_off(&self, log: &LogId) -> Option<(u64, Hash)> {
+        let revoked = self.revocations.of(self, &self.opening(log)?.certificate)?;
+        let mut cuts = revoked.logs.get(log)?.iter();
+        let first = cuts.next()?;
+        cuts.next().is_none_or(|next| next.0 > first.0).then_some(*first)
+    }
+
+    /// The headers of a log that judgements name: seq and hash. Which of them are held says of
+    /// which history the log is held.
+    #[must_use]
+    pub fn ends(&self, log: &LogId) -> BTreeSet<(u64, Hash)> {
+        let verdicts = self.verdicts.get(log).into_iter().flatten();
+        let verdicts = verdicts.map(|one| (one.admission.to, one.admission.end));
+        self.cut_off(log).into_iter().chain(verdicts).collect()
+    }
+
+    /// Whether revocations or admissions say something of a log.
+    #[must_use]
+    pub fn is_judged(&self, log: &LogId) -> bool {
+        let shut_out = |opening: &Opening| !self.is_good(&opening.certificate);
+        self.verdicts.contains_key(log)
+            || (self.has_revocations() && self.opening(log).is_some_and(shut_out))
+    }
+
+    /// Whether an envelope that is held is to be carried and not read. `held`: what is held of its
+    /// log. An envelope is trusted if the headers from there to the cut-off are held, for the hash
+    /// of that one says which history it is: who has the signing key can write another.
+    #[must_use]
+    pub fn quarantine(&self, log: &LogId, seq: u64, held: &Held) -> Option<Quarantine> {
         if self.revocations.is_empty() && self.verdicts.is_empty() {
             return None;
         }
         let opening = self.opening(log)?;
+        let leads = |end| held.branch(end).is_some_and(|span| span.contains(seq));
         let trusted = match self.standing(&opening.certificate) {
             Standing::Good => true,
             Standing::Void => false,
-            Standing::Revoked => self
-                .revocations
-                .of(self, &opening.certificate)
-                .and_then(|revoked| revoked.logs.get(log))
-                .is_some_and(|(to, _)| seq <= *to),
+            Standing::Revoked => self.cut_off(log).is_some_and(leads),
         };
         let mut newest: BTreeMap<Issuer, (u64, StatementId, bool)> = BTreeMap::new();
         for verdict in self.verdicts.get(log).into_iter().flatten() {
-            let Admission { from, to, admit, .. } = verdict.admission;
-            if !(from..=to).contains(&seq) || !self.counts(verdict.issuer, &verdict.statement) {
+            let Admission { from, to, end, admit, .. } = verdict.admission;
+            // What is admitted must be that history; what is rejected must not be another one.
+            let meant = if admit {
+                leads((to, end))
+            } else {
+                held.hash_at(to).is_none_or(|hash| hash == end)
+            };
+            let named = (from..=to).contains(&seq) && meant;
+            if !named || !self.counts(verdict.issuer, &verdict.statement) {
                 continue;
             }
             let said = (verdict.number, verdict.statement, admit);

@@ -207,6 +207,7 @@ impl Node {
         }
         self.event(Event::Ready);
         self.touch_receipts();
+        self.mark();
         for (now, input) in core::mem::take(&mut self.backlog) {
             self.now = now;
             self.dispatch(input);

@@ -307,9 +307,9 @@ impl Node {
     fn tell_summary(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.at_hello = Arc::default();
-        let claims = Claims::from(&self.carrier.holdings);
-        let mut statements = claims.statements.into_iter().peekable();
-        let mut logs = claims.logs.into_iter().peekable();
+        let claims = self.claims();
+        let mut statements = claims.statements.iter().copied().peekable();
+        let mut logs = claims.logs.iter().peekable();
         loop {
             let some: Vec<_> = statements.by_ref().take(SUMMARY_ENTRIES_PER_FRAME / 2).collect();
             let mut named = Vec::new();
@@ -320,7 +320,7 @@ impl Node {
                 && let Some((log, spans)) = logs.next()
             {
                 spans_named += spans.newest().len();
-                named.push((log, spans.newest().to_vec()));
+                named.push((*log, spans.newest().to_vec()));
             }
             let last = statements.peek().is_none() && logs.peek().is_none();
             self.say(pipe, &Frame::Summary { statements: some, logs: named, last });
@@ -355,27 +355,22 @@ impl Node {
         self.sessions.values().any(doubts)
     }
 
-    /// Digest of all that is held, forked logs left out: each side holds what it holds of those.
-    /// Whatever is new is offered in every open session, so two nodes that both have nothing more
+    /// Digest of all that is told to be held. Whatever is new is offered in every open session, so two nodes that both have nothing more
     /// to say, and nothing unacknowledged, hold the same exactly if their digests are equal.
     fn digest(&mut self) -> [u8; 16] {
         if let Some(digest) = self.carrier.digest {
             return digest;
         }
-        let mut claims = Claims::from(&self.carrier.holdings);
-        if let Some(lane) = &self.carrier.lane {
-            claims.logs.retain(|log, _| !lane.is_forked(log));
-        }
-        let digest = claims.digest();
+        let digest = self.claims().digest();
         self.carrier.digest = Some(digest);
         digest
     }
 
-    /// All that is held, one copy for all sessions that begin with it: whoever opens pipes and
+    /// All that is told to be held, one copy for all sessions that begin with it: whoever opens pipes and
     /// proves nothing takes no memory in proportion to what is held here.
-    fn claims(&mut self) -> Arc<Claims> {
-        let holdings = &self.carrier.holdings;
-        let make = || Arc::new(Claims::from(holdings));
+    pub(super) fn claims(&mut self) -> Arc<Claims> {
+        let (holdings, lane) = (&self.carrier.holdings, &self.carrier.lane);
+        let make = || Arc::new(lane.as_ref().map(|l| Claims::of(holdings, l)).unwrap_or_default());
         Arc::clone(self.carrier.claims.get_or_insert_with(make))
     }
 

@@ -9,6 +9,7 @@ use super::api::Event;
 use super::state::{ChangeRow, DeliverRow, IngestRow, SummaryRow, change_key, key, log_key};
 use super::write::stored_changes;
 use crate::codec;
+use crate::control::Lane;
 use crate::crypto::SymmetricKey;
 use crate::envelope::{Content, Contents, Header, Item, Payload, Reissue, Stored};
 use crate::id::{AreaTag, DeviceKey, EpochId, LogId, Origin, RecordId};
@@ -29,6 +30,8 @@ const QUARANTINED: EpochId = EpochId([u8::MAX - 1; 16]);
 struct Incoming {
     number: u64,
     row: IngestRow,
+    /// Whether it is held in its place no more, but beside the true history of its log.
+    displaced: bool,
     area: AreaTag,
     header: Header,
     sealed: Vec<u8>,
@@ -65,6 +68,8 @@ pub(super) struct Filed {
 struct Opened {
     number: u64,
     row: IngestRow,
+    /// See [`Incoming`].
+    displaced: bool,
     area: AreaTag,
     epoch: EpochId,
     changes: Result<Vec<Filed>, String>,
@@ -110,7 +115,11 @@ impl Filing {
 impl Node {
     pub(super) fn must_file(&self) -> bool {
         let next = self.carrier.next_ingest;
-        self.reader.as_ref().is_some_and(|reader| reader.cursor < next || !reader.refile.is_empty())
+        !self.carrier.marking
+            && self
+                .reader
+                .as_ref()
+                .is_some_and(|reader| reader.cursor < next || !reader.refile.is_empty())
     }
 
     /// Envelopes that waited for a key may have one now.
@@ -168,9 +177,13 @@ impl Node {
     fn file_rows(&mut self, cursor: Option<Cursor>, rows: Vec<(u64, IngestRow)>) {
         let (own, others): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|(_, row)| self.is_pending(row));
-        let exact =
-            |log, seq| Range { rows_max: 1, ..Range::prefix(Table::Envelopes, log_key(log, seq)) };
-        let ranges = others.iter().map(|(_, row)| exact(row.log, row.seq)).collect();
+        let exact = |table, key: Vec<u8>| Range { rows_max: 1, ..Range::prefix(table, key) };
+        let held = |row: &IngestRow| exact(Table::Envelopes, log_key(row.log, row.seq));
+        // What the true history of its log has displaced since.
+        let displaced = |row: &IngestRow| {
+            exact(Table::Forked, [log_key(row.log, row.seq).as_slice(), &row.hash.0].concat())
+        };
+        let ranges = others.iter().flat_map(|(_, row)| [held(row), displaced(row)]).collect();
         self.pages(ranges, move |node, envelopes| {
             let (incoming, missing) = node.match_keys(others, envelopes);
             node.work(
@@ -207,15 +220,17 @@ impl Node {
         missing.keyrings = reader.keyrings;
         let devices = lane.openings().map(|(log, opening)| (*log, opening.device)).collect();
         let devices = Arc::new(devices);
-        for ((number, row), stored) in rows.into_iter().zip(envelopes) {
-            let stored = stored.into_iter().next();
-            let stored = stored.and_then(|(_, value)| codec::decode::<Stored>(&value).ok());
+        for ((number, row), places) in rows.into_iter().zip(envelopes.chunks(2)) {
+            let found = places.iter().zip([false, true]).find_map(|(rows, displaced)| {
+                let stored: Stored = codec::decode(&rows.first()?.1).ok()?;
+                let header = stored.wire.header(row.log, row.seq, stored.previous);
+                (header.hash() == row.hash).then_some((stored, header, displaced))
+            });
             let opening = lane.opening(&row.log);
-            let (Some(stored), Some(opening)) = (stored, opening) else {
+            let (Some((stored, header, displaced)), Some(opening)) = (found, opening) else {
                 missing.rows.push((number, HOPELESS));
                 continue;
             };
-            let header = stored.wire.header(row.log, row.seq, stored.previous);
             let Content::Sealed(sealed) = stored.wire.content else {
                 continue;
             };
@@ -224,7 +239,8 @@ impl Node {
                 continue;
             };
             let (area, devices) = (opening.area, Arc::clone(&devices));
-            incoming.push(Incoming { number, row, area, header, sealed, key, devices });
+            let sealed = Incoming { number, row, displaced, area, header, sealed, key, devices };
+            incoming.push(sealed);
         }
         (incoming, missing)
     }
@@ -389,7 +405,7 @@ impl Node {
         stored: &mut BTreeMap<RecordId, Vec<(Origin, ChangeRow)>>,
         one: Opened,
     ) {
-        let Opened { number, row, area, epoch, changes } = one;
+        let Opened { number, row, displaced, area, epoch, changes } = one;
         let changes = match changes {
             Ok(changes) => changes,
             Err(why) => {
@@ -411,9 +427,8 @@ impl Node {
                 continue;
             }
             let (log, seq) = change.signed;
-            let lane = self.carrier.lane.as_ref();
             let all = stored.entry(record).or_default();
-            let changed = if lane.is_some_and(|lane| lane.quarantine(&log, seq).is_some()) {
+            let changed = if displaced || self.is_quarantined((log, seq)) {
                 apart = true;
                 set_apart(filing, all, &row, &change)
             } else {
@@ -446,19 +461,17 @@ impl Node {
         let changed = match all.iter_mut().find(|(other, _)| *other == origin) {
             Some((_, known)) if known.raw == raw => {
                 // Where it is re-issued, or not quarantined, is the better place to name.
-                let lane = self.carrier.lane.as_ref();
-                let worse = |at: (LogId, u64)| {
-                    signed != here
-                        || lane.is_some_and(|lane| lane.quarantine(&at.0, at.1).is_some())
-                };
+                let worse = |at| signed != here || self.is_quarantined(at);
                 known.place = known.place.filter(|at| !worse(*at)).or(place);
                 known.clone()
             }
             Some((_, known)) => {
                 let why = "two changes under one number".to_owned();
                 self.event(Event::SetAside { log: row.log, seq: row.seq, why });
-                // The one with the lower hash counts, whichever came first (see `Document`).
-                if change_hash(&raw) >= change_hash(&known.raw) {
+                // One that is quarantined does not count. Else the one with the lower hash does,
+                // whichever came first (see `Document`).
+                let void = known.place.is_some_and(|at| self.is_void(at));
+                if !void && change_hash(&raw) >= change_hash(&known.raw) {
                     return false;
                 }
                 *known = ChangeRow { place, raw };
@@ -476,6 +489,14 @@ impl Node {
             filing.batch.put(Table::Cards, [record.0, shown.visit.0].concat(), card);
         }
         true
+    }
+
+    /// Whether a change that was filed from this place counts for nothing beside one that is filed
+    /// now: it is quarantined, or the log's true history has displaced it.
+    fn is_void(&self, place: (LogId, u64)) -> bool {
+        let lane = self.carrier.lane.as_ref();
+        let cut_off = |lane: &Lane| lane.is_forked(&place.0) && lane.cut_off(&place.0).is_some();
+        self.is_quarantined(place) || lane.is_some_and(cut_off)
     }
 
     /// A change of an erased record: it is not filed, and if it is here only, forgotten.
@@ -518,7 +539,8 @@ fn set_apart(
 ) -> bool {
     let before = all.len();
     let place = Some((row.log, row.seq));
-    all.retain(|(origin, known)| *origin != change.origin || known.place != place);
+    let same = |known: &ChangeRow| known.place == place && known.raw == change.raw;
+    all.retain(|(origin, known)| *origin != change.origin || !same(known));
     if all.len() == before {
         return false;
     }
@@ -532,14 +554,14 @@ fn set_apart(
 
 /// Opens one envelope and takes its changes out.
 fn open(one: Incoming) -> Opened {
-    let Incoming { number, row, area, header, sealed, key, devices } = one;
+    let Incoming { number, row, displaced, area, header, sealed, key, devices } = one;
     let changes = Contents::open(&header, &sealed, &key)
         .map_err(|error| error.to_string())
         .and_then(|contents| match contents {
             Contents::Changes { payload, .. } => take_out(&header, payload, &devices),
             Contents::Reissued(all) => take_out_again(all, &devices),
         });
-    Opened { number, row, area, epoch: header.epoch, changes }
+    Opened { number, row, displaced, area, epoch: header.epoch, changes }
 }
 
 /// The changes of a payload of this header.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Node;
 use super::api::{Event, PipeId};
 use super::judge::grounds;
-use super::state::{IngestRow, Task, key, log_key};
+use super::state::{IngestRow, Task, key, log_key, read_log_key};
 use crate::codec;
 use crate::control::{Admitted, Body, Statement, kind};
 use crate::crypto::{Signature, Signed, verify_all};
@@ -145,6 +145,8 @@ impl Node {
             change.batch.put(Table::CarrierMeta, key::NEXT_INGEST, next);
         }
         let batch = core::mem::take(&mut change.batch);
+        let lane = self.carrier.lane.as_ref();
+        let grown = lane.is_some_and(|lane| change.logs.keys().any(|log| lane.is_judged(log)));
         self.persist(StoreKind::Carrier, batch, move |node| {
             let carrier = &mut node.carrier;
             carrier.busy = false;
@@ -159,6 +161,9 @@ impl Node {
             carrier.holdings.statements.extend(&change.added);
             if change.judged {
                 node.judged(&change.revoked);
+            }
+            if change.judged || grown {
+                node.mark();
             }
             if change.granted {
                 node.open_grants();
@@ -245,6 +250,13 @@ impl Node {
             self.carrier.busy = false;
             return self.turn_away(pipe, &grounds);
         }
+        let displaced = self.displaced_by(&envelopes);
+        if !displaced.is_empty() {
+            return self.displace(displaced, move |node| {
+                node.carrier.busy = true;
+                node.accept_batch((pipe, from), number, statements, envelopes);
+            });
+        }
         let mut change = self.change();
         for statement in statements {
             self.admit(&mut change, Some(pipe), statement);
@@ -309,12 +321,17 @@ impl Node {
     fn place(&mut self, change: &mut Change, one: Checked) -> Placed {
         let Checked { header, wire, .. } = one;
         let (log, seq, hash) = (header.log, header.seq, header.hash());
-        if self.carrier.lane.as_ref().is_some_and(|lane| lane.is_forked(&log)) {
-            // Frozen. What its honest author wrote beyond the fork comes again in another log.
-            return Placed::Done;
-        }
         let held = change.logs.get(&log).or_else(|| self.carrier.holdings.logs.get(&log));
         let held = held.cloned().unwrap_or_default();
+        if let Some(lane) = self.carrier.lane.as_ref().filter(|lane| lane.is_forked(&log)) {
+            // Frozen. What its honest author wrote beyond the fork comes again in another log; or
+            // an authority has named the true history, and only that comes in.
+            if lane.cut_off(&log).is_some_and(|end| held.leads_to(end, seq, hash)) {
+                let stored = Stored { previous: header.previous, wire };
+                self.add_envelope(change, held, &header, &stored, None);
+            }
+            return Placed::Done;
+        }
         let against = match held.fit(seq, header.previous, hash) {
             Fit::New if held.spans.as_slice().len() >= HELD_SPANS_MAX => return Placed::Done,
             Fit::New if !self.has_room(change, log, &wire) => return Placed::TooMuch,
@@ -341,6 +358,48 @@ impl Node {
         change.batch.put(Table::Forked, row_key, codec::encode(&stored));
         self.event(Event::Forked { log, seq });
         Placed::Contradicts(against, Box::new((header, stored.wire.signature)))
+    }
+
+    /// Frozen logs of which these envelopes bring the true history, while something else is held
+    /// in its place.
+    fn displaced_by(&self, envelopes: &[Checked]) -> BTreeSet<LogId> {
+        let Some(lane) = &self.carrier.lane else { return BTreeSet::new() };
+        let displaces = |Header { log, seq, .. }: &Header, hash: Hash| {
+            let end = lane.cut_off(log).filter(|_| lane.is_forked(log))?;
+            let held = self.carrier.holdings.logs.get(log)?;
+            let true_one = held.branch(end);
+            let other = |span: &Span| true_one.is_none_or(|branch| branch.from != span.from);
+            let others = held.spans.as_slice().iter().any(other);
+            (others && held.leads_to(end, *seq, hash)).then_some(*log)
+        };
+        let all = envelopes.iter();
+        all.filter_map(|one| displaces(&one.header, one.header.hash())).collect()
+    }
+
+    /// Puts aside, as evidence, what is held of frozen logs besides their true history.
+    fn displace(&mut self, logs: BTreeSet<LogId>, then: impl FnOnce(&mut Self) + Send + 'static) {
+        let all = |log: &LogId| Range::prefix(Table::Envelopes, log.0);
+        self.gather(logs.iter().map(all).collect(), move |node, rows| {
+            let mut change = node.change();
+            for (log, rows) in logs.into_iter().zip(rows) {
+                let held = node.carrier.holdings.logs.get(&log).cloned();
+                let end = node.carrier.lane.as_ref().and_then(|lane| lane.cut_off(&log));
+                let (Some(mut held), Some(end)) = (held, end) else { continue };
+                held.keep_branch(end);
+                for (row_key, value) in rows {
+                    let Some((_, seq)) = read_log_key(&row_key) else { continue };
+                    let stored = codec::decode::<Stored>(&value).ok();
+                    let Some(stored) = stored.filter(|_| !held.spans.contains(seq)) else {
+                        continue;
+                    };
+                    let hash = stored.wire.header(log, seq, stored.previous).hash();
+                    change.batch.delete(Table::Envelopes, row_key.clone());
+                    change.batch.put(Table::Forked, [row_key.as_slice(), &hash.0].concat(), value);
+                }
+                change.logs.insert(log, held);
+            }
+            node.commit(change, then);
+        });
     }
 
     /// Whether an envelope is within its author's share. Our own always is.

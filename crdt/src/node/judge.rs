@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::api::{Event, PipeId, QuarantinedLog};
-use super::state::{IngestRow, Reviewing, Task, key};
+use super::state::{IngestRow, Reviewing, Task, key, log_key};
 use crate::codec;
 use crate::control::{Lane, Quarantine, Reason, Standing, Statement, kind};
 use crate::crypto::Signed;
-use crate::id::{CertId, LogId};
+use crate::envelope::Stored;
+use crate::holdings::{Held, Span};
+use crate::id::{CertId, LogId, hash_parts, truncated};
 use crate::session::Fault;
 use crate::session::frame::{Bytes, Frame};
 use crate::store::{Batch, Range, StoreKind, Table};
@@ -59,7 +61,6 @@ impl Node {
             self.turn_away(pipe, &grounds);
         }
         self.open_grants();
-        self.review();
     }
 
     /// Tells a peer on what grounds it is shut out; then closes.
@@ -99,11 +100,70 @@ impl Node {
         Ok(())
     }
 
+    /// Looks up the headers that judgements name and whose hashes are not in memory; then has the
+    /// reader follow.
+    pub(super) fn mark(&mut self) {
+        let Some(lane) = &self.carrier.lane else { return };
+        let unknown = lane.judged_logs().into_iter().filter_map(|log| {
+            let held = self.carrier.holdings.logs.get(&log)?;
+            let is_unknown = |seq: &u64| held.spans.contains(*seq) && held.hash_at(*seq).is_none();
+            let ends = lane.ends(&log).into_iter().map(|(seq, _)| seq);
+            Some(ends.filter(is_unknown).map(move |seq| (log, seq)).collect::<Vec<_>>())
+        });
+        let unknown: BTreeSet<(LogId, u64)> = unknown.flatten().collect();
+        self.carrier.marking = !unknown.is_empty();
+        let exact = |(log, seq): &(LogId, u64)| Range {
+            rows_max: 1,
+            ..Range::prefix(Table::Envelopes, log_key(*log, *seq))
+        };
+        self.pages(unknown.iter().map(exact).collect(), move |node, rows| {
+            for ((log, seq), row) in unknown.into_iter().zip(rows) {
+                let stored = row.first().and_then(|(_, value)| codec::decode::<Stored>(value).ok());
+                let held = node.carrier.holdings.logs.get_mut(&log);
+                if let (Some(stored), Some(held)) = (stored, held) {
+                    let hash = stored.wire.header(log, seq, stored.previous).hash();
+                    held.marks.insert(seq, hash);
+                    (node.carrier.digest, node.carrier.claims) = (None, None);
+                }
+            }
+            node.carrier.marking = false;
+            node.review();
+        });
+    }
+
+    /// A digest of every judgement that counts and of what is held of the histories that they
+    /// name: while it is the same, so is what is quarantined. Zeros if there is none.
+    fn judgements(&self, lane: &Lane) -> [u8; 16] {
+        let said = lane.judgements();
+        let branches = lane.judged_logs().into_iter().filter_map(|log| {
+            let held = self.carrier.holdings.logs.get(&log)?;
+            let ends = lane.ends(&log).into_iter();
+            Some((log, ends.filter_map(|end| held.branch(end)).collect::<Vec<_>>()))
+        });
+        let branches: Vec<(LogId, Vec<Span>)> =
+            branches.filter(|(_, all)| !all.is_empty()).collect();
+        if branches.is_empty() {
+            return said;
+        }
+        truncated(hash_parts("huza 2026 judgements here", &[&said, &codec::encode(&branches)]))
+    }
+
+    /// Whether an envelope that is held is carried and not read.
+    pub(super) fn is_quarantined(&self, (log, seq): (LogId, u64)) -> bool {
+        let nothing = Held::default();
+        let held = self.carrier.holdings.logs.get(&log).unwrap_or(&nothing);
+        let lane = self.carrier.lane.as_ref();
+        lane.is_some_and(|lane| lane.quarantine(&log, seq, held).is_some())
+    }
+
     /// Has the reader look again at every envelope of which revocations or admissions say
     /// something, if they are not those that it has followed.
     pub(super) fn review(&mut self) {
         let Some(lane) = &self.carrier.lane else { return };
-        let wanted = lane.judgements();
+        if self.carrier.marking {
+            return;
+        }
+        let wanted = self.judgements(lane);
         let Some(reader) = &mut self.reader else { return };
         let followed = reader.reviewing.map_or(reader.reviewed, |one| one.judgements);
         if reader.opening || followed == wanted {
@@ -157,7 +217,9 @@ impl Node {
             let held = self.carrier.holdings.logs.get(&log);
             let seqs = held.into_iter().flat_map(|held| held.spans.as_slice());
             for seq in seqs.flat_map(|span| span.from..=span.to) {
-                let Some(why) = lane.quarantine(&log, seq) else { continue };
+                let Some(why) = held.and_then(|held| lane.quarantine(&log, seq, held)) else {
+                    continue;
+                };
                 let Some(opening) = lane.opening(&log) else { continue };
                 let rejected = why == Quarantine::Rejected;
                 let certificate = opening.certificate;

@@ -14,6 +14,7 @@ use crate::control::{
 };
 use crate::crypto::{Entropy, Signed};
 use crate::envelope::Stored;
+use crate::holdings::Span;
 use crate::id::{AreaTag, CertId, Hash, LogId, StatementId};
 use crate::store::{Range, Table};
 use crate::trust::approval::{Approval, Approver, JoinRequest, grant_to};
@@ -192,7 +193,8 @@ impl Node {
         });
         let all: Vec<CertId> = all.map(|(id, _)| *id).collect();
         let pieces = all.iter().flat_map(|one| self.revocations(*one, reason, trust)).collect();
-        self.issue_revocations(id, all, pieces, rotate);
+        let apart = if trust { self.apart(&all) } else { Vec::new() };
+        self.issue_revocations(id, all, pieces, apart, rotate);
     }
 
     /// What revokes one certificate.
@@ -227,6 +229,7 @@ impl Node {
         id: CommandId,
         all: Vec<CertId>,
         pieces: Vec<Revocation>,
+        apart: Vec<(Scope, Admission)>,
         rotate: bool,
     ) {
         let subject: Vec<String> = all.iter().map(ToString::to_string).collect();
@@ -241,8 +244,13 @@ impl Node {
                 let message = "this device has no authority over that certificate";
                 return node.decline_order(id, "not_entitled", message, hint);
             }
+            for (scope, admission) in apart {
+                node.issue(&mut change, scope, kind::ADMISSION, codec::encode(&admission));
+            }
             let mut done: Vec<String> = all.iter().map(|one| format!("revoked: {one}")).collect();
-            let trusted: u64 = pieces.iter().flat_map(|one| &one.logs).map(|cut| cut.to + 1).sum();
+            let logs = pieces.iter().flat_map(|one| &one.logs);
+            let held = logs.filter_map(|cut| node.carrier.holdings.logs.get(&cut.log));
+            let trusted: u64 = held.map(|held| held.spans.count()).sum();
             done.push(format!(
                 "of what it wrote, {trusted} envelopes are held here and count; what others hold \
                  beyond is held back until you admit it (`huza authority quarantine`)"
@@ -272,6 +280,23 @@ impl Node {
             lasting && all || own.contains(id)
         });
         (logs.filter(|_| all).collect(), kept.map(|(id, _)| *id).collect())
+    }
+
+    /// What is held of the logs of certificates in front of a gap. It leads to no cut-off, so it
+    /// is admitted for itself.
+    fn apart(&self, certificates: &[CertId]) -> Vec<(Scope, Admission)> {
+        let Some(lane) = &self.carrier.lane else { return Vec::new() };
+        let logs = lane.openings().filter(|(_, one)| certificates.contains(&one.certificate));
+        let spans = logs.flat_map(|(log, opening)| {
+            let held = self.carrier.holdings.logs.get(log).map(|held| held.spans.as_slice());
+            let earlier = held.and_then(<[Span]>::split_last).map_or(&[][..], |(_, all)| all);
+            let scope = Scope::Catchment(opening.area.catchment());
+            earlier.iter().map(move |Span { from, to, end }| {
+                let (from, to, end) = (*from, *to, *end);
+                (scope, Admission { log: *log, from, to, end, admit: true })
+            })
+        });
+        spans.collect()
     }
 
     fn judge(&mut self, id: CommandId, log: LogId, (from, to): (u64, Option<u64>), admit: bool) {

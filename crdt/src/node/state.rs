@@ -265,6 +265,9 @@ pub(super) struct Carrier {
     pub(super) membership: Option<Membership>,
     pub(super) lane: Option<Lane>,
     pub(super) holdings: Holdings,
+    /// Whether headers that judgements name are being looked up: until then it is not known what
+    /// is quarantined.
+    pub(super) marking: bool,
     /// Digest of the holdings, until they change.
     pub(super) digest: Option<[u8; 16]>,
     /// What is held, as new sessions begin with it.

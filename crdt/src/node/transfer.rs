@@ -26,10 +26,12 @@ const ROWS_PER_RUN: u64 = 128;
 impl Node {
     /// Both summaries are known (or equal): plan, tell totals, go.
     pub(super) fn begin_transfer(&mut self, pipe: PipeId) {
+        let mine = self.claims();
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.phase = Phase::Transfer;
-        let lane = self.carrier.lane.as_ref();
-        session.plan(&self.carrier.holdings, |log| lane.is_some_and(|lane| lane.is_forked(log)));
+        if let Some(lane) = &self.carrier.lane {
+            session.plan(&mine, &self.carrier.holdings, lane);
+        }
         let held = &self.carrier.holdings.statements;
         let missing = held.difference(&session.theirs.statements).copied().collect();
         self.plan_statements(pipe, missing);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{Channel, Hello};
 use crate::codec::DecodeError;
+use crate::control::Lane;
 use crate::crypto::Signature;
 use crate::holdings::{Claims, Holdings, Span, Spans};
 use crate::id::{CertId, DeviceKey, LogId, StatementId};
@@ -271,14 +272,29 @@ impl Session {
         Ok(())
     }
 
-    /// Plans what the peer lacks of `holdings`, once its summary is complete.
-    pub(crate) fn plan(&mut self, holdings: &Holdings, frozen: impl Fn(&LogId) -> bool) {
-        for (log, held) in holdings.logs.iter().filter(|(log, _)| !frozen(log)) {
+    /// Plans what the peer lacks of `mine`, once its summary is complete.
+    pub(crate) fn plan(&mut self, mine: &Claims, holdings: &Holdings, lane: &Lane) {
+        for (log, spans) in &mine.logs {
             let theirs = self.theirs.logs.get(log).cloned().unwrap_or_default();
-            for (from, to) in held.spans.without(&theirs) {
+            let missing = spans.without(&theirs);
+            if lane.is_forked(log) {
+                let seqs = missing.into_iter().rev().flat_map(|(from, to)| (from..=to).rev());
+                self.plan_branch(*log, seqs);
+                continue;
+            }
+            let Some(held) = holdings.logs.get(log) else { continue };
+            for (from, to) in missing {
                 self.plan_run(*log, from, to, &held.urgent);
             }
         }
+    }
+
+    /// Plans the true history of a log whose author signed two, from its end backwards, so that
+    /// each header is known by the one after it.
+    fn plan_branch(&mut self, log: LogId, seqs: impl Iterator<Item = u64>) {
+        let before = self.todo.routine.len();
+        self.todo.routine.extend(seqs.map(|seq| (log, seq, seq)));
+        self.promised.1 += (self.todo.routine.len() - before) as u64;
     }
 
     /// Plans one run, the urgent envelopes in it apart from the others.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::codec;
 use huza_crdt::control::{Admission, Revocation, Statement, kind};
-use huza_crdt::id::{CertId, LogId, StatementId};
+use huza_crdt::envelope::Stored;
+use huza_crdt::id::{CertId, Hash, LogId, StatementId};
 use huza_crdt::node::QuarantinedLog;
 use huza_crdt::store::Table;
 use huza_crdt::trust::Issuer;
@@ -14,8 +15,8 @@ use crate::audit::{Place, openings, place_of};
 use crate::disk::Durable;
 use crate::violation::{Broken, Law};
 
-/// Log -> the last seq that one issuer trusts.
-type CutOffs = BTreeMap<LogId, u64>;
+/// Log -> where one issuer cuts it off: seqs, with the hashes of the headers there.
+type CutOffs = BTreeMap<LogId, BTreeSet<(u64, Hash)>>;
 
 /// What is quarantined on a disk: place -> whether it was rejected.
 pub(crate) type Quarantined = BTreeMap<Place, bool>;
@@ -38,8 +39,7 @@ pub(crate) fn on_disk(durable: &Durable) -> Quarantined {
             let of = revocations.entry(revocation.certificate).or_default();
             let mine = of.entry(issuer).or_default();
             for cut in revocation.logs {
-                let to = mine.entry(cut.log).or_insert(cut.to);
-                *to = (*to).min(cut.to);
+                mine.entry(cut.log).or_default().insert((cut.to, cut.end));
             }
         }
     }
@@ -47,17 +47,39 @@ pub(crate) fn on_disk(durable: &Durable) -> Quarantined {
     let openings: BTreeMap<LogId, CertId> =
         openings(durable).map(|(log, opening)| (log, opening.certificate)).collect();
     let mut found = Quarantined::new();
-    for (key, _) in durable.rows(Table::Envelopes) {
-        let Some((log, seq)) = place_of(&key) else { continue };
+    let mut headers: BTreeMap<Place, Hash> = BTreeMap::new();
+    for (key, value) in durable.rows(Table::Envelopes) {
+        let stored = codec::decode::<Stored>(&value).ok();
+        if let (Some((log, seq)), Some(stored)) = (place_of(&key), stored) {
+            headers.insert((log, seq), stored.wire.header(log, seq, stored.previous).hash());
+        }
+    }
+    // Whether all headers from there to the one with this hash are on the disk.
+    let leads = |log: LogId, seq: u64, (to, end): (u64, Hash)| {
+        seq <= to
+            && headers.get(&(log, to)) == Some(&end)
+            && (seq..to).all(|between| headers.contains_key(&(log, between)))
+    };
+    for (log, seq) in headers.keys().copied() {
         let said = openings.get(&log).and_then(|certificate| revocations.get(certificate));
-        // Everybody who revoked it has to trust it.
+        // Everybody who revoked it has to trust it: up to the first cut-off, if they agree on it.
         let beyond = said.is_some_and(|said| {
-            said.values().any(|cuts| cuts.get(&log).is_none_or(|to| seq > *to))
+            let cuts: BTreeSet<(u64, Hash)> =
+                said.values().filter_map(|cuts| cuts.get(&log)).flatten().copied().collect();
+            let mut cuts = cuts.into_iter();
+            let first = cuts.next().filter(|_| said.values().all(|cuts| cuts.contains_key(&log)));
+            let agreed = first.filter(|first| cuts.next().is_none_or(|next| next.0 > first.0));
+            agreed.is_none_or(|first| !leads(log, seq, first))
         });
         // Of each issuer the last word.
         let mut words: BTreeMap<Issuer, bool> = BTreeMap::new();
         for (issuer, _, _, one) in &admissions {
-            if one.log == log && (one.from..=one.to).contains(&seq) {
+            let meant = if one.admit {
+                leads(log, seq, (one.to, one.end))
+            } else {
+                headers.get(&(log, one.to)).is_none_or(|hash| *hash == one.end)
+            };
+            if one.log == log && (one.from..=one.to).contains(&seq) && meant {
                 words.insert(*issuer, one.admit);
             }
         }
