@@ -305,6 +305,8 @@ impl Node {
                 }
                 let count = records.len();
                 reader.gone.extend(records);
+                // What is quarantined may hold more of them.
+                node.refile_waiting();
                 node.scrub(StoreKind::Reader, move |node| {
                     node.event(Event::Erased { envelopes: 0, records: count });
                     node.reader_idle();
