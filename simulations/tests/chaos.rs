@@ -75,6 +75,11 @@ fn an_own_envelope_that_an_erasure_emptied_leaves_nothing_pending() {
 }
 
 #[test]
+fn what_only_a_reader_still_knows_is_published_again_by_its_author() {
+    keeps_every_law(270);
+}
+
+#[test]
 fn two_hundred_seeds_keep_every_law() {
     let summary = chaos::chaos(0..SEEDS, |_, _| {});
     let failed: Vec<String> = summary.violations.iter().map(replay).collect();
