@@ -293,10 +293,11 @@ impl Node {
                 session.received.0 += heard_statements as u64;
                 session.stats.envelopes_received += new_envelopes as u64;
                 session.stats.statements_received += heard_statements as u64;
-                node.say(pipe, &Frame::Ack { number });
-            }
-            if !baseless.is_empty() {
-                node.fault(pipe, Fault::UnknownLog);
+                if baseless.is_empty() {
+                    node.say(pipe, &Frame::Ack { number });
+                } else {
+                    node.fault(pipe, Fault::UnknownLog);
+                }
             }
             for (seq, theirs) in forks {
                 node.prove_fork(seq, theirs);
