@@ -89,7 +89,8 @@ impl Node {
             true
         } else if let Some(next) = self.must_seal() {
             self.seal(next)
-        } else if self.must_file() && !locking {
+        } else if self.must_file() && (!locking || !self.all_sealed()) {
+            // What an earlier incarnation wrote is sealed only when everything is filed.
             self.file();
             true
         } else if self.must_settle_review() {
