@@ -68,6 +68,8 @@ impl Node {
                 self.run_task(task);
             } else if self.must_number() {
                 self.carrier.tasks.push_back(Task::Number);
+            } else if self.plan_erase_more() {
+                continue;
             } else if self.carrier.receipts_at.is_some_and(|at| at <= self.now.millis) {
                 self.carrier.receipts_at = None;
                 self.carrier.tasks.push_back(Task::Receipts);

@@ -193,7 +193,9 @@ impl Node {
         let mut stored = stored_changes(rows);
         let mut batch = Batch::default();
         let (mut pending, mut dirty) = (Vec::new(), BTreeMap::new());
-        for (area, one) in found {
+        let reader = self.reader.as_ref();
+        let erased = |record: &RecordId| reader.is_some_and(|reader| reader.is_erased(record));
+        for (area, one) in found.into_iter().filter(|(_, one)| !erased(&one.record)) {
             let Origin { log, counter } = one.origin;
             let changes = stored.entry(one.record).or_default();
             if changes.iter().any(|(origin, _)| *origin == one.origin) {
@@ -341,7 +343,7 @@ impl Node {
             held.is_some_and(|held| held.spans.contains(seq))
                 && lane.forked_at(&log).is_none_or(|fork| seq < fork)
         });
-        if opening.device != mine || held {
+        if opening.device != mine || held || reader.is_erased(&record) {
             return None;
         }
         let area = reader.summaries.get(&record).map_or(opening.area, |row| row.area);
