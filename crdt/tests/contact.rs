@@ -190,6 +190,41 @@ fn either_store_restored_alone_loses_nothing_written() {
     }
 }
 
+#[test]
+fn a_carrier_put_back_to_before_its_logs_began_loses_nothing_written() {
+    let mut world = World::new();
+    let mut a = world.device(1, Role::Worker, &["01"]);
+    let mut b = world.device(2, Role::Worker, &["01"]);
+    let backup = a.backup();
+    a.person("Uwase");
+    a.call(Command::Seal);
+    a.store = mixed(&backup, &a.backup());
+    a.restart(true);
+    world.meet(&mut a, &mut b);
+    assert_eq!(b.found("uwase"), 1, "no envelope carried it, and only the reader knew its log");
+}
+
+/// The carrier is put back to before its device was approved anew, so it does not know under which
+/// certificate the log began. A neighbour does.
+#[test]
+fn what_a_forgotten_certificate_signed_for_is_published_when_it_is_known_again() {
+    let mut world = World::new();
+    let mut a = world.device(1, Role::Worker, &["01"]);
+    let mut b = world.device(2, Role::Worker, &["01"]);
+    let backup = a.backup();
+    world.join(&mut a, Role::Worker, &["01"]);
+    world.meet(&mut a, &mut b);
+    a.person("Uwase");
+    a.call(Command::Seal);
+    a.store = mixed(&backup, &a.backup());
+    a.restart(true);
+    world.meet(&mut a, &mut b);
+    assert_eq!(b.found("uwase"), 0, "nobody could tell whose log it is");
+    a.restart(false);
+    world.meet(&mut a, &mut b);
+    assert_eq!((a.found("uwase"), b.found("uwase")), (1, 1));
+}
+
 /// The carrier's tables of one, the reader's of the other.
 fn mixed(
     carrier: &huza_crdt::store::MemoryStore,

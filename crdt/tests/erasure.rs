@@ -5,7 +5,7 @@ mod common;
 
 use common::{Host, World, complete};
 use huza_crdt::id::RecordId;
-use huza_crdt::node::{Command, Event, Order, Reply};
+use huza_crdt::node::{AreaRef, Command, Event, Order, Reply};
 use huza_crdt::store::{Batch, MemoryStore, Range, StoreKind, Table};
 use huza_crdt::trust::Role;
 
@@ -104,6 +104,54 @@ fn an_order_removes_a_person_everywhere_and_nobody_else() {
         host.restart(false);
         assert_eq!((host.found("ingabire"), host.found("uwase")), (0, 1));
     }
+}
+
+/// Who writes in another village cannot read there, and so not which record an order names.
+#[test]
+fn an_outsider_forgets_what_it_wrote_about_the_person() {
+    let mut world = World::new();
+    let mut authority = world.device(1, Role::Authority, &[]);
+    let mut a = world.device(3, Role::Worker, &["01"]);
+    let mut outsider = world.device(5, Role::Worker, &["02"]);
+    let (_, area) = a.status().areas.first().unwrap().clone();
+    world.meet(&mut outsider, &mut authority);
+    let fields = [("name".to_owned(), "Ingabire".to_owned())].into();
+    let command = Command::AddPerson { area: AreaRef::Tag(area), fields };
+    let Reply::Written { record, .. } = outsider.call(command) else { panic!() };
+    outsider.person("Keza");
+    world.meet(&mut outsider, &mut authority);
+    assert!(holds(&outsider.store, b"Ingabire"));
+    let reply = authority.order(Order::Erase { record });
+    assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+    world.meet(&mut outsider, &mut authority);
+    assert!(!holds(&outsider.store, b"Ingabire"), "in no table");
+    assert_eq!((outsider.found("ingabire"), outsider.found("keza")), (0, 1));
+}
+
+/// A hub writes about the person before it has heard of the order, and the only authority device
+/// that remains has never written in that village.
+#[test]
+fn what_is_written_before_the_order_is_heard_goes_too() {
+    let mut story = story();
+    let mut other = story.world.device(7, Role::Authority, &[]);
+    story.world.meet(&mut story.authority, &mut other);
+    story.order();
+    story.world.meet(&mut story.authority, &mut other);
+    assert!(matches!(
+        story.hub.visit(story.gone, &[("age-months", "14"), ("convulsions", "yes")]),
+        Reply::Written { .. }
+    ));
+    let before = story.hub.backup();
+    for _ in 0..2 {
+        story.world.meet(&mut story.hub, &mut other);
+    }
+    let envelopes = |store: &MemoryStore| store.load(&Range::all(Table::Envelopes));
+    let whole = |store: &MemoryStore| {
+        envelopes(store).iter().filter(|(_, value)| value.len() > 300).count()
+    };
+    assert!(envelopes(&story.hub.store).len() >= envelopes(&before).len());
+    assert_eq!(whole(&story.hub.store), whole(&other.store));
+    assert_eq!(whole(&other.store), 1, "only what stays is left, re-issued");
 }
 
 #[test]

@@ -78,6 +78,23 @@ fn a_copy_that_starts_locked_numbers_nothing_before_it_knows() {
     assert_eq!(forks, 0);
 }
 
+/// What an earlier incarnation wrote is sealed only when everything carried is filed, and a reader
+/// that is being locked files nothing else.
+#[test]
+fn a_reader_is_locked_while_a_new_incarnation_begins() {
+    let (mut world, mut a, mut b, _) = two();
+    b.person("Keza");
+    world.meet(&mut a, &mut b);
+    a.person("Uwase");
+    let welcome = world.welcome(&mut a, Role::Worker, &["01"]);
+    let join = Command::Join { welcome };
+    a.call_at_once(vec![join, Command::Lock]);
+    assert!(a.rolled());
+    assert_eq!(a.status().reader, ReaderState::Locked);
+    world.meet(&mut a, &mut b);
+    assert_eq!(b.found("uwase"), 1);
+}
+
 #[test]
 fn the_trail_tells_who_read_and_an_edit_of_it_is_noticed() {
     let (_, mut a, ..) = two();

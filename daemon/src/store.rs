@@ -23,6 +23,7 @@ pub mod scrub;
 mod xts;
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -152,14 +153,20 @@ impl Store {
     /// Opens the store that `backend` holds.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// As [`Self::open`], and [`StoreError::Damaged`] if what it holds contradicts itself.
     pub fn open_on(kind: StoreKind, backend: impl StorageBackend) -> Result<Self, StoreError> {
         // redb would quietly begin an empty database in an empty file.
         if backend.len().map_err(StoreError::of_io)? == 0 {
             return Err(StoreError::Format);
         }
-        let store = Self::attach(kind, backend)?;
-        let found = store.read_format().map_err(StoreError::of)?;
+        // Of some damaged files redb does not say so, but panics. Nothing is shared with what it
+        // leaves behind: both the backend and the database are gone with it.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let store = Self::attach(kind, backend)?;
+            let found = store.read_format().map_err(StoreError::of)?;
+            Ok((store, found))
+        }));
+        let (store, found) = opened.unwrap_or_else(|_| Err(StoreError::of_panic()))?;
         if found.as_deref() == Some(format_name(kind)) {
             Ok(store)
         } else {

@@ -156,3 +156,56 @@ fn a_store_held_by_another_process_is_refused_until_that_is_killed() {
     let store = Store::open(StoreKind::Carrier, &path).unwrap();
     assert_eq!(store.load(&Range::all(Table::Ingest)).unwrap(), [(vec![1], vec![1])]);
 }
+
+/// Goal: whatever a failing medium made of a file, opening it ends in a store or in words.
+/// Method: parts of a real file are overwritten, or its end is cut off, one way at a time.
+#[test]
+fn a_damaged_file_is_refused_in_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c");
+    let store = Store::create(StoreKind::Carrier, &path).unwrap();
+    let mut dice = Dice(1);
+    for _ in 0..40 {
+        store.apply(&random_batch(&mut dice, StoreKind::Carrier)).unwrap();
+    }
+    store.close();
+    let sound = std::fs::read(&path).unwrap();
+    let mut refused = 0;
+    let mut open = |what: &str, damaged: Vec<u8>| {
+        std::fs::write(&path, damaged).unwrap();
+        match std::panic::catch_unwind(|| Store::open(StoreKind::Carrier, &path)) {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                assert!(
+                    matches!(
+                        error,
+                        StoreError::Damaged(_) | StoreError::Format | StoreError::Storage(_)
+                    ),
+                    "{what}: {error}"
+                );
+                refused += 1;
+            }
+            Err(_) => panic!("{what}: a panic"),
+        }
+    };
+    const PART: usize = 512;
+    for at in (0..sound.len()).step_by(PART) {
+        let end = sound.len().min(at + PART);
+        for filling in [0, 0xff, 0x5a] {
+            let mut damaged = sound.clone();
+            damaged[at..end].fill(filling);
+            open(&format!("{filling:#x} at {at}"), damaged);
+        }
+    }
+    for at in 0..sound.len().min(320) {
+        let mut damaged = sound.clone();
+        damaged[at] ^= 0xff;
+        open(&format!("byte {at} of the header"), damaged);
+    }
+    for length in (0..sound.len()).step_by(sound.len() / 16) {
+        open(&format!("cut at {length}"), sound[..length].to_vec());
+    }
+    assert!(refused > 20, "{refused}");
+    std::fs::write(&path, &sound).unwrap();
+    Store::open(StoreKind::Carrier, &path).unwrap();
+}

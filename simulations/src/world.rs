@@ -189,7 +189,7 @@ impl World {
             Happening::Hand(host, run, input) => self.hand(host, run, input),
             Happening::Read(host, run, token, range) => {
                 let Some(at) = self.hosts.get(&host) else { return Ok(()) };
-                if at.run == run {
+                if at.run == run && at.is_running() {
                     locked::may_be_used(range.table.store(), at.reader == Reader::Locked, "read")
                         .map_err(|broken| self.violated(Some(host), &broken))?;
                 }

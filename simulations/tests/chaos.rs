@@ -75,6 +75,40 @@ fn an_own_envelope_that_an_erasure_emptied_leaves_nothing_pending() {
 }
 
 #[test]
+fn what_only_a_reader_still_knows_is_published_again_by_its_author() {
+    keeps_every_law(270);
+}
+
+#[test]
+fn what_was_planned_for_a_record_before_it_was_erased_is_not_written() {
+    keeps_every_law(673);
+}
+
+#[test]
+fn what_came_of_an_erased_record_goes_too_whoever_remains_to_order_it() {
+    keeps_every_law(478);
+    keeps_every_law(913);
+}
+
+#[test]
+fn an_outsider_forgets_what_it_wrote_of_an_erased_record() {
+    keeps_every_law(691);
+    keeps_every_law(775);
+    keeps_every_law(827);
+}
+
+#[test]
+fn an_order_goes_before_the_envelopes_that_it_emptied() {
+    keeps_every_law(623);
+}
+
+#[test]
+fn a_reader_is_locked_while_a_new_incarnation_begins() {
+    keeps_every_law(495);
+    keeps_every_law(950);
+}
+
+#[test]
 fn two_hundred_seeds_keep_every_law() {
     let summary = chaos::chaos(0..SEEDS, |_, _| {});
     let failed: Vec<String> = summary.violations.iter().map(replay).collect();

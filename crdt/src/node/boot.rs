@@ -138,10 +138,6 @@ impl Node {
     }
 
     fn boot_reader_meta(&mut self, row_key: &[u8], value: &[u8]) -> Option<()> {
-        if row_key.starts_with(key::OPENING) {
-            self.boot_statements.push(Statement::from_bytes(value).ok()?);
-            return Some(());
-        }
         let reader = self.reader.as_mut()?;
         if let Some(record) = row_key.strip_prefix(key::GONE) {
             reader.gone.insert(RecordId::from_slice(record)?);

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::api::{CommandId, Event, Reply};
-use super::state::{ChangeRow, PendingRow, Task, key, log_key};
+use super::state::{ChangeRow, PendingRow, SummaryRow, Task, change_key, key, log_key};
+use super::write::stored_changes;
 use crate::audit::Action;
 use crate::codec;
 use crate::control::{EnvelopePlace, Erasure, Scope, kind};
@@ -16,8 +17,9 @@ use crate::crypto::SymmetricKey;
 use crate::envelope::{
     Content, Contents, Header, Reissue, Stored, Unnumbered, Wire, seal_reissues,
 };
-use crate::id::{AreaTag, EpochId, Hash, LogId, RecordId, StatementId};
+use crate::id::{AreaTag, EpochId, Hash, LogId, Origin, RecordId, StatementId};
 use crate::limits::ENVELOPE_BYTES_TARGET;
+use crate::record::Document;
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::trust::epoch_of;
 
@@ -73,10 +75,7 @@ impl Node {
 
     /// Envelopes came that hold something of an erased record and that no order names.
     pub(super) fn erase_more(&mut self, record: RecordId, places: BTreeSet<(LogId, u64)>) {
-        let log = places.first().map(|(log, _)| *log);
-        let lane = self.carrier.lane.as_ref();
-        let area = lane.zip(log).and_then(|(lane, log)| lane.opening(&log)).map(|one| one.area);
-        match area {
+        match self.area_of(&places) {
             Some(area) => self.erase_places(None, record, area, places),
             None => self.carrier.busy = false,
         }
@@ -251,6 +250,7 @@ impl Node {
         if reader.opening {
             return;
         }
+        let outside = self.erased_outside();
         let named = lane.erasure_ids().into_iter().filter_map(|id| {
             let erasure = lane.erasure(&id)?;
             let key = reader.keyring.key(erasure.area, erasure.epoch)?;
@@ -259,12 +259,85 @@ impl Node {
         });
         let records: BTreeSet<RecordId> =
             named.filter(|record| !reader.gone.contains(record)).collect();
-        if records.is_empty() {
-            return;
-        }
         if let Some(reader) = &mut self.reader {
             reader.forgetting.extend(records);
+            reader.look_outside |= reader.erased_outside != outside;
+            reader.erased_outside = outside;
         }
+    }
+
+    /// The envelopes of this device that erasures name, in areas of which it has no key.
+    fn erased_outside(&self) -> BTreeSet<(LogId, u64)> {
+        let known = (&self.carrier.lane, &self.carrier.identity, &self.reader);
+        let (Some(lane), Some(identity), Some(reader)) = known else { return BTreeSet::new() };
+        let device = identity.key().public();
+        let mine = |log: &LogId| lane.opening(log).is_some_and(|one| one.device == device);
+        let ids = lane.erasure_ids();
+        let erasures = ids.iter().filter_map(|id| lane.erasure(id));
+        erasures
+            .filter(|erasure| reader.keyring.keys_of(erasure.area).next().is_none())
+            .flat_map(|erasure| &erasure.gone)
+            .filter(|(log, _)| mine(log))
+            .flat_map(|(log, seqs)| seqs.iter().map(|seq| (*log, *seq)))
+            .collect()
+    }
+
+    /// Deletes what this device holds of the envelopes that it wrote as an outsider and that were
+    /// erased. It cannot read which of the records in them is meant, and so keeps none; whoever
+    /// reads there holds the others.
+    pub(super) fn forget_outside(&mut self) {
+        let Some(reader) = &mut self.reader else { return };
+        reader.busy = true;
+        reader.look_outside = false;
+        let ranges = vec![Range::all(Table::Changes), Range::all(Table::Cards)];
+        self.gather(ranges, |node, rows| {
+            let Some(reader) = &node.reader else { return };
+            let (changes, cards) = rows.split_at(1);
+            let goes = |row: &ChangeRow| {
+                row.place.is_some_and(|place| reader.erased_outside.contains(&place))
+            };
+            let mut batch = Batch::default();
+            let (mut emptied, mut summaries) = (Vec::new(), Vec::new());
+            for (record, all) in stored_changes(changes) {
+                let (gone, left): (Vec<_>, Vec<_>) = all.iter().partition(|(_, row)| goes(row));
+                if gone.is_empty() {
+                    continue;
+                }
+                for (Origin { log, counter }, _) in gone {
+                    batch.delete(Table::Changes, change_key(record, *log, *counter));
+                }
+                for (row_key, _) in cards.iter().flatten() {
+                    if row_key.starts_with(&record.0) {
+                        batch.delete(Table::Cards, row_key.clone());
+                    }
+                }
+                let known = reader.summaries.get(&record).filter(|_| !left.is_empty());
+                let Some(SummaryRow { area, .. }) = known else {
+                    batch.delete(Table::Summaries, record.0);
+                    emptied.push(record);
+                    continue;
+                };
+                let left = left.into_iter().map(|(origin, row)| (*origin, &row.raw));
+                let summary = Document::from_changes(record, left).summary();
+                let row = SummaryRow { area: *area, summary };
+                batch.put(Table::Summaries, record.0, codec::encode(&row));
+                summaries.push((record, row));
+            }
+            let records = emptied.len() + summaries.len();
+            if records == 0 {
+                return node.reader_idle();
+            }
+            node.persist(StoreKind::Reader, batch, move |node| {
+                if let Some(reader) = &mut node.reader {
+                    reader.summaries.retain(|record, _| !emptied.contains(record));
+                    reader.summaries.extend(summaries);
+                }
+                node.scrub(StoreKind::Reader, move |node| {
+                    node.event(Event::Erased { envelopes: 0, records });
+                    node.reader_idle();
+                });
+            });
+        });
     }
 
     /// Deletes everything the reader holds of the erased records, then what is left of it in the
@@ -272,7 +345,7 @@ impl Node {
     pub(super) fn forget(&mut self) {
         let Some(reader) = &mut self.reader else { return };
         reader.busy = true;
-        let records = core::mem::take(&mut reader.forgetting);
+        let records = reader.forgetting.clone();
         let of = |table| records.iter().map(move |record| Range::prefix(table, record.0));
         let ranges = of(Table::Changes).chain(of(Table::Cards)).collect();
         let pending = |(_, row): &(&(LogId, u64), &PendingRow)| records.contains(&row.record);
@@ -302,6 +375,7 @@ impl Node {
                 }
                 for record in &records {
                     reader.summaries.remove(record);
+                    reader.forgetting.remove(record);
                 }
                 let count = records.len();
                 reader.gone.extend(records);
@@ -315,13 +389,23 @@ impl Node {
         });
     }
 
-    /// Notes envelopes that hold something of an erased record; an authority device orders that
-    /// they go too.
-    pub(super) fn notice_remains(&mut self, remains: BTreeMap<RecordId, BTreeSet<(LogId, u64)>>) {
-        let entitled = self.role() == Some(crate::trust::Role::Authority) && !self.is_shut_out();
-        for (record, places) in remains.into_iter().filter(|_| entitled) {
-            self.carrier.tasks.push_back(Task::EraseMore { record, places });
+    /// Plans that what came of an erased record goes too, once this device may number; the log in
+    /// which the rest is re-issued may have to be opened first. Whether there was something.
+    pub(super) fn plan_erase_more(&mut self) -> bool {
+        if self.must_roll || self.in_doubt() {
+            return false;
         }
+        let next = self.reader.as_mut().and_then(|reader| reader.remains.pop_first());
+        let Some((record, places)) = next else { return false };
+        let areas = self.area_of(&places).into_iter().collect();
+        self.open_logs(&areas);
+        self.carrier.tasks.push_back(Task::EraseMore { record, places });
+        true
+    }
+
+    fn area_of(&self, places: &BTreeSet<(LogId, u64)>) -> Option<AreaTag> {
+        let (log, _) = places.first()?;
+        Some(self.carrier.lane.as_ref()?.opening(log)?.area)
     }
 }
 

@@ -26,6 +26,10 @@ const HOPELESS: EpochId = EpochId([u8::MAX; 16]);
 /// Instead of a key epoch, for envelopes that are quarantined.
 const QUARANTINED: EpochId = EpochId([u8::MAX - 1; 16]);
 
+/// Instead of a key epoch, for envelopes that hold something of an erased record and that no order
+/// names: an authority device has still to see to it.
+const REMAINS: EpochId = EpochId([u8::MAX - 2; 16]);
+
 /// An envelope on its way to be filed.
 struct Incoming {
     number: u64,
@@ -51,6 +55,8 @@ struct Cursor {
 #[derive(Default)]
 struct Missing {
     rows: Vec<(u64, EpochId)>,
+    /// Envelopes whose payloads are gone: nothing waits for them any more.
+    erased: Vec<(u64, EpochId)>,
     keyrings: u64,
 }
 
@@ -95,6 +101,8 @@ struct Filing {
     keyrings: u64,
     /// Records of which nothing is left.
     emptied: Vec<RecordId>,
+    /// Whether something of it was written as an outsider and erased since.
+    look_outside: bool,
     /// Envelopes that hold something of an erased record.
     remains: BTreeMap<RecordId, BTreeSet<(LogId, u64)>>,
 }
@@ -232,6 +240,7 @@ impl Node {
                 continue;
             };
             let Content::Sealed(sealed) = stored.wire.content else {
+                missing.erased.push((number, header.epoch));
                 continue;
             };
             let Some(key) = reader.keyring.key(opening.area, header.epoch) else {
@@ -293,6 +302,9 @@ impl Node {
             let row_key = [epoch.0.as_slice(), &number.to_be_bytes()].concat();
             filing.batch.put(Table::Waiting, row_key, []);
             filing.waiting.push(*number);
+        }
+        for (number, epoch) in &missing.erased {
+            filing.settle(*number, *epoch, None);
         }
         let rolls = self.reader.as_ref().map_or(0, |reader| reader.rolls);
         let cursor = cursor.filter(|cursor| cursor.rolls == rolls);
@@ -364,7 +376,10 @@ impl Node {
                 reader.held.retain(|_, records| !records.contains(&record));
                 reader.summaries.insert(record, row);
             }
-            node.notice_remains(filing.remains);
+            for (record, places) in filing.remains {
+                reader.remains.entry(record).or_default().extend(places);
+            }
+            reader.look_outside |= filing.look_outside;
             if late {
                 // A key came while this was being filed.
                 node.refile_waiting();
@@ -383,6 +398,7 @@ impl Node {
     ) {
         let (Some(reader), Some((log, first, changes))) = (&self.reader, row.own) else { return };
         let mut records = BTreeSet::new();
+        filing.look_outside |= reader.erased_outside.contains(&(row.log, row.seq));
         for ((log, counter), pending) in reader.pending.range((log, first)..(log, first + changes))
         {
             let origin = Origin { log: *log, counter: *counter };
@@ -417,13 +433,11 @@ impl Node {
             }
         };
         let mut records = BTreeSet::new();
-        let mut apart = false;
+        let (mut apart, mut remains) = (false, false);
         for change in changes {
             let record = change.record;
-            if self.reader.as_ref().is_some_and(|reader| {
-                reader.gone.contains(&record) || reader.forgetting.contains(&record)
-            }) {
-                self.leave_out(filing, &row, &change);
+            if self.reader.as_ref().is_some_and(|reader| reader.is_erased(&record)) {
+                remains |= self.leave_out(filing, &row, &change);
                 continue;
             }
             let (log, seq) = change.signed;
@@ -441,7 +455,8 @@ impl Node {
                 records.insert(record);
             }
         }
-        filing.settle(number, epoch, apart);
+        let remains = remains.then_some(REMAINS);
+        filing.settle(number, epoch, if apart { Some(QUARANTINED) } else { remains });
         if !apart {
             filing.deliver(number, &row, records);
         }
@@ -499,10 +514,15 @@ impl Node {
         self.is_quarantined(place) || lane.is_some_and(cut_off)
     }
 
-    /// A change of an erased record: it is not filed, and if it is here only, forgotten.
-    fn leave_out(&self, filing: &mut Filing, row: &IngestRow, change: &Filed) {
+    /// A change of an erased record: it is not filed, and if it is here only, forgotten. Whether
+    /// this device has to order that its envelope goes too.
+    fn leave_out(&self, filing: &mut Filing, row: &IngestRow, change: &Filed) -> bool {
         let place = (row.log, row.seq);
-        if self.carrier.lane.as_ref().is_some_and(|lane| !lane.is_stub(&place.0, place.1)) {
+        let lane = self.carrier.lane.as_ref();
+        let remains = self.role() == Some(Role::Authority)
+            && !self.is_shut_out()
+            && lane.is_some_and(|lane| !lane.is_stub(&place.0, place.1));
+        if remains {
             filing.remains.entry(change.record).or_default().insert(place);
         }
         let pending = (change.origin.log, change.origin.counter);
@@ -510,22 +530,27 @@ impl Node {
             filing.batch.delete(Table::Pending, log_key(pending.0, pending.1));
             filing.settled.push(pending);
         }
+        remains
     }
 }
 
 impl Filing {
-    /// The envelope was opened: it waits no longer, unless it is quarantined.
-    fn settle(&mut self, number: u64, epoch: EpochId, apart: bool) {
+    /// The envelope was opened, or is empty: it waits no longer, unless there is another reason.
+    fn settle(&mut self, number: u64, epoch: EpochId, waits: Option<EpochId>) {
         let row_key = |epoch: EpochId| [epoch.0.as_slice(), &number.to_be_bytes()].concat();
-        self.batch.delete(Table::Waiting, row_key(epoch));
-        if apart {
-            self.batch.put(Table::Waiting, row_key(QUARANTINED), []);
-            self.waiting.push(number);
+        for over in [epoch, QUARANTINED, REMAINS] {
+            self.batch.delete(Table::Waiting, row_key(over));
+        }
+        match waits {
+            Some(reason) => {
+                self.batch.put(Table::Waiting, row_key(reason), []);
+                self.waiting.push(number);
+            }
+            None => self.freed.push(number),
+        }
+        if waits == Some(QUARANTINED) {
             self.batch.delete(Table::Deliver, number.to_be_bytes());
             self.recalled.push(number);
-        } else {
-            self.batch.delete(Table::Waiting, row_key(QUARANTINED));
-            self.freed.push(number);
         }
     }
 }

@@ -68,6 +68,8 @@ impl Node {
                 self.run_task(task);
             } else if self.must_number() {
                 self.carrier.tasks.push_back(Task::Number);
+            } else if self.plan_erase_more() {
+                continue;
             } else if self.carrier.receipts_at.is_some_and(|at| at <= self.now.millis) {
                 self.carrier.receipts_at = None;
                 self.carrier.tasks.push_back(Task::Receipts);
@@ -305,10 +307,11 @@ impl Node {
                 session.received.0 += heard_statements as u64;
                 session.stats.envelopes_received += new_envelopes as u64;
                 session.stats.statements_received += heard_statements as u64;
-                node.say(pipe, &Frame::Ack { number });
-            }
-            if !baseless.is_empty() {
-                node.fault(pipe, Fault::UnknownLog);
+                if baseless.is_empty() {
+                    node.say(pipe, &Frame::Ack { number });
+                } else {
+                    node.fault(pipe, Fault::UnknownLog);
+                }
             }
             for (seq, theirs) in forks {
                 node.prove_fork(seq, theirs);

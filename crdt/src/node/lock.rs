@@ -6,7 +6,6 @@ use super::api::{CommandId, Event, Output, Reply};
 use super::state::{Boot, Reader, Task, key};
 use crate::audit::{Action, AuditEntry, AuditHead, is_whole};
 use crate::codec;
-use crate::control::Statement;
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 
 /// Entries that one [`super::Command::Audit`] answers. // guess: a screen or two of a day
@@ -26,14 +25,6 @@ impl Node {
         let reader = Reader { worker, opening: true, busy: true, ..Reader::default() };
         self.reader = Some(reader);
         self.read_reader(|node| {
-            let statements = core::mem::take(&mut node.boot_statements);
-            let lane = node.carrier.lane.as_ref();
-            let new = |one: &Statement| lane.is_some_and(|l| l.statement(&one.id()).is_none());
-            let statements: Vec<Statement> = statements.into_iter().filter(new).collect();
-            if !statements.is_empty() {
-                // Openings that only the reader still has: the carrier was lost or put back.
-                node.carrier.tasks.push_back(Task::Admit { statements });
-            }
             // The entry at which the trail ended when the carrier last heard of it.
             let last = node.carrier.audited.count.checked_sub(1);
             let exact = |number: u64| Range {

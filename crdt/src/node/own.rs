@@ -12,7 +12,7 @@ use super::state::{
 };
 use super::write::stored_changes;
 use crate::codec;
-use crate::control::{Opening, Scope, Statement, kind};
+use crate::control::{Lane, Opening, Scope, Statement, kind};
 use crate::crypto::SymmetricKey;
 use crate::envelope::{Header, Payload, Urgency};
 use crate::id::{AreaTag, DeviceKey, Hash, Incarnation, LogId, Origin, RecordId};
@@ -193,7 +193,9 @@ impl Node {
         let mut stored = stored_changes(rows);
         let mut batch = Batch::default();
         let (mut pending, mut dirty) = (Vec::new(), BTreeMap::new());
-        for (area, one) in found {
+        let reader = self.reader.as_ref();
+        let erased = |record: &RecordId| reader.is_some_and(|reader| reader.is_erased(record));
+        for (area, one) in found.into_iter().filter(|(_, one)| !erased(&one.record)) {
             let Origin { log, counter } = one.origin;
             let changes = stored.entry(one.record).or_default();
             if changes.iter().any(|(origin, _)| *origin == one.origin) {
@@ -269,15 +271,35 @@ impl Node {
         });
     }
 
-    /// After a roll: files everything the carrier holds again, and puts back to pending every
-    /// change of this device that no envelope here carries, or only one beyond a fork, where
-    /// others take nothing any more.
+    /// After a roll: takes back the openings that only the reader still has, because the carrier
+    /// was lost or put back. They come before all else, for they say which changes are this
+    /// device's.
     pub(super) fn recover(&mut self) {
         let Some(reader) = &mut self.reader else { return };
         reader.cursor = 0;
         reader.rolls += 1;
         self.carrier.busy = true;
-        self.gather(vec![Range::all(Table::Changes)], |node, rows| {
+        self.gather(vec![Range::prefix(Table::ReaderMeta, key::OPENING)], |node, rows| {
+            let stored = rows.iter().flatten();
+            let openings: Vec<Statement> =
+                stored.filter_map(|(_, value)| Statement::from_bytes(value).ok()).collect();
+            let mut change = node.change();
+            for opening in &openings {
+                node.admit(&mut change, None, opening.clone());
+            }
+            let known = |lane: &Lane| openings.iter().all(|one| lane.opening(&one.log()).is_some());
+            let whole = node.carrier.lane.as_ref().is_some_and(known);
+            node.commit(change, move |node| node.recover_changes(whole));
+        });
+    }
+
+    /// Files everything the carrier holds again, and puts back to pending every change of this
+    /// device that no envelope here carries, or only one beyond a fork, where others take nothing
+    /// any more. Unless all openings are known, that is done again when the reader is opened next:
+    /// the certificate under which the rest was made may have come by then.
+    fn recover_changes(&mut self, whole: bool) {
+        self.carrier.busy = true;
+        self.gather(vec![Range::all(Table::Changes)], move |node, rows| {
             let mut batch = Batch::default();
             batch.put(Table::ReaderMeta, key::CURSOR, codec::encode(&0_u64));
             let mut again = Vec::new();
@@ -300,8 +322,11 @@ impl Node {
                     }
                     reader.pending_since = Some(node.now.millis);
                 }
+                node.must_recover = !whole;
                 let mut done = Batch::default();
-                done.delete(Table::CarrierMeta, key::RECOVER);
+                if whole {
+                    done.delete(Table::CarrierMeta, key::RECOVER);
+                }
                 node.persist(StoreKind::Carrier, done, |node| node.carrier.busy = false);
             });
         });
@@ -318,7 +343,7 @@ impl Node {
             held.is_some_and(|held| held.spans.contains(seq))
                 && lane.forked_at(&log).is_none_or(|fork| seq < fork)
         });
-        if opening.device != mine || held {
+        if opening.device != mine || held || reader.is_erased(&record) {
             return None;
         }
         let area = reader.summaries.get(&record).map_or(opening.area, |row| row.area);

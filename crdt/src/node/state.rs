@@ -345,6 +345,12 @@ pub(super) struct Reader {
     pub(super) gone: BTreeSet<RecordId>,
     /// Of them, those of which something is still here.
     pub(super) forgetting: BTreeSet<RecordId>,
+    /// Envelopes that this device wrote as an outsider and that were erased since; and whether it
+    /// has still to look what of them is here.
+    pub(super) erased_outside: BTreeSet<(LogId, u64)>,
+    pub(super) look_outside: bool,
+    /// Envelopes that hold something of an erased record, and that this device has to order gone.
+    pub(super) remains: BTreeMap<RecordId, BTreeSet<(LogId, u64)>>,
     pub(super) sealing: Option<SealingKey>,
     pub(super) keyring: Keyring,
     /// How often the keyring was opened anew.
@@ -381,4 +387,11 @@ pub(super) struct Reader {
     /// Wanted by users: seal and number without waiting for a contact; with the number of
     /// envelopes that this device had written before.
     pub(super) seal_all: Vec<(CommandId, u64)>,
+}
+
+impl Reader {
+    /// Whether a record was erased.
+    pub(super) fn is_erased(&self, record: &RecordId) -> bool {
+        self.gone.contains(record) || self.forgetting.contains(record)
+    }
 }

@@ -194,6 +194,13 @@ impl Node {
     ) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.loading = false;
+        if !session.todo.first.is_empty() {
+            // An erasure may have come meanwhile, and emptied what was looked up: it goes first.
+            let todo = &mut session.todo;
+            let queue = if urgent { &mut todo.urgent } else { &mut todo.routine };
+            wanted.into_iter().rev().for_each(|run| queue.push_front(run));
+            return;
+        }
         let mut runs = Vec::new();
         let mut later = Vec::new();
         let (mut bytes, mut count) = (0, 0);

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::api::{AreaRef, Command, CommandId, Reply};
-use super::state::{ChangeRow, PendingRow, SummaryRow, change_key, log_key, read_change_key};
+use super::state::{
+    ChangeRow, PendingRow, Reader, SummaryRow, change_key, log_key, read_change_key,
+};
 use crate::codec;
 use crate::id::{AreaTag, LogId, Origin, RecordId, VisitId};
 use crate::limits::{ENVELOPE_BYTES_TARGET, PENDING_MS_MAX};
@@ -76,6 +78,10 @@ impl Node {
             self.forget();
             return true;
         }
+        if reader.look_outside {
+            self.forget_outside();
+            return true;
+        }
         if self.carrier.lane.is_none() {
             self.finish_lock();
             return false;
@@ -89,7 +95,8 @@ impl Node {
             true
         } else if let Some(next) = self.must_seal() {
             self.seal(next)
-        } else if self.must_file() && !locking {
+        } else if self.must_file() && (!locking || !self.all_sealed()) {
+            // What an earlier incarnation wrote is sealed only when everything is filed.
             self.file();
             true
         } else if self.must_settle_review() {
@@ -266,14 +273,8 @@ impl Node {
         let kept_apart = import.links.len() / 2;
         let keys: BTreeSet<String> = import.incoming.iter().map(|one| one.key.clone()).collect();
         let by_record = crate::record::edits_by_record(import);
-        let mut problems: Vec<String> = problems;
-        let erased = by_record.keys().filter(|(_, record)| reader.gone.contains(record)).count();
-        if erased > 0 {
-            problems.push(format!("{erased} persons were erased by order and are not taken again"));
-        }
         let drafts = by_record
             .into_iter()
-            .filter(|((_, record), _)| !reader.gone.contains(record))
             .map(|((place, record), edits)| {
                 let known = reader.summaries.get(&record).map(|row| row.area);
                 let area = match place {
@@ -296,10 +297,33 @@ impl Node {
         }
     }
 
-    /// Goes on with the plan, if its logs are open. Whether it did.
+    /// Leaves out of the plan what it would write in erased records: one may have been erased since
+    /// it was made.
+    fn plan_without_erased(&mut self) {
+        let Some(Reader { planned, gone, .. }) = &mut self.reader else { return };
+        let Some(plan) = planned else { return };
+        let erased = |draft: &Draft| draft.record.is_some_and(|record| gone.contains(&record));
+        let before = plan.drafts.len();
+        plan.drafts.retain(|draft| !erased(draft));
+        let erased = before - plan.drafts.len();
+        if erased == 0 {
+            return;
+        }
+        if let Some(import) = &mut plan.import {
+            let problem = format!("{erased} persons were erased by order and are not taken again");
+            import.problems.push(problem);
+        } else if let Some(Plan { id, .. }) = planned.take() {
+            let message = "this record was erased by order";
+            self.refuse(id, "unknown_record", message, "nothing is written about this person");
+        }
+    }
+
+    /// Goes on with the plan, if its logs are open and something is left of it. Whether there may be
+    /// more to start.
     fn execute_planned(&mut self) -> bool {
+        self.plan_without_erased();
         let Some(plan) = self.reader.as_ref().and_then(|reader| reader.planned.as_ref()) else {
-            return false;
+            return true;
         };
         let areas: BTreeSet<AreaTag> = plan.drafts.iter().map(|draft| draft.area).collect();
         if !self.open_logs(&areas) {

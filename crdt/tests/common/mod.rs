@@ -18,7 +18,7 @@ use huza_crdt::node::{
 use huza_crdt::store::{MemoryStore, StoreKind};
 use huza_crdt::time::{Millis, Stamp};
 use huza_crdt::trust::Role;
-use huza_crdt::trust::approval::Approval;
+use huza_crdt::trust::approval::{Approval, Welcome};
 use huza_crdt::trust::paper::{Centre, Programme};
 
 pub struct Host {
@@ -180,6 +180,16 @@ impl Host {
         self.next_command += 1;
         self.handle(Input::Command { id, command: Box::new(command) });
         self.replies.remove(&id).expect("an answer")
+    }
+
+    /// Gives several commands before anything that the node wants of the first is done.
+    pub fn call_at_once(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            let id = CommandId(self.next_command);
+            self.next_command += 1;
+            self.node.handle(self.now, Input::Command { id, command: Box::new(command) });
+        }
+        self.settle();
     }
 
     pub fn status(&mut self) -> Status {
@@ -347,12 +357,17 @@ impl World {
     }
 
     pub fn join(&mut self, host: &mut Host, role: Role, villages: &[&str]) {
+        let welcome = self.welcome(host, role, villages);
+        let reply = host.call(Command::Join { welcome });
+        assert!(matches!(reply, Reply::Joined { .. }), "{reply:?}");
+    }
+
+    /// The answer to a host's request.
+    pub fn welcome(&mut self, host: &mut Host, role: Role, villages: &[&str]) -> Welcome {
         let Reply::Request { request } = host.call(Command::Request) else { panic!() };
         let villages: Vec<String> = villages.iter().map(|v| (*v).to_owned()).collect();
         let approval = Approval::of(role, &villages);
-        let welcome = self.centre.approve(&request, &approval, TODAY, &mut self.entropy).unwrap();
-        let reply = host.call(Command::Join { welcome });
-        assert!(matches!(reply, Reply::Joined { .. }), "{reply:?}");
+        self.centre.approve(&request, &approval, TODAY, &mut self.entropy).unwrap()
     }
 
     /// Opens a pipe between two hosts.

@@ -56,6 +56,12 @@ impl StoreError {
         }
     }
 
+    /// Opening ended in a panic of redb: the file says what it cannot.
+    pub(super) fn of_panic() -> Self {
+        let what = "reading it ended in a panic".to_owned();
+        Self::Damaged(Box::new(redb::Error::Corrupted(what)))
+    }
+
     /// Sorts an error of the file system.
     pub(super) fn of_io(error: io::Error) -> Self {
         match error.kind() {

@@ -19,6 +19,7 @@ impl World {
     /// Adds a host, starts it and lets it join.
     pub(crate) fn add_host(&mut self, id: HostId, nature: Nature) -> Result<(), Violation> {
         let host = Host::new(id, nature.clone(), &mut self.draws.keys);
+        self.trace.note(self.now, &host.name(), &format!("covers {:?}", nature.covers));
         self.hosts.insert(id, host);
         self.start(id)?;
         self.wait_ready(id)?;
