@@ -2,13 +2,15 @@
 //!
 //! The order is given only by an authority device that opened every envelope concerned. It first
 //! re-issues what else is in them, with the authors' proofs; carriers drop a payload only once they
-//! hold that. Headers and signatures stay, so that logs remain whole.
+//! hold that, and have held the order for a while (see `grace`). Headers and signatures stay, so that
+//! logs remain whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::api::{CommandId, Event, Reply};
 use super::state::{ChangeRow, PendingRow, Task, key, log_key};
+use super::write::stored_changes;
 use crate::audit::Action;
 use crate::codec;
 use crate::control::{EnvelopePlace, Erasure, Scope, kind};
@@ -19,6 +21,7 @@ use crate::envelope::{
 use crate::id::{AreaTag, EpochId, Hash, LogId, RecordId, StatementId};
 use crate::limits::ENVELOPE_BYTES_TARGET;
 use crate::store::{Batch, Range, Row, StoreKind, Table};
+use crate::time::Stamp;
 use crate::trust::epoch_of;
 
 /// Envelopes that one erasure names at most, so that it fits a statement.
@@ -51,7 +54,7 @@ struct Order {
 impl Node {
     /// Erases a record: finds every envelope that holds something of it.
     pub(super) fn erase(&mut self, id: CommandId, record: RecordId) {
-        let row = self.reader.as_ref().and_then(|reader| reader.summaries.get(&record));
+        let row = self.reader.as_ref().and_then(|reader| reader.visible(record));
         let Some(area) = row.map(|row| row.area) else {
             let message = format!("no record {record} on this device");
             return self.decline_order(
@@ -148,7 +151,7 @@ impl Node {
     /// Writes the re-issuing envelopes and the orders, in one step; first of all the trail.
     fn issue_erasure(&mut self, order: Order, portions: Vec<Portion>) {
         let subject = order.record.to_string();
-        self.audit_alone(Action::Erased, subject, move |node| {
+        self.audit_alone(Action::Ordered, subject, move |node| {
             let Some(key) = node.carrier.identity.as_ref().map(super::state::Identity::key) else {
                 node.carrier.busy = false;
                 return;
@@ -177,9 +180,16 @@ impl Node {
             }
             node.commit(change, move |node| {
                 let Some(id) = order.id else { return };
-                let done = vec![format!(
-                    "ordered: {envelopes} envelopes go from every device that hears of it"
-                )];
+                let hours = node.erasure_delay_ms / 3_600_000;
+                let seconds = i64::try_from(node.erasure_delay_ms / 1_000).unwrap_or(i64::MAX);
+                let at = Stamp(node.now.stamp.0.saturating_add(seconds));
+                let done = vec![
+                    format!("ordered: {envelopes} envelopes go from every device that hears of it"),
+                    format!(
+                        "nothing of the person is shown any more; it is destroyed here on {at}, \
+                         and elsewhere {hours} hours after a device has heard of it"
+                    ),
+                ];
                 node.reply(id, Reply::Issued { statements, done });
             });
         });
@@ -207,7 +217,8 @@ impl Node {
         let holds =
             |log: &LogId, seq: u64| logs.get(log).is_some_and(|held| held.spans.contains(seq));
         let mut places = BTreeSet::new();
-        for erasure in erasures.iter().filter_map(|id| lane.erasure(id)) {
+        let ripe = erasures.iter().filter(|id| self.carrier.ripe.contains(*id));
+        for erasure in ripe.filter_map(|id| lane.erasure(id)) {
             if erasure.reissue.is_none_or(|place| holds(&place.log, place.seq)) {
                 let all = erasure.gone.iter();
                 let all = all.flat_map(|(log, seqs)| seqs.iter().map(|seq| (*log, *seq)));
@@ -245,34 +256,12 @@ impl Node {
         });
     }
 
-    /// Has the reader forget every record that erasures name, as far as it can open their names.
-    pub(super) fn forget_erased(&mut self) {
-        let (Some(lane), Some(reader)) = (&self.carrier.lane, &self.reader) else { return };
-        if reader.opening {
-            return;
-        }
-        let named = lane.erasure_ids().into_iter().filter_map(|id| {
-            let erasure = lane.erasure(&id)?;
-            let key = reader.keyring.key(erasure.area, erasure.epoch)?;
-            let context = record_context(erasure.area, erasure.epoch);
-            RecordId::from_slice(&key.open(&context, &erasure.record).ok()?)
-        });
-        let records: BTreeSet<RecordId> =
-            named.filter(|record| !reader.gone.contains(record)).collect();
-        if records.is_empty() {
-            return;
-        }
-        if let Some(reader) = &mut self.reader {
-            reader.forgetting.extend(records);
-        }
-    }
-
     /// Deletes everything the reader holds of the erased records, then what is left of it in the
     /// file.
     pub(super) fn forget(&mut self) {
         let Some(reader) = &mut self.reader else { return };
         reader.busy = true;
-        let records = core::mem::take(&mut reader.forgetting);
+        let records = reader.forgetting.clone();
         let of = |table| records.iter().map(move |record| Range::prefix(table, record.0));
         let ranges = of(Table::Changes).chain(of(Table::Cards)).collect();
         let pending = |(_, row): &(&(LogId, u64), &PendingRow)| records.contains(&row.record);
@@ -281,6 +270,7 @@ impl Node {
         self.gather(ranges, move |node, rows| {
             let mut batch = Batch::default();
             let (changes, cards) = rows.split_at(records.len().min(rows.len()));
+            let remains = node.remains(changes);
             for (row_key, _) in changes.iter().flatten() {
                 batch.delete(Table::Changes, row_key.clone());
             }
@@ -294,6 +284,7 @@ impl Node {
                 batch.delete(Table::Summaries, record.0);
                 batch.delete(Table::Delivered, record.0);
                 batch.put(Table::ReaderMeta, [key::GONE, &record.0].concat(), []);
+                node.audit(&mut batch, Action::Erased, record.to_string());
             }
             node.persist(StoreKind::Reader, batch, move |node| {
                 let Some(reader) = &mut node.reader else { return };
@@ -302,14 +293,55 @@ impl Node {
                 }
                 for record in &records {
                     reader.summaries.remove(record);
+                    reader.forgetting.remove(record);
                 }
                 let count = records.len();
-                reader.gone.extend(records);
+                reader.forgotten.extend(records);
+                reader.reconsider();
+                node.notice_remains(remains);
                 node.scrub(StoreKind::Reader, move |node| {
                     node.event(Event::Erased { envelopes: 0, records: count });
                     node.reader_idle();
                 });
             });
+        });
+    }
+
+    /// Envelopes with changes of records that are about to be forgotten, as far as no order names
+    /// them.
+    fn remains(&self, changes: &[Vec<Row>]) -> BTreeMap<RecordId, BTreeSet<(LogId, u64)>> {
+        let mut remains: BTreeMap<RecordId, BTreeSet<(LogId, u64)>> = BTreeMap::new();
+        let Some(lane) = &self.carrier.lane else { return remains };
+        for (record, changes) in stored_changes(changes) {
+            let places = changes.iter().filter_map(|(_, change)| change.place);
+            for place in places.filter(|(log, seq)| !lane.is_stub(log, *seq)) {
+                remains.entry(record).or_default().insert(place);
+            }
+        }
+        remains
+    }
+
+    /// Records come back that were forgotten by orders which have lost force since: everything the
+    /// carrier holds is filed again.
+    pub(super) fn take_back(&mut self) {
+        let Some(reader) = &mut self.reader else { return };
+        reader.busy = true;
+        let back: Vec<RecordId> = reader.forgotten.difference(&reader.gone).copied().collect();
+        let mut batch = Batch::default();
+        for record in &back {
+            batch.delete(Table::ReaderMeta, [key::GONE, &record.0].concat());
+        }
+        batch.put(Table::ReaderMeta, key::CURSOR, codec::encode(&0_u64));
+        self.persist(StoreKind::Reader, batch, move |node| {
+            if let Some(reader) = &mut node.reader {
+                for record in &back {
+                    reader.forgotten.remove(record);
+                }
+                reader.cursor = 0;
+            }
+            // The order may be in force again by now.
+            node.hide_erased();
+            node.reader_idle();
         });
     }
 
@@ -324,7 +356,7 @@ impl Node {
 }
 
 /// What the record's id is sealed under in an erasure.
-fn record_context(area: AreaTag, epoch: EpochId) -> Vec<u8> {
+pub(super) fn record_context(area: AreaTag, epoch: EpochId) -> Vec<u8> {
     [b"huza erasure 1\0".as_slice(), &area.0, &epoch.0].concat()
 }
 

@@ -404,9 +404,7 @@ impl Node {
         let mut apart = false;
         for change in changes {
             let record = change.record;
-            if self.reader.as_ref().is_some_and(|reader| {
-                reader.gone.contains(&record) || reader.forgetting.contains(&record)
-            }) {
+            if self.reader.as_ref().is_some_and(|reader| reader.is_forgotten(record)) {
                 self.leave_out(filing, &row, &change);
                 continue;
             }

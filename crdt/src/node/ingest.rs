@@ -55,7 +55,7 @@ pub(super) struct Change {
     pub(super) judged: bool,
     /// Bytes of envelopes held of certificates' logs, where that changes.
     pub(super) bytes: BTreeMap<CertId, u64>,
-    /// Erasures that may be carried out now.
+    /// Erasures that are new, or of which something has come.
     pub(super) erasures: BTreeSet<StatementId>,
 }
 
@@ -71,6 +71,9 @@ impl Node {
             } else if self.carrier.receipts_at.is_some_and(|at| at <= self.now.millis) {
                 self.carrier.receipts_at = None;
                 self.carrier.tasks.push_back(Task::Receipts);
+            } else if self.carrier.erasures_at.is_some_and(|at| at <= self.now.millis) {
+                self.carrier.erasures_at = None;
+                self.carrier.tasks.push_back(Task::Ripen);
             } else {
                 break;
             }
@@ -106,6 +109,7 @@ impl Node {
             Task::Order { id, order } => self.order(id, *order),
             Task::CatchUp => self.catch_up(),
             Task::Take { id, statements } => self.take(id, statements),
+            Task::Ripen => self.ripen(),
             Task::Stub { erasures } => self.stub(&erasures),
             Task::EraseMore { record, places } => self.erase_more(record, places),
         }
@@ -163,16 +167,13 @@ impl Node {
             if change.granted {
                 node.open_grants();
                 node.refile_waiting();
-                // The name of what is to be forgotten may have waited for this key.
-                node.forget_erased();
             }
             if change.trusts {
                 node.must_catch_up();
             }
-            if !change.erasures.is_empty() {
-                node.forget_erased();
-                let erasures = change.erasures.into_iter().collect();
-                node.carrier.tasks.push_back(Task::Stub { erasures });
+            // The name of who is erased may have waited for a key.
+            if change.judged || change.granted || !change.erasures.is_empty() {
+                node.follow_erasures(&change.erasures);
             }
             if !change.envelopes.is_empty() {
                 node.touch_receipts();
