@@ -125,7 +125,7 @@ fn whole(host: &Host) -> usize {
     stored.filter(|one| matches!(one.wire.content, Content::Sealed(_))).count()
 }
 
-/// A second authority device shuts the first out, and trusts nothing that it said.
+/// A second authority device shuts the first out, trusts nothing that it said, and tells the hub.
 fn shut_out(story: &mut Story) -> Host {
     let mut other = story.world.device(5, Role::Authority, &[]);
     story.world.meet(&mut other, &mut story.hub);
@@ -137,6 +137,7 @@ fn shut_out(story: &mut Story) -> Host {
         rotate: false,
     });
     assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+    story.world.meet(&mut other, &mut story.hub);
     other
 }
 
@@ -213,6 +214,70 @@ fn what_a_stolen_authority_erased_is_all_there_if_it_is_revoked_within_the_delay
         assert_eq!((host.found("ingabire"), host.found("uwase")), (1, 1));
         assert_eq!(host.show(story.gone).unwrap(), shown, "every visit is there");
     }
+}
+
+#[test]
+fn what_one_device_destroyed_comes_back_from_who_still_holds_it() {
+    let mut story = story();
+    let shown = story.a.show(story.gone).unwrap();
+    let before = whole(&story.hub);
+    story.order();
+    story.gather();
+    // The hub alone has waited for long enough; it gave its stubs to a newcomer.
+    story.hub.wait_for_erasures();
+    let mut new = story.world.device(7, Role::Worker, &["01"]);
+    story.world.meet(&mut new, &mut story.hub);
+    assert_eq!((whole(&story.hub), whole(&new)), (1, 1));
+    assert!(!holds(&story.hub.store, b"Ingabire"));
+    let mut other = shut_out(&mut story);
+    let Story { mut world, mut hub, mut a, mut relay, gone, .. } = story;
+    for host in [&mut hub, &mut other] {
+        assert!(host.show(gone).is_none(), "nothing of it is here");
+    }
+    // The newcomer has not heard of the revocation: its stubs are not taken, and that is no fault.
+    let mut fresh = world.device(8, Role::Relay, &[]);
+    world.meet(&mut fresh, &mut other);
+    let pipe = world.meet(&mut fresh, &mut new);
+    assert!(complete(&fresh, pipe) && complete(&new, pipe));
+    // One contact with who has it all, who hears of the revocation only now.
+    let pipe = world.meet(&mut a, &mut hub);
+    assert!(complete(&a, pipe) && complete(&hub, pipe));
+    assert_eq!(whole(&hub), before + 1, "with the re-issue");
+    assert_eq!(hub.show(gone).unwrap(), shown);
+    hub.restart(false);
+    assert_eq!(hub.show(gone).unwrap(), shown);
+    for host in [&mut new, &mut other, &mut fresh, &mut relay] {
+        let pipe = world.meet(host, &mut hub);
+        assert!(complete(host, pipe) && complete(&hub, pipe));
+        assert_eq!(whole(host), before + 1);
+    }
+    for host in [&mut new, &mut other] {
+        assert_eq!(host.show(gone).unwrap(), shown);
+    }
+    for host in [&mut a, &mut hub, &mut new, &mut other, &mut relay] {
+        host.wait_for_erasures();
+        assert_eq!(whole(host), before + 1, "and it stays");
+    }
+}
+
+#[test]
+fn payloads_come_back_in_a_session_that_is_open_when_the_order_loses_force() {
+    let mut story = story();
+    let before = whole(&story.hub);
+    story.order();
+    story.gather();
+    story.hub.wait_for_erasures();
+    let pipe = story.world.open(&mut story.relay, &mut story.hub);
+    World::carry(&mut story.relay, &mut story.hub, usize::MAX);
+    assert!(complete(&story.relay, pipe), "stubs and payloads count the same so far");
+    assert_eq!(whole(&story.hub), 1);
+    shut_out(&mut story);
+    World::carry(&mut story.relay, &mut story.hub, usize::MAX);
+    assert_eq!(whole(&story.hub), before + 1);
+    let ended = |event: &Event| matches!(event, Event::ContactEnded { pipe: p, .. } if *p == pipe);
+    assert!(!story.hub.events.iter().any(ended));
+    let Reply::Peers { sessions } = story.relay.call(Command::Peers) else { panic!() };
+    assert!(sessions.iter().all(|one| one.complete), "{sessions:?}");
 }
 
 #[test]

@@ -307,7 +307,7 @@ impl Node {
     fn tell_summary(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.at_hello = Arc::default();
-        let claims = Claims::from(&self.carrier.holdings);
+        let claims = self.carrier.claimed();
         let mut statements = claims.statements.into_iter().peekable();
         let mut logs = claims.logs.into_iter().peekable();
         loop {
@@ -362,7 +362,7 @@ impl Node {
         if let Some(digest) = self.carrier.digest {
             return digest;
         }
-        let mut claims = Claims::from(&self.carrier.holdings);
+        let mut claims = self.carrier.claimed();
         if let Some(lane) = &self.carrier.lane {
             claims.logs.retain(|log, _| !lane.is_forked(log));
         }
@@ -374,9 +374,10 @@ impl Node {
     /// All that is held, one copy for all sessions that begin with it: whoever opens pipes and
     /// proves nothing takes no memory in proportion to what is held here.
     fn claims(&mut self) -> Arc<Claims> {
-        let holdings = &self.carrier.holdings;
-        let make = || Arc::new(Claims::from(holdings));
-        Arc::clone(self.carrier.claims.get_or_insert_with(make))
+        if self.carrier.claims.is_none() {
+            self.carrier.claims = Some(Arc::new(self.carrier.claimed()));
+        }
+        self.carrier.claims.clone().unwrap_or_default()
     }
 
     /// Says that all is said, and notices when both sides hold the same.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::api::{CommandId, Event, Reply};
+use super::ingest::Change;
 use super::state::{ChangeRow, PendingRow, Task, key, log_key};
 use super::write::stored_changes;
 use crate::audit::Action;
@@ -237,6 +238,7 @@ impl Node {
                 if let Some(stub) = stored.and_then(|stored| stub_of(stored, *log, *seq)) {
                     let row_key = log_key(*log, *seq);
                     change.batch.put(Table::Envelopes, row_key, codec::encode(&stub));
+                    node.strip(&mut change, (*log, *seq), &stub);
                     envelopes += 1;
                 }
             }
@@ -254,6 +256,20 @@ impl Node {
                 }
             });
         });
+    }
+
+    /// Notes in a change that of an envelope the stub is left.
+    fn strip(&self, change: &mut Change, (log, seq): (LogId, u64), stub: &Stored) {
+        let carrier = &self.carrier;
+        let header = stub.wire.header(log, seq, stub.previous);
+        let held = carrier.holdings.logs.get(&log).cloned().unwrap_or_default();
+        change.logs.entry(log).or_insert(held).strip(seq, header.previous, header.hash());
+        let opening = carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
+        if let Some(certificate) = opening.map(|opening| opening.certificate) {
+            let before = carrier.bytes.get(&certificate).copied().unwrap_or_default();
+            let bytes = change.bytes.entry(certificate).or_insert(before);
+            *bytes = bytes.saturating_sub(u64::from(header.payload_bytes));
+        }
     }
 
     /// Deletes everything the reader holds of the erased records, then what is left of it in the
@@ -314,7 +330,7 @@ impl Node {
         let Some(lane) = &self.carrier.lane else { return remains };
         for (record, changes) in stored_changes(changes) {
             let places = changes.iter().filter_map(|(_, change)| change.place);
-            for place in places.filter(|(log, seq)| !lane.is_stub(log, *seq)) {
+            for place in places.filter(|(log, seq)| !lane.is_erased(log, *seq)) {
                 remains.entry(record).or_default().insert(place);
             }
         }

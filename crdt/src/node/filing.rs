@@ -479,7 +479,7 @@ impl Node {
     /// A change of an erased record: it is not filed, and if it is here only, forgotten.
     fn leave_out(&self, filing: &mut Filing, row: &IngestRow, change: &Filed) {
         let place = (row.log, row.seq);
-        if self.carrier.lane.as_ref().is_some_and(|lane| !lane.is_stub(&place.0, place.1)) {
+        if self.carrier.lane.as_ref().is_some_and(|lane| !lane.is_erased(&place.0, place.1)) {
             filing.remains.entry(change.record).or_default().insert(place);
         }
         let pending = (change.origin.log, change.origin.counter);

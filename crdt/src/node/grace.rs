@@ -14,7 +14,7 @@ use super::Node;
 use super::state::{Counted, Task, key};
 use crate::codec;
 use crate::control::Erasure;
-use crate::id::{RecordId, StatementId};
+use crate::id::{LogId, RecordId, StatementId};
 use crate::limits::ERASURE_LOOK_MS;
 use crate::store::Table;
 use crate::time::{Millis, Stamp};
@@ -65,28 +65,43 @@ impl Node {
     pub(super) fn follow_erasures(&mut self, more: &BTreeSet<StatementId>) {
         let Some(lane) = &self.carrier.lane else { return };
         let (now, counted, delay) = (self.now.millis, self.counted(), self.erasure_delay_ms);
-        let mut ripe = BTreeSet::new();
-        self.carrier.erasures_at = None;
-        for id in lane.erasure_ids() {
-            let left = self.carrier.heard.get(&id).map(|at| {
+        let erasures: BTreeSet<StatementId> = lane.erasure_ids().into_iter().collect();
+        let lapsed = self.carrier.erasures.iter().filter(|id| !erasures.contains(*id));
+        let lapsed: Vec<StatementId> = lapsed.copied().collect();
+        let (mut ripe, mut next) = (BTreeSet::new(), None::<Millis>);
+        for id in &erasures {
+            let left = self.carrier.heard.get(id).map(|at| {
                 let waited = counted.since(*at);
                 delay.saturating_sub(waited)
             });
             if left == Some(0) {
-                ripe.insert(id);
-                continue;
+                ripe.insert(*id);
+            } else {
+                let look = now.plus(left.unwrap_or(0).min(ERASURE_LOOK_MS));
+                next = Some(next.map_or(look, |at| at.min(look)));
             }
-            let look = now.plus(left.unwrap_or(0).min(ERASURE_LOOK_MS));
-            self.carrier.erasures_at =
-                Some(self.carrier.erasures_at.map_or(look, |at| at.min(look)));
         }
+        self.carrier.erasures_at = next;
+        self.carrier.erasures = erasures;
         let due = |id: &&StatementId| !self.carrier.ripe.contains(*id) || more.contains(*id);
         let erasures: Vec<StatementId> = ripe.iter().filter(due).copied().collect();
         self.carrier.ripe = ripe;
         if !erasures.is_empty() {
             self.carrier.tasks.push_back(Task::Stub { erasures });
         }
+        if !lapsed.is_empty() {
+            self.give_back(&lapsed);
+        }
         self.hide_erased();
+    }
+
+    /// Orders have lost force: whoever is met holds their stubs for nothing now.
+    fn give_back(&mut self, lapsed: &[StatementId]) {
+        let Some(lane) = &self.carrier.lane else { return };
+        let void = lane.void_erasures().filter(|(id, _)| lapsed.contains(id));
+        let payloads: Vec<(LogId, u64)> =
+            void.flat_map(|(_, one)| self.carrier.payloads_of(one)).collect();
+        self.spread(&[], &payloads);
     }
 
     /// Has the reader hide every record that an order in force names, as far as it can open the
@@ -97,10 +112,10 @@ impl Node {
             return;
         }
         let (mut gone, mut forgetting) = (BTreeSet::new(), BTreeSet::new());
-        for id in lane.erasure_ids() {
-            let named = lane.erasure(&id).and_then(|one| record_of(one, &reader.keyring));
+        for id in &self.carrier.erasures {
+            let named = lane.erasure(id).and_then(|one| record_of(one, &reader.keyring));
             gone.extend(named);
-            let ripe = named.filter(|_| self.carrier.ripe.contains(&id));
+            let ripe = named.filter(|_| self.carrier.ripe.contains(id));
             forgetting.extend(ripe.filter(|record| !reader.forgotten.contains(record)));
         }
         reader.forgetting = forgetting;
@@ -112,12 +127,10 @@ impl Node {
 
     /// Orders in force that wait, and how long the one that is carried out first still does.
     pub(super) fn waiting_erasures(&self) -> Option<(usize, Millis)> {
-        let lane = self.carrier.lane.as_ref()?;
-        let waiting = lane.erasure_ids().into_iter();
-        let waiting = waiting.filter(|id| !self.carrier.ripe.contains(id));
+        let waiting = self.carrier.erasures.difference(&self.carrier.ripe);
         let counted = self.counted();
         let left = waiting.map(|id| {
-            let heard = self.carrier.heard.get(&id).copied().unwrap_or(counted);
+            let heard = self.carrier.heard.get(id).copied().unwrap_or(counted);
             Millis(self.erasure_delay_ms.saturating_sub(counted.since(heard)))
         });
         let left: Vec<Millis> = left.collect();

@@ -254,16 +254,15 @@ impl Node {
         let mut forks = Vec::new();
         let mut heard = Vec::new();
         let lane = self.carrier.lane.as_ref();
-        // A stub stands for what it hides only where an authority ordered that it goes.
-        let known = |one: &Checked| {
-            let Header { log, seq, .. } = one.header;
-            lane.is_some_and(|lane| {
-                let erased = matches!(one.wire.content, Content::Erased { .. });
-                lane.opening(&log).is_some() && (!erased || lane.is_stub(&log, seq))
-            })
-        };
+        let known = |one: &Checked| lane.is_some_and(|l| l.opening(&one.header.log).is_some());
         // An opening may be signed and still be one that nobody may make.
-        let (envelopes, baseless): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(known);
+        let (mut envelopes, baseless): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(known);
+        // A stub stands for what it hides only where an order in force says so. Who sends another
+        // may not have heard yet that the order lost force.
+        envelopes.retain(|one| {
+            let stub = matches!(one.wire.content, Content::Erased { .. });
+            !stub || self.carrier.is_erased(&one.header.log, one.header.seq)
+        });
         let mut suspects = Vec::new();
         let mut too_much = 0;
         for one in envelopes {
@@ -316,6 +315,18 @@ impl Node {
         }
         let held = change.logs.get(&log).or_else(|| self.carrier.holdings.logs.get(&log));
         let held = held.cloned().unwrap_or_default();
+        if held.is_stub_of(seq, hash) {
+            if matches!(wire.content, Content::Erased { .. }) || self.carrier.is_erased(&log, seq) {
+                return Placed::Done;
+            }
+            if !self.has_room(change, log, &wire) {
+                return Placed::TooMuch;
+            }
+            // The order that took the payload has lost force: here it is again.
+            let stored = Stored { previous: header.previous, wire };
+            self.add_envelope(change, held, &header, &stored, None);
+            return Placed::Done;
+        }
         let against = match held.fit(seq, header.previous, hash) {
             Fit::New if held.spans.as_slice().len() >= HELD_SPANS_MAX => return Placed::Done,
             Fit::New if !self.has_room(change, log, &wire) => return Placed::TooMuch,
@@ -381,7 +392,8 @@ impl Node {
         });
     }
 
-    /// Adds an envelope that fits to `held` and to the change.
+    /// Adds an envelope that fits to `held` and to the change, or the payload of one of which only
+    /// the stub was left.
     pub(super) fn add_envelope(
         &mut self,
         change: &mut Change,
@@ -392,6 +404,10 @@ impl Node {
     ) {
         let (log, seq, hash) = (header.log, header.seq, header.hash());
         held.insert(seq, header.previous, hash, header.urgency == Urgency::Urgent);
+        match stored.wire.content {
+            Content::Sealed(_) => held.restore(seq),
+            Content::Erased { .. } => held.strip(seq, header.previous, hash),
+        }
         change.logs.insert(log, held);
         let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
         if let Some(certificate) = opening.map(|opening| opening.certificate) {

@@ -15,6 +15,7 @@ use crate::codec;
 use crate::control::{Opening, Scope, Statement, kind};
 use crate::crypto::SymmetricKey;
 use crate::envelope::{Header, Payload, Urgency};
+use crate::holdings::Held;
 use crate::id::{AreaTag, DeviceKey, Hash, Incarnation, LogId, Origin, RecordId};
 use crate::record::Document;
 use crate::session::Phase;
@@ -315,7 +316,8 @@ impl Node {
         let reader = self.reader.as_ref()?;
         let held = change.place.is_some_and(|(log, seq)| {
             let held = self.carrier.holdings.logs.get(&log);
-            held.is_some_and(|held| held.spans.contains(seq))
+            let void = |held: &Held| held.is_stub(seq) && !lane.is_erased(&log, seq);
+            held.is_some_and(|held| held.spans.contains(seq) && !void(held))
                 && lane.forked_at(&log).is_none_or(|fork| seq < fork)
         });
         if opening.device != mine || held {

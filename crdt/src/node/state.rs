@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::api::{Command, CommandId, Now, Order, PipeId};
 use crate::audit::AuditHead;
 use crate::codec;
-use crate::control::{Lane, Scope, Statement};
+use crate::control::{Erasure, Lane, Scope, Statement};
 use crate::crypto::{SealingKey, SigningKey, SymmetricKey};
 use crate::envelope::{Stored, Unnumbered};
 use crate::holdings::{Claims, Holdings, Spans};
@@ -302,7 +302,9 @@ pub(super) struct Carrier {
     pub(super) counted: Counted,
     /// The time counted when an erasure was first held in force.
     pub(super) heard: BTreeMap<StatementId, Millis>,
-    /// Erasures in force that have been held for long enough.
+    /// Erasures in force.
+    pub(super) erasures: BTreeSet<StatementId>,
+    /// Of them, those that have been held for long enough.
     pub(super) ripe: BTreeSet<StatementId>,
     /// When to look at those that have not.
     pub(super) erasures_at: Option<Millis>,
@@ -328,6 +330,26 @@ impl Carrier {
     /// This device's own certificate.
     pub(super) fn certificate(&self) -> Option<&crate::trust::Certificate> {
         self.lane.as_ref()?.certificate(&self.membership.as_ref()?.certificate)
+    }
+
+    /// Whether an order in force names an envelope.
+    pub(super) fn is_erased(&self, log: &LogId, seq: u64) -> bool {
+        self.lane.as_ref().is_some_and(|lane| lane.is_erased(log, seq))
+    }
+
+    /// What is held and counts.
+    pub(super) fn claimed(&self) -> Claims {
+        Claims::of(&self.holdings, |log, seq| self.is_erased(log, seq))
+    }
+
+    /// Of the envelopes that an order names, those of which the payload is held.
+    pub(super) fn payloads_of(&self, erasure: &Erasure) -> Vec<(LogId, u64)> {
+        let all = erasure.gone.iter().flat_map(|(log, seqs)| seqs.iter().map(|seq| (*log, *seq)));
+        let held = |log: &LogId, seq: u64| {
+            let held = self.holdings.logs.get(log);
+            held.is_some_and(|held| held.spans.contains(seq) && !held.is_stub(seq))
+        };
+        all.filter(|(log, seq)| held(log, *seq)).collect()
     }
 
     /// The area of a log that this incarnation writes.

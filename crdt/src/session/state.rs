@@ -272,10 +272,15 @@ impl Session {
     }
 
     /// Plans what the peer lacks of `holdings`, once its summary is complete.
-    pub(crate) fn plan(&mut self, holdings: &Holdings, frozen: impl Fn(&LogId) -> bool) {
+    pub(crate) fn plan(
+        &mut self,
+        holdings: &Holdings,
+        frozen: impl Fn(&LogId) -> bool,
+        erased: impl Fn(&LogId, u64) -> bool,
+    ) {
         for (log, held) in holdings.logs.iter().filter(|(log, _)| !frozen(log)) {
             let theirs = self.theirs.logs.get(log).cloned().unwrap_or_default();
-            for (from, to) in held.spans.without(&theirs) {
+            for (from, to) in held.counting(|seq| erased(log, seq)).without(&theirs) {
                 self.plan_run(*log, from, to, &held.urgent);
             }
         }
