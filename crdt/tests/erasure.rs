@@ -261,6 +261,39 @@ fn what_one_device_destroyed_comes_back_from_who_still_holds_it() {
 }
 
 #[test]
+fn an_honest_authority_does_not_confirm_the_order_of_a_thief() {
+    let mut story = story();
+    let mut honest = story.world.device(5, Role::Authority, &[]);
+    let mut b = story.world.device(7, Role::Worker, &["01"]);
+    for host in [&mut honest, &mut b] {
+        story.world.meet(host, &mut story.hub);
+    }
+    story.order();
+    story.gather();
+    story.world.meet(&mut honest, &mut story.hub);
+    honest.wait_for_erasures();
+    assert_eq!(whole(&honest), 1);
+    // What comes afterwards, from somebody who had not heard, goes by no order of its own.
+    let written = b.visit(story.gone, &[("age-months", "16"), ("cough", "yes")]);
+    assert!(matches!(written, Reply::Written { .. }));
+    for _ in 0..2 {
+        story.world.meet(&mut b, &mut story.hub);
+        story.world.meet(&mut honest, &mut story.hub);
+    }
+    assert!(whole(&honest) > 1 && honest.show(story.gone).is_none());
+    let certificate = story.authority.status().certificate.unwrap();
+    let (reason, trust, rotate) = (Reason::Stolen, false, false);
+    honest.order(Order::Revoke { certificate, reason, trust, rotate });
+    for _ in 0..2 {
+        story.world.meet(&mut honest, &mut story.hub);
+        story.world.meet(&mut b, &mut story.hub);
+    }
+    let shown = b.show(story.gone).unwrap();
+    assert!(shown.contains("16") && shown.contains("convulsions"), "{shown}");
+    assert_eq!(honest.show(story.gone).unwrap(), shown);
+}
+
+#[test]
 fn payloads_come_back_in_a_session_that_is_open_when_the_order_loses_force() {
     let mut story = story();
     let before = whole(&story.hub);

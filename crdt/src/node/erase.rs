@@ -361,11 +361,15 @@ impl Node {
         });
     }
 
-    /// Notes envelopes that hold something of an erased record; an authority device orders that
-    /// they go too.
+    /// Notes envelopes that hold something of an erased record. The device that ordered its erasure
+    /// orders that they go too; no other does, lest the order of a thief be confirmed by those who
+    /// have not heard of the theft.
     pub(super) fn notice_remains(&mut self, remains: BTreeMap<RecordId, BTreeSet<(LogId, u64)>>) {
-        let entitled = self.role() == Some(crate::trust::Role::Authority) && !self.is_shut_out();
-        for (record, places) in remains.into_iter().filter(|_| entitled) {
+        if remains.is_empty() || self.is_shut_out() {
+            return;
+        }
+        let ordered = self.ordered_here();
+        for (record, places) in remains.into_iter().filter(|(one, _)| ordered.contains(one)) {
             self.carrier.tasks.push_back(Task::EraseMore { record, places });
         }
     }

@@ -18,7 +18,7 @@ use crate::id::{LogId, RecordId, StatementId};
 use crate::limits::ERASURE_LOOK_MS;
 use crate::store::Table;
 use crate::time::{Millis, Stamp};
-use crate::trust::Keyring;
+use crate::trust::{Issuer, Keyring};
 
 impl Node {
     /// The time counted until now. What passed since the last look is what the wall clock says,
@@ -123,6 +123,21 @@ impl Node {
             reader.gone = gone;
             reader.reconsider();
         }
+    }
+
+    /// Records whose erasure this device itself ordered.
+    pub(super) fn ordered_here(&self) -> BTreeSet<RecordId> {
+        let (Some(lane), Some(reader)) = (&self.carrier.lane, &self.reader) else {
+            return BTreeSet::new();
+        };
+        let device = |issuer: Issuer| lane.key_of(issuer);
+        let own = self.carrier.issuer().and_then(|(issuer, _)| device(issuer));
+        let of_us = |id: &&StatementId| {
+            let statement = lane.statement(id);
+            statement.and_then(|one| device(one.issuer())) == own && own.is_some()
+        };
+        let ours = self.carrier.erasures.iter().filter(of_us);
+        ours.filter_map(|id| record_of(lane.erasure(id)?, &reader.keyring)).collect()
     }
 
     /// Orders in force that wait, and how long the one that is carried out first still does.
