@@ -171,9 +171,19 @@ fn an_erased_person_is_in_no_file_of_any_device() {
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(refused.stderr.contains("every device") && refused.stderr.contains("--yes"));
     assert_eq!(found(&lab, "authority", "Gone"), 1);
-    lab.on("authority", &[&erase[..], &["--yes"]].concat()).done();
+    let said = lab.on("authority", &[&erase[..], &["--yes"]].concat()).done().stdout;
+    assert!(said.contains("72 hours"), "{said}");
     for name in ["authority", "a", "b"] {
         visits_hub(&lab, name);
+    }
+    for name in all {
+        // Hidden at once; destroyed when the delay is over, which is made short now.
+        assert_eq!((found(&lab, name, "Gone"), found(&lab, name, "Stays")), (0, 1), "{name}");
+        lab.on(name, &["person", "show", &gone]).failed(INPUT, &["no record"]);
+        assert!(is_anywhere(&lab, name, &canary), "nothing of it is destroyed on {name} yet");
+        let settings = lab.path(name).join("huza.toml");
+        let text = std::fs::read_to_string(&settings).unwrap();
+        std::fs::write(&settings, format!("{text}\nerasure_hours = 0\n")).unwrap();
     }
     for name in all {
         // A command on the home waits until its stores are wiped, if they were cut.
@@ -183,7 +193,8 @@ fn an_erased_person_is_in_no_file_of_any_device() {
         assert!(shown.contains("a note that stays"), "{shown}");
     }
     let audit: Value = lab.ask("authority", &["audit"]);
-    let erased =
-        audit["entries"].as_array().unwrap().iter().filter(|one| one["action"] == "erased");
-    assert_eq!(erased.count(), 1);
+    for action in ["ordered", "erased"] {
+        let entries = audit["entries"].as_array().unwrap().iter();
+        assert_eq!(entries.filter(|one| one["action"] == action).count(), 1, "{action}");
+    }
 }

@@ -37,10 +37,12 @@ pub enum Action {
     Rotated,
     /// Quarantined envelopes were admitted or rejected.
     Judged,
-    /// A record was erased.
+    /// What was left here of a record that an order names was erased.
     Erased,
     /// A worker who forgot the secret was helped.
     Recovered,
+    /// A record was ordered to be erased.
+    Ordered,
 }
 
 impl Action {
@@ -60,6 +62,7 @@ impl Action {
             Self::Judged => "judged",
             Self::Erased => "erased",
             Self::Recovered => "recovered",
+            Self::Ordered => "ordered",
         }
     }
 }
@@ -110,7 +113,8 @@ impl AuditEntry {
             | Action::Revoked
             | Action::Rotated
             | Action::Judged
-            | Action::Recovered => "110129",
+            | Action::Recovered
+            | Action::Ordered => "110129",
             Action::Erased => "110105",
         };
         let verb = match self.action {

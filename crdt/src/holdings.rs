@@ -158,6 +158,17 @@ pub struct Held {
     /// judgement comes or the node starts.
     #[serde(skip)]
     pub marks: BTreeMap<u64, Hash>,
+    /// Of which only the header is held, since an order to erase named it.
+    stubs: BTreeMap<u64, Stub>,
+}
+
+/// An envelope without its payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Stub {
+    /// Hash of the header before.
+    previous: Hash,
+    /// Hash of its own.
+    hash: Hash,
 }
 
 impl Held {
@@ -229,6 +240,50 @@ impl Held {
             self.urgent.insert(seq);
         }
     }
+
+    /// Notes that of an envelope which is held only the header is left.
+    pub fn strip(&mut self, seq: u64, previous: Hash, hash: Hash) {
+        self.stubs.insert(seq, Stub { previous, hash });
+    }
+
+    /// Notes that the payload is held as well.
+    pub fn restore(&mut self, seq: u64) {
+        self.stubs.remove(&seq);
+    }
+
+    /// Whether only the header of an envelope is held.
+    #[must_use]
+    pub fn is_stub(&self, seq: u64) -> bool {
+        self.stubs.contains_key(&seq)
+    }
+
+    /// The same, if it is this header.
+    #[must_use]
+    pub fn is_stub_of(&self, seq: u64, hash: Hash) -> bool {
+        self.stubs.get(&seq).is_some_and(|stub| stub.hash == hash)
+    }
+
+    /// The spans that count as held: a stub does if it is `erased`, by an order in force. Any other
+    /// is a gap that its payload fills again.
+    #[must_use]
+    pub fn counting(&self, erased: impl Fn(u64) -> bool) -> Spans {
+        let mut counting = Vec::new();
+        for span in self.spans.as_slice() {
+            // None behind the last seq there is.
+            let mut next = Some(span.from);
+            let void = self.stubs.range(span.from..=span.to).filter(|(seq, _)| !erased(**seq));
+            for (seq, stub) in void {
+                if let Some(from) = next.filter(|from| from < seq) {
+                    counting.push(Span { from, to: seq - 1, end: stub.previous });
+                }
+                next = seq.checked_add(1);
+            }
+            if let Some(from) = next.filter(|from| *from <= span.to) {
+                counting.push(Span { from, ..*span });
+            }
+        }
+        Spans(counting)
+    }
 }
 
 /// What a node holds, or claims to hold.
@@ -257,7 +312,7 @@ impl Claims {
     pub fn of(holdings: &Holdings, lane: &Lane) -> Self {
         let told = |log: &LogId, held: &Held| {
             if !lane.is_forked(log) {
-                return held.spans.clone();
+                return held.counting(|seq| lane.is_erased(log, seq));
             }
             let branch = lane.cut_off(log).and_then(|end| held.branch(end));
             Spans(branch.into_iter().collect())
@@ -332,6 +387,28 @@ mod tests {
         assert_eq!(held.fit(2, hash(1), hash(2)), Fit::Held);
         held.insert(1, hash(0), hash(1), false);
         assert_eq!(held.spans.as_slice(), [span(0, 2)]);
+    }
+
+    #[test]
+    fn a_stub_that_is_not_erased_is_a_gap_with_true_ends() {
+        let mut held = Held::default();
+        for seq in 0..6 {
+            held.insert(seq, hash(seq + 100), hash(seq), false);
+        }
+        for seq in [0, 2, 3, 5] {
+            held.strip(seq, hash(seq + 100), hash(seq));
+        }
+        assert_eq!(held.counting(|_| true), spans(&[(0, 5)]));
+        let counting = held.counting(|seq| seq == 0);
+        let ends = [(0, 1, hash(102)), (4, 4, hash(105))];
+        assert_eq!(counting.as_slice(), ends.map(|(from, to, end)| Span { from, to, end }));
+        assert!(counting.is_sound());
+        assert!(held.is_stub_of(3, hash(3)) && !held.is_stub_of(3, hash(4)));
+        held.restore(5);
+        assert_eq!(held.counting(|seq| seq < 4), spans(&[(0, 5)]));
+        held.insert(u64::MAX, hash(1), hash(7), false);
+        held.strip(u64::MAX, hash(1), hash(7));
+        assert_eq!(held.counting(|seq| seq < 4), spans(&[(0, 5)]));
     }
 
     #[test]

@@ -140,6 +140,15 @@ pub const PENDING_MS_MAX: u64 = 600_000;
 /// covers what arrives together. // guess: below what a person notices
 pub const RECEIPT_DELAY_MS: u64 = 250;
 
+/// Milliseconds for which a device holds an order to erase before it destroys what the order names;
+/// until then it only hides the person. // guess: a theft is noticed at the next working day, and
+/// revoked from above on the one after; the law says "without undue delay"
+pub const ERASURE_DELAY_MS: u64 = 259_200_000;
+
+/// Milliseconds between two looks at the clock while orders to erase wait. // guess: what a crash
+/// may take from the time counted, against a write of the carrier's store each
+pub const ERASURE_LOOK_MS: u64 = 3_600_000;
+
 /// Rows that one load returns at most.
 pub const LOAD_ROWS_MAX: usize = 4_096;
 

@@ -30,7 +30,7 @@
 //! | `order`, `rotate` | what an authority device signs |
 //! | `health` | what a device can say of its own health |
 //! | `judge` | what follows from revocations and admissions |
-//! | `erase` | what follows from erasures |
+//! | `erase`, `grace` | what follows from erasures, and when |
 //!
 //! What it deliberately does not do: read a clock, draw entropy, open files, spawn threads.
 
@@ -42,6 +42,7 @@ mod effects;
 mod erase;
 mod filing;
 mod gateway;
+mod grace;
 mod health;
 mod ingest;
 mod judge;
@@ -75,6 +76,7 @@ pub struct Node {
     now: Now,
     entropy: Entropy,
     life: [u8; 16],
+    erasure_delay_ms: u64,
     ready: bool,
     /// Why nothing is done any more.
     stopped: Option<String>,
@@ -118,12 +120,16 @@ impl Node {
             now,
             entropy: Entropy::new(config.entropy),
             life: config.life,
+            erasure_delay_ms: config.erasure_delay_ms,
             ready: false,
             stopped: None,
             backlog: Vec::new(),
             open_commands: BTreeSet::new(),
             fx: effects::Effects::default(),
-            carrier: state::Carrier::default(),
+            carrier: state::Carrier {
+                counted: state::Counted { at: now, ..state::Counted::default() },
+                ..state::Carrier::default()
+            },
             has_reader: config.reader != ReaderState::Absent,
             reader: None,
             sessions: BTreeMap::new(),
@@ -150,6 +156,7 @@ impl Node {
         sessions
             .chain(doubts)
             .chain(self.carrier.receipts_at.filter(|_| !self.carrier.busy))
+            .chain(self.carrier.erasures_at.filter(|_| !self.carrier.busy))
             .chain(self.pending_deadline())
             .min()
     }

@@ -143,7 +143,8 @@ fn what_a_revoked_authority_back_dates_is_carried_and_counts_for_nothing() {
     let admission = Admission { log, from: 0, to: 9, end: Hash([1; 32]), admit: false };
     let epoch = EpochId([5; 16]);
     let gone = vec![(log, vec![1, 2])];
-    let erasure = Erasure { area: AREAS[0], gone, reissue: None, epoch, record: vec![1] };
+    let erasure =
+        Erasure { area: AREAS[0], gone, extends: None, reissue: None, epoch, record: vec![1] };
     let rung = Rung { opens: AreaScope::Area(AREAS[0]), epoch, sealed: vec![1] };
     let hub = revocation(&play, thief, who::HUB, &[]);
     // Numbers that were never used before, and others that were: twins.
@@ -422,7 +423,8 @@ fn an_erasure_names_its_own_area_and_re_issues_in_its_own_log() {
         number += 1;
         let reissue = reissue.map(|log| EnvelopePlace { log, seq: 0, hash: Hash([1; 32]) });
         let gone = vec![(gone, vec![0])];
-        let erasure = Erasure { area: AREAS[0], gone, reissue, epoch, record: vec![1] };
+        let erasure =
+            Erasure { area: AREAS[0], gone, extends: None, reissue, epoch, record: vec![1] };
         lane.admit(play.say(by, number, kind::ERASURE, scope, codec::encode(&erasure)))
     };
     let [first, second, own, foreign] = play.logs[..] else { panic!("four logs") };
@@ -690,7 +692,14 @@ fn an_erasure_whose_reissue_never_comes_removes_nothing() {
     let mut erasure = |seqs: Vec<u64>, reissue: Option<u64>| {
         let reissue = reissue.map(|seq| EnvelopePlace { log: own.log(), seq, hash: Hash([1; 32]) });
         let gone = vec![(log, seqs)];
-        let body = codec::encode(&Erasure { area, gone, reissue, epoch, record: vec![1; 60] });
+        let body = codec::encode(&Erasure {
+            area,
+            gone,
+            extends: None,
+            reissue,
+            epoch,
+            record: vec![1; 60],
+        });
         stolen.statement(Scope::Catchment(area.catchment()), kind::ERASURE, body)
     };
     let waits = erasure(vec![0, 1, 2, 3], Some(7));

@@ -360,7 +360,7 @@ fn print_trust(out: &mut String, needles: &mut Needles) {
     let (key, sealing) = (SigningKey::from_seed(seed), SealingKey::from_seed(seed));
     show(out, &(&key, &sealing, Entropy::new(seed)));
     let reader = ReaderState::Open { worker: WORKER.to_owned() };
-    show(out, &Config { entropy: seed, life: [9; 16], reader });
+    show(out, &Config { entropy: seed, life: [9; 16], reader, erasure_delay_ms: 0 });
     let public = sealing.public();
     let request = JoinRequest::new(&key, public, (WORKER, false), common::TODAY, [7; 8]);
     let mut approval = Approval::of(Role::Worker, &[VILLAGE.to_owned()]);

@@ -329,7 +329,7 @@ proptest! {
         spelled_once(&Admission { log, from: 2, to: 300, end, admit: true });
         let place = EnvelopePlace { log, seq: 300, hash: end };
         spelled_once(&Erasure {
-            area, gone: vec![(log, vec![1, 300])], reissue: Some(place), epoch, record: sealed,
+            area, gone: vec![(log, vec![1, 300])], extends: Some(StatementId(epoch.0)), reissue: Some(place), epoch, record: sealed,
         });
         spelled_once(&ProgrammeTime { time: Stamp(1_795_000_000) });
         let device = DeviceKey(device);

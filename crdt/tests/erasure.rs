@@ -4,7 +4,11 @@
 mod common;
 
 use common::{Host, World, complete};
+use huza_crdt::codec;
+use huza_crdt::control::Reason;
+use huza_crdt::envelope::{Content, Stored};
 use huza_crdt::id::RecordId;
+use huza_crdt::limits::ERASURE_DELAY_MS;
 use huza_crdt::node::{AreaRef, Command, Event, Order, Reply};
 use huza_crdt::store::{Batch, MemoryStore, Range, StoreKind, Table};
 use huza_crdt::trust::Role;
@@ -62,6 +66,14 @@ impl Story {
         assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
     }
 
+    /// Everybody hears of everything, and every order has been held for long enough.
+    fn settle(&mut self) {
+        self.gather();
+        for host in [&mut self.authority, &mut self.hub, &mut self.a, &mut self.relay] {
+            host.wait_for_erasures();
+        }
+    }
+
     fn gather(&mut self) {
         for _ in 0..2 {
             self.world.meet(&mut self.authority, &mut self.hub);
@@ -77,7 +89,7 @@ fn an_order_removes_a_person_everywhere_and_nobody_else() {
     let mut story = story();
     assert_eq!(story.authority.found("ingabire"), 1);
     story.order();
-    story.gather();
+    story.settle();
     let Story { mut world, mut authority, mut hub, mut a, relay, gone, stays } = story;
     for host in [&mut authority, &mut hub, &mut a] {
         assert_eq!((host.found("ingabire"), host.found("uwase")), (0, 1));
@@ -124,6 +136,8 @@ fn an_outsider_forgets_what_it_wrote_about_the_person() {
     let reply = authority.order(Order::Erase { record });
     assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
     world.meet(&mut outsider, &mut authority);
+    assert!(holds(&outsider.store, b"Ingabire"), "not before the delay has passed");
+    outsider.wait_for_erasures();
     assert!(!holds(&outsider.store, b"Ingabire"), "in no table");
     assert_eq!((outsider.found("ingabire"), outsider.found("keza")), (0, 1));
 }
@@ -142,8 +156,11 @@ fn what_is_written_before_the_order_is_heard_goes_too() {
         Reply::Written { .. }
     ));
     let before = story.hub.backup();
-    for _ in 0..2 {
+    // The order is carried out, what it did not name is ordered gone, and that is carried out.
+    for _ in 0..3 {
         story.world.meet(&mut story.hub, &mut other);
+        other.wait_for_erasures();
+        story.hub.wait_for_erasures();
     }
     let envelopes = |store: &MemoryStore| store.load(&Range::all(Table::Envelopes));
     let whole = |store: &MemoryStore| {
@@ -152,6 +169,256 @@ fn what_is_written_before_the_order_is_heard_goes_too() {
     assert!(envelopes(&story.hub.store).len() >= envelopes(&before).len());
     assert_eq!(whole(&story.hub.store), whole(&other.store));
     assert_eq!(whole(&other.store), 1, "only what stays is left, re-issued");
+}
+
+/// Payloads that a device still holds whole.
+fn whole(host: &Host) -> usize {
+    let envelopes = host.store.load(&Range::all(Table::Envelopes)).into_iter();
+    let stored = envelopes.map(|(_, value)| codec::decode::<Stored>(&value).unwrap());
+    stored.filter(|one| matches!(one.wire.content, Content::Sealed(_))).count()
+}
+
+/// A second authority device shuts the first out, trusts nothing that it said, and tells the hub.
+fn shut_out(story: &mut Story) -> Host {
+    let mut other = story.world.device(5, Role::Authority, &[]);
+    story.world.meet(&mut other, &mut story.hub);
+    let certificate = story.authority.status().certificate.unwrap();
+    let reply = other.order(Order::Revoke {
+        certificate,
+        reason: Reason::Stolen,
+        trust: false,
+        rotate: false,
+    });
+    assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+    story.world.meet(&mut other, &mut story.hub);
+    other
+}
+
+#[test]
+fn a_person_is_hidden_at_once_and_destroyed_only_after_the_delay() {
+    let mut story = story();
+    let before = [&story.authority, &story.hub, &story.a, &story.relay].map(whole);
+    story.order();
+    story.gather();
+    let Story { world: _, mut authority, mut hub, mut a, mut relay, gone, stays } = story;
+    for host in [&mut authority, &mut hub, &mut a] {
+        // Of the delay all but a moment passes.
+        host.pass(ERASURE_DELAY_MS - 1_000);
+        assert_eq!((host.found("ingabire"), host.found("uwase")), (0, 1));
+        assert!(host.show(gone).is_none() && host.show(stays).is_some());
+        let refused = host.visit(gone, &[("age-months", "15"), ("cough", "no")]);
+        assert!(matches!(refused, Reply::Error(error) if error.code == "unknown_record"));
+        let Reply::Exported { resources, .. } = host.call(Command::Export { after: None }) else {
+            panic!()
+        };
+        assert!(resources.iter().all(|one| !one.text.contains("Ingabire")));
+        assert!(host.status().records.iter().all(|one| one.record != gone));
+        assert_eq!(host.status().records_count, 1);
+        assert!(holds(&host.store, b"Ingabire"), "nothing is destroyed yet");
+        let Reply::Checked { findings } = host.call(Command::Check) else { panic!() };
+        let waits = findings.iter().find(|one| one.code == "erasures").unwrap();
+        assert!(waits.message.contains("in 1 hours"), "{}", waits.message);
+    }
+    relay.pass(ERASURE_DELAY_MS - 1_000);
+    let held = [&authority, &hub, &a, &relay].map(whole);
+    // Each has one more: the re-issue.
+    assert_eq!(held, before.map(|count| count + 1), "not a payload went");
+    for host in [&mut authority, &mut hub, &mut a, &mut relay] {
+        host.pass(1_000);
+        assert_eq!(whole(host), 1, "only the re-issue is left");
+        assert!(!holds(&host.store, b"Ingabire"));
+    }
+    for (host, wanted) in [(&mut authority, vec!["ordered", "erased"]), (&mut a, vec!["erased"])] {
+        let Reply::Audited { entries, .. } = host.call(Command::Audit { after: None }) else {
+            panic!()
+        };
+        let entries = entries.iter().filter(|one| one.subject == gone.to_string());
+        let names: Vec<&str> = entries.map(|one| one.action.name()).collect();
+        let noted = names.into_iter().filter(|name| *name != "read").collect::<Vec<_>>();
+        assert_eq!(noted, wanted);
+    }
+}
+
+#[test]
+fn what_a_stolen_authority_erased_is_all_there_if_it_is_revoked_within_the_delay() {
+    let mut story = story();
+    let shown = story.a.show(story.gone).unwrap();
+    story.order();
+    story.gather();
+    // Somebody who has not heard of it goes on working; it is filed, and not shown.
+    let mut b = story.world.device(7, Role::Worker, &["01"]);
+    story.world.meet(&mut b, &mut story.hub);
+    assert_eq!(b.found("ingabire"), 0, "it is hidden from a newcomer too");
+    for host in [&mut story.hub, &mut story.a, &mut story.relay, &mut b] {
+        host.days_pass(2);
+        host.pass(2 * 86_400_000);
+    }
+    let mut other = shut_out(&mut story);
+    for _ in 0..2 {
+        for host in [&mut story.a, &mut story.relay, &mut b, &mut other] {
+            story.world.meet(host, &mut story.hub);
+        }
+    }
+    for host in [&mut story.hub, &mut story.a, &mut story.relay, &mut b, &mut other] {
+        host.wait_for_erasures();
+        assert!(!host.events.iter().any(|event| matches!(event, Event::Erased { .. })));
+    }
+    for host in [&mut story.hub, &mut story.a, &mut b, &mut other] {
+        assert_eq!((host.found("ingabire"), host.found("uwase")), (1, 1));
+        assert_eq!(host.show(story.gone).unwrap(), shown, "every visit is there");
+    }
+}
+
+#[test]
+fn what_one_device_destroyed_comes_back_from_who_still_holds_it() {
+    let mut story = story();
+    let shown = story.a.show(story.gone).unwrap();
+    let before = whole(&story.hub);
+    story.order();
+    story.gather();
+    // The hub alone has waited for long enough; it gave its stubs to a newcomer.
+    story.hub.wait_for_erasures();
+    let mut new = story.world.device(7, Role::Worker, &["01"]);
+    story.world.meet(&mut new, &mut story.hub);
+    assert_eq!((whole(&story.hub), whole(&new)), (1, 1));
+    assert!(!holds(&story.hub.store, b"Ingabire"));
+    let mut other = shut_out(&mut story);
+    let Story { mut world, mut hub, mut a, mut relay, gone, .. } = story;
+    for host in [&mut hub, &mut other] {
+        assert!(host.show(gone).is_none(), "nothing of it is here");
+    }
+    // The newcomer has not heard of the revocation: its stubs are not taken, and that is no fault.
+    let mut fresh = world.device(8, Role::Relay, &[]);
+    world.meet(&mut fresh, &mut other);
+    let pipe = world.meet(&mut fresh, &mut new);
+    assert!(complete(&fresh, pipe) && complete(&new, pipe));
+    // One contact with who has it all, who hears of the revocation only now.
+    let pipe = world.meet(&mut a, &mut hub);
+    assert!(complete(&a, pipe) && complete(&hub, pipe));
+    assert_eq!(whole(&hub), before + 1, "with the re-issue");
+    assert_eq!(hub.show(gone).unwrap(), shown);
+    hub.restart(false);
+    assert_eq!(hub.show(gone).unwrap(), shown);
+    for host in [&mut new, &mut other, &mut fresh, &mut relay] {
+        let pipe = world.meet(host, &mut hub);
+        assert!(complete(host, pipe) && complete(&hub, pipe));
+        assert_eq!(whole(host), before + 1);
+    }
+    for host in [&mut new, &mut other] {
+        assert_eq!(host.show(gone).unwrap(), shown);
+    }
+    for host in [&mut a, &mut hub, &mut new, &mut other, &mut relay] {
+        host.wait_for_erasures();
+        assert_eq!(whole(host), before + 1, "and it stays");
+    }
+}
+
+#[test]
+fn an_honest_authority_does_not_confirm_the_order_of_a_thief() {
+    let mut story = story();
+    let mut honest = story.world.device(5, Role::Authority, &[]);
+    let mut b = story.world.device(7, Role::Worker, &["01"]);
+    for host in [&mut honest, &mut b] {
+        story.world.meet(host, &mut story.hub);
+    }
+    story.order();
+    story.gather();
+    story.world.meet(&mut honest, &mut story.hub);
+    honest.wait_for_erasures();
+    assert_eq!(whole(&honest), 1);
+    // What comes afterwards, from somebody who had not heard, is ordered gone by an order that
+    // counts only with the first.
+    let written = b.visit(story.gone, &[("age-months", "16"), ("cough", "yes")]);
+    assert!(matches!(written, Reply::Written { .. }));
+    for _ in 0..2 {
+        story.world.meet(&mut b, &mut story.hub);
+        story.world.meet(&mut honest, &mut story.hub);
+    }
+    assert!(whole(&honest) > 1 && honest.show(story.gone).is_none());
+    let certificate = story.authority.status().certificate.unwrap();
+    let (reason, trust, rotate) = (Reason::Stolen, false, false);
+    honest.order(Order::Revoke { certificate, reason, trust, rotate });
+    for _ in 0..2 {
+        story.world.meet(&mut honest, &mut story.hub);
+        story.world.meet(&mut b, &mut story.hub);
+    }
+    let shown = b.show(story.gone).unwrap();
+    assert!(shown.contains("16") && shown.contains("convulsions"), "{shown}");
+    assert_eq!(honest.show(story.gone).unwrap(), shown);
+}
+
+#[test]
+fn payloads_come_back_in_a_session_that_is_open_when_the_order_loses_force() {
+    let mut story = story();
+    let before = whole(&story.hub);
+    story.order();
+    story.gather();
+    story.hub.wait_for_erasures();
+    let pipe = story.world.open(&mut story.relay, &mut story.hub);
+    World::carry(&mut story.relay, &mut story.hub, usize::MAX);
+    assert!(complete(&story.relay, pipe), "stubs and payloads count the same so far");
+    assert_eq!(whole(&story.hub), 1);
+    shut_out(&mut story);
+    World::carry(&mut story.relay, &mut story.hub, usize::MAX);
+    assert_eq!(whole(&story.hub), before + 1);
+    let ended = |event: &Event| matches!(event, Event::ContactEnded { pipe: p, .. } if *p == pipe);
+    assert!(!story.hub.events.iter().any(ended));
+    let Reply::Peers { sessions } = story.relay.call(Command::Peers) else { panic!() };
+    assert!(sessions.iter().all(|one| one.complete), "{sessions:?}");
+}
+
+#[test]
+fn the_delay_goes_on_over_restarts_and_whatever_the_clock_says() {
+    const DAY_MS: u64 = 86_400_000;
+    let mut story = story();
+    story.order();
+    story.gather();
+    let Story { mut a, mut relay, mut hub, .. } = story;
+    // Off for a day, three times: what the wall clock says counts then.
+    for day in 1..=3 {
+        assert_ne!(whole(&relay), 1, "day {day}");
+        relay.days_pass(1);
+        relay.restart(false);
+    }
+    assert_eq!(whole(&relay), 1);
+    // Killed each day, with a clock that falls back to its first day: what was counted is kept.
+    for day in 1..=3 {
+        assert_ne!(whole(&a), 1, "day {day}");
+        a.pass(DAY_MS);
+        a.days_pass(-400);
+        a.restart(false);
+    }
+    assert_eq!(whole(&a), 1);
+    // A clock that is set right after years does not end the delay.
+    hub.days_pass(20_000);
+    hub.pass(3_600_000);
+    hub.restart(false);
+    assert_ne!(whole(&hub), 1);
+    hub.pass(ERASURE_DELAY_MS);
+    assert_eq!(whole(&hub), 1);
+}
+
+#[test]
+fn who_hears_late_waits_as_long_and_may_take_the_stub_of_who_has_waited() {
+    let mut story = story();
+    // It carries the payloads, and is away while all others wait.
+    let mut late = story.world.device(8, Role::Relay, &[]);
+    story.world.meet(&mut late, &mut story.hub);
+    let before = whole(&late);
+    story.order();
+    story.settle();
+    assert_eq!(whole(&story.hub), 1);
+    story.world.meet(&mut late, &mut story.hub);
+    assert_eq!(whole(&late), before + 1, "it keeps what it has");
+    // A newcomer is given what the hub holds, and that is stubs.
+    let mut new = story.world.device(9, Role::Relay, &[]);
+    let pipe = story.world.meet(&mut new, &mut story.hub);
+    assert!(complete(&new, pipe));
+    assert_eq!(whole(&new), 1);
+    late.pass(ERASURE_DELAY_MS - 1);
+    assert_eq!(whole(&late), before + 1);
+    late.pass(1);
+    assert_eq!(whole(&late), 1);
 }
 
 #[test]
@@ -171,15 +438,21 @@ fn late_carriers_and_restored_backups_give_nothing_back() {
         Reply::Written { .. }
     ));
     story.order();
-    story.gather();
+    story.settle();
     let Story { mut world, mut authority, mut hub, a, relay, gone, .. } = story;
     let mut relay = relay.over(early_relay);
     relay.restart(true);
     let mut a = a.over(early_a);
     a.restart(true);
-    for _ in 0..3 {
-        for host in [&mut relay, &mut a, &mut b, &mut authority] {
-            world.meet(host, &mut hub);
+    // First they hear of the order, then of the one for what came afterwards.
+    for _ in 0..2 {
+        for _ in 0..3 {
+            for host in [&mut relay, &mut a, &mut b, &mut authority] {
+                world.meet(host, &mut hub);
+            }
+        }
+        for host in [&mut relay, &mut a, &mut b, &mut authority, &mut hub] {
+            host.wait_for_erasures();
         }
     }
     for host in [&mut authority, &mut hub, &mut a, &mut b] {
@@ -230,6 +503,7 @@ fn a_device_that_crashed_before_it_filed_its_own_envelope_is_left_with_nothing_p
     assert!(!a.rolled());
     let pipe = world.meet(&mut a, &mut authority);
     assert!(complete(&a, pipe));
+    a.wait_for_erasures();
     assert_eq!(a.status().pending, 0, "what stays has its place");
     assert_eq!((a.found("ingabire"), a.found("uwase")), (0, 1));
     assert!(!holds(&a.store, b"Ingabire"));
@@ -260,6 +534,7 @@ fn a_name_that_only_a_later_key_opens_is_forgotten_when_the_key_comes() {
     world.meet(&mut hub, &mut other);
     world.meet(&mut a, &mut hub);
     assert_eq!(a.found("ingabire"), 0);
+    a.wait_for_erasures();
     assert!(!holds(&a.store, b"Ingabire"), "without waiting for a restart");
 }
 
@@ -267,10 +542,10 @@ fn a_name_that_only_a_later_key_opens_is_forgotten_when_the_key_comes() {
 fn two_persons_of_one_envelope_go_one_after_the_other() {
     let mut story = story();
     story.order();
-    story.gather();
+    story.settle();
     let reply = story.authority.order(Order::Erase { record: story.stays });
     assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
-    story.gather();
+    story.settle();
     let Story { mut authority, mut hub, mut a, relay, .. } = story;
     for host in [&mut authority, &mut hub, &mut a] {
         assert_eq!((host.found("ingabire"), host.found("uwase")), (0, 0));

@@ -305,6 +305,7 @@ fn statements_keep_their_bytes() {
     let erasure = Erasure {
         area: area(),
         gone: vec![(origin().log, vec![3, 300])],
+        extends: Some(StatementId([0x88; 16])),
         reissue: Some(place),
         epoch: epoch_of(&area_key()),
         record: vec![0x47; 56],

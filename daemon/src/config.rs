@@ -100,6 +100,8 @@ pub struct Config {
     /// Where the stand-in for a keystore keeps the factor that goes with PINs. A relative path
     /// begins at the home.
     pub keystore: PathBuf,
+    /// Hours for which an order to erase is held before it is carried out.
+    pub erasure_hours: u32,
     /// A filter for the log.
     pub log: String,
 }
@@ -247,6 +249,10 @@ fn of_variable(default: &toml::Value, text: &str) -> toml::Value {
             "0" | "false" | "no" | "off" => toml::Value::Boolean(false),
             other => toml::Value::String(other.to_owned()),
         },
+        toml::Value::Integer(_) => match text.trim().parse() {
+            Ok(number) => toml::Value::Integer(number),
+            Err(_) => toml::Value::String(text.to_owned()),
+        },
         _ => toml::Value::String(text.to_owned()),
     }
 }
@@ -280,6 +286,7 @@ mod tests {
         let file = "dial = [\"10.0.0.1:4001\"]\nmdns = false";
         let set = variables(&[
             ("HUZA_DIAL", "10.0.0.2:4001, 10.0.0.3:4001"),
+            ("HUZA_ERASURE_HOURS", "24"),
             ("HUZA_HOME", "/elsewhere"),
             ("PATH", "/bin"),
         ]);
@@ -287,6 +294,9 @@ mod tests {
         assert_eq!(config.dial, ["10.0.0.2:4001", "10.0.0.3:4001"]);
         assert!(!config.mdns);
         assert!(config.gossip);
+        assert_eq!(config.erasure_hours, 24);
+        let set = variables(&[("HUZA_ERASURE_HOURS", "-1")]);
+        assert!(Config::layered("huza.toml", "", set).is_err());
     }
 
     #[test]
@@ -315,6 +325,8 @@ mod tests {
     #[test]
     fn the_commented_file_is_the_defaults() {
         let defaults = Config::layered("d", "", []).unwrap();
+        let delay = u64::from(defaults.erasure_hours) * 3_600_000;
+        assert_eq!(delay, huza_crdt::limits::ERASURE_DELAY_MS);
         assert_eq!(Config::layered("c", &Config::commented(), []).unwrap(), defaults);
         assert!(parse("c", &Config::commented()).unwrap().is_empty());
     }

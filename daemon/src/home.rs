@@ -354,7 +354,8 @@ impl Home {
             None => ReaderState::Locked,
             Some(unlocked) => ReaderState::Open { worker: unlocked.worker().to_owned() },
         };
-        Ok(node::Config { entropy, life, reader })
+        let erasure_delay_ms = u64::from(self.config.erasure_hours) * 3_600_000;
+        Ok(node::Config { entropy, life, reader, erasure_delay_ms })
     }
 }
 

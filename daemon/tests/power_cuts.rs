@@ -67,6 +67,7 @@ impl Host {
             entropy,
             life: [seed; 16],
             reader: ReaderState::Open { worker: "worker".to_owned() },
+            erasure_delay_ms: 0,
         };
         let mut host = Self {
             node: Node::new(config, now),

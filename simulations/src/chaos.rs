@@ -147,7 +147,12 @@ fn consolidate(world: &mut World) -> Result<(), Violation> {
         meet_all(world, &good)?;
         world.run_until(world.now + REST_MS)?;
     }
-    Ok(())
+    // Erasures are carried out; then those of what had come meanwhile.
+    for _ in 0..2 {
+        world.run_until(world.now + world.options.erasure_delay_ms)?;
+        meet_all(world, &good)?;
+    }
+    world.run_until(world.now + world.options.erasure_delay_ms + REST_MS)
 }
 
 /// Everybody good writes once more, now that all know who is shut out and which keys are new.

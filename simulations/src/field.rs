@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use huza_crdt::codec;
 use huza_crdt::crypto::Entropy;
 use huza_crdt::envelope::Stored;
+use huza_crdt::limits::ERASURE_DELAY_MS;
 use huza_crdt::node::{
     Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId, ReaderState, Reply,
 };
@@ -55,7 +56,8 @@ impl Device {
     fn new(reads: bool, draw: &mut Draw, now: Now) -> Self {
         let open = ReaderState::Open { worker: "worker".to_owned() };
         let reader = if reads { open } else { ReaderState::Absent };
-        let config = Config { entropy: draw.bytes(), life: draw.bytes(), reader };
+        let (entropy, life) = (draw.bytes(), draw.bytes());
+        let config = Config { entropy, life, reader, erasure_delay_ms: ERASURE_DELAY_MS };
         let mut device = Self {
             node: Node::new(config, now),
             store: MemoryStore::default(),

@@ -97,6 +97,8 @@ pub(crate) struct Host {
     pub(crate) idle_ticks: u32,
     /// Seconds by which its wall clock is wrong.
     pub(crate) skew_seconds: i64,
+    /// For how long it holds an order to erase before it carries it out.
+    pub(crate) erasure_delay_ms: u64,
     node: Option<Node>,
     started: u64,
     /// What its monotonic clock showed when it started.
@@ -110,7 +112,7 @@ impl core::fmt::Debug for Host {
 }
 
 impl Host {
-    pub(crate) fn new(id: HostId, nature: Nature, draw: &mut Draw) -> Self {
+    pub(crate) fn new(id: HostId, nature: Nature, erasure_delay_ms: u64, draw: &mut Draw) -> Self {
         Self {
             id,
             nature,
@@ -127,6 +129,7 @@ impl Host {
             reader: Reader::Open,
             idle_ticks: 0,
             skew_seconds: 0,
+            erasure_delay_ms,
             node: None,
             started: 0,
             clock: 0,
@@ -163,7 +166,12 @@ impl Host {
         self.started = now;
         self.clock = draw.below(1 << 32);
         self.read_certificate();
-        let config = Config { entropy: draw.bytes(), life: self.life, reader: self.reader_state() };
+        let config = Config {
+            entropy: draw.bytes(),
+            life: self.life,
+            reader: self.reader_state(),
+            erasure_delay_ms: self.erasure_delay_ms,
+        };
         self.node = Some(Node::new(config, self.now(now)));
     }
 

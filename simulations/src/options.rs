@@ -109,6 +109,8 @@ options! {
     locks: u64,
     /// Phones whose stores are replaced by an earlier copy that takes itself for the original.
     twins: u64,
+    /// For how long an order to erase is held before it is carried out.
+    erasure_delay_ms: u64,
     /// Whether the shell tells the node of the end of a pipe that the node itself closed.
     echo_close: bool,
     /// A bug to be found.
@@ -165,6 +167,7 @@ impl Options {
             newcomers: d.pick_or(&[0, 0, 1], 0),
             locks: d.pick_or(&[0, 4, 12], 0),
             twins: d.pick_or(&[0, 0, 0, 1], 0),
+            erasure_delay_ms: d.pick_or(&[0, 10_000, 120_000], 30_000),
             planted: None,
             keep_log: false,
         }

@@ -262,8 +262,9 @@ fn find_log<'a>(status: &'a Status, prefix: &str) -> Result<&'a QuarantinedLog, 
 
 async fn erase(context: &Context, args: &EraseArgs) -> Result<(), Failure> {
     let question = format!(
-        "This removes record {} from every device of the programme that hears of it, for good: the \
-         person's fields, visits and documents. Nobody can bring it back.",
+        "This removes record {} from every device of the programme that hears of it: the person's \
+         fields, visits and documents. It is hidden at once, and destroyed once the device has held \
+         the order for its delay. Nobody can bring it back then.",
         args.record
     );
     if !args.yes && !secrets::confirm(&question) {
@@ -271,8 +272,9 @@ async fn erase(context: &Context, args: &EraseArgs) -> Result<(), Failure> {
             .hint("Say --yes if that is what is wanted; nothing was changed"));
     }
     let reply = order(context, Order::Erase { record: args.record }).await?;
-    let next = "Each device removes it when this has come to it, and says so in `huza run`. What a \
-                facility, an export or a backup holds is not reached.";
+    let next = "Each device says so in `huza run` when it has destroyed it. What a facility, an \
+                export or a backup holds is not reached. If this device is shut out before then, and \
+                this order is not among what stays, nothing is destroyed.";
     issued(context, &reply, next)
 }
 

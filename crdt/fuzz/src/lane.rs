@@ -280,6 +280,7 @@ impl Play {
                 let erasure = Erasure {
                     area,
                     gone: vec![(log, vec![seq, seq + 1])],
+                    extends: (more & 2 == 2).then_some(StatementId([more; 16])),
                     reissue: (more & 1 == 1).then_some(reissue),
                     epoch: epoch_of(&key),
                     record: vec![about as u8],

@@ -191,6 +191,9 @@ pub struct Erasure {
     pub area: AreaTag,
     /// Envelopes, ascending by log and seq.
     pub gone: Vec<(LogId, Vec<u64>)>,
+    /// The order that this one extends by envelopes which its issuer did not know: it counts only
+    /// with that one, so that no honest authority confirms the order of a thief.
+    pub extends: Option<StatementId>,
     /// The envelope that holds what else was in them, with its authors' proof. Payloads go only
     /// where it is held.
     pub reissue: Option<EnvelopePlace>,

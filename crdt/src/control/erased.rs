@@ -10,22 +10,39 @@ impl Lane {
     /// Every erasure that counts.
     #[must_use]
     pub fn erasure_ids(&self) -> Vec<StatementId> {
-        let counting = self.erasures.iter().filter(|(id, (issuer, _))| self.counts(*issuer, id));
-        counting.map(|(id, _)| *id).collect()
+        let all = self.erasures.iter();
+        all.filter(|(id, _)| self.erasure(id).is_some()).map(|(id, _)| *id).collect()
     }
 
-    /// One erasure, if it counts.
+    /// One erasure, if it counts: its issuer is trusted, and that of the one that it extends too.
     #[must_use]
     pub fn erasure(&self, id: &StatementId) -> Option<&Erasure> {
         let (issuer, erasure) = self.erasures.get(id)?;
-        self.counts(*issuer, id).then_some(erasure)
+        let first = |id: &StatementId| {
+            let first = self.erasures.get(id).filter(|(_, one)| one.extends.is_none());
+            first.is_some_and(|(issuer, _)| self.counts(*issuer, id))
+        };
+        let counts = self.counts(*issuer, id) && erasure.extends.as_ref().is_none_or(first);
+        counts.then_some(erasure)
     }
 
-    /// Whether an authority ordered this payload to go, whether its word counts today or not:
-    /// where it went before, only the stub is left.
+    /// Every erasure that does not count.
+    pub fn void_erasures(&self) -> impl Iterator<Item = (&StatementId, &Erasure)> {
+        let void = self.erasures.iter().filter(|(id, _)| self.erasure(id).is_none());
+        void.map(|(id, (_, erasure))| (id, erasure))
+    }
+
+    /// Whether an erasure that counts names this envelope: a stub stands for it then.
     #[must_use]
-    pub fn is_stub(&self, log: &LogId, seq: u64) -> bool {
-        self.naming(log, seq).next().is_some()
+    pub fn is_erased(&self, log: &LogId, seq: u64) -> bool {
+        self.naming(log, seq).any(|id| self.erasure(&id).is_some())
+    }
+
+    /// Whether an erasure names this envelope that does not count, and none that does: some hold a
+    /// stub of it, which stands for nothing.
+    #[must_use]
+    pub fn was_erased(&self, log: &LogId, seq: u64) -> bool {
+        self.naming(log, seq).next().is_some() && !self.is_erased(log, seq)
     }
 
     /// The erasures that name this envelope, whether they count or not.

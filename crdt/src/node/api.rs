@@ -32,6 +32,9 @@ pub struct Config {
     pub life: [u8; 16],
     /// Whether there is a reader, and whether its store is open.
     pub reader: ReaderState,
+    /// For how long an order to erase is held before it is carried out: see
+    /// [`crate::limits::ERASURE_DELAY_MS`].
+    pub erasure_delay_ms: u64,
 }
 
 /// The reader, as the shell has it.

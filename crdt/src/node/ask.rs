@@ -72,8 +72,9 @@ impl Node {
 
     fn find(&mut self, id: CommandId, query: &str, limit: usize) {
         let Some(reader) = &self.reader else { return };
-        let matching = reader.summaries.values().filter(|row| row.summary.matches(query));
-        let records = matching
+        let all = reader.visible_from(RecordId([0; 16])).map(|(_, row)| row);
+        let records = all
+            .filter(|row| row.summary.matches(query))
             .take(limit)
             .map(|row| FoundRecord {
                 record: row.summary.record,
@@ -95,7 +96,8 @@ impl Node {
         self.gather(ranges, move |node, rows| {
             let (changes, cards) = rows.split_at(1);
             let stored = stored_changes(changes);
-            let Some(changes) = stored.get(&record) else {
+            let hidden = node.reader.as_ref().is_none_or(|reader| reader.gone.contains(&record));
+            let Some(changes) = stored.get(&record).filter(|_| !hidden) else {
                 let message = format!("no record {record} on this device");
                 return node.refuse(
                     id,
@@ -119,9 +121,9 @@ impl Node {
     fn export(&mut self, id: CommandId, after: Option<RecordId>) {
         let Some(reader) = &self.reader else { return };
         let behind = after.map_or(RecordId([0; 16]), |after| after);
-        let rest = reader.summaries.range(behind..).filter(|(record, _)| Some(**record) != after);
+        let rest = reader.visible_from(behind).filter(|(record, _)| Some(*record) != after);
         let records: Vec<RecordId> =
-            rest.map(|(record, _)| *record).take(EXPORTED_AT_ONCE).collect();
+            rest.map(|(record, _)| record).take(EXPORTED_AT_ONCE).collect();
         let next = records.last().copied().filter(|_| records.len() == EXPORTED_AT_ONCE);
         let prefix = |record: &RecordId| Range::prefix(Table::Changes, record.0);
         self.gather(records.iter().map(prefix).collect(), move |node, rows| {
@@ -261,7 +263,8 @@ impl Node {
             envelopes: carrier.holdings.logs.values().map(|held| held.spans.count()).sum(),
             logs: carrier.holdings.logs.len(),
             statements: carrier.holdings.statements.len(),
-            records_count: reader.map_or(0, |reader| reader.summaries.len()),
+            records_count: reader
+                .map_or(0, |reader| reader.visible_from(RecordId([0; 16])).count()),
             pending: reader.map_or(0, |reader| reader.pending.len()),
             waiting: reader.map_or(0, |reader| reader.waiting.len()),
             records,
@@ -274,7 +277,9 @@ impl Node {
         hashes: &BTreeMap<(LogId, u64), Hash>,
     ) -> Vec<RecordStatus> {
         let receipts = self.verified_receipts(hashes);
-        let stored = stored_changes(changes);
+        let mut stored = stored_changes(changes);
+        let gone = self.reader.as_ref().map(|reader| &reader.gone);
+        stored.retain(|record, _| gone.is_some_and(|gone| !gone.contains(record)));
         let all =
             stored.iter().map(|(record, changes)| self.record_status(*record, changes, &receipts));
         all.collect()

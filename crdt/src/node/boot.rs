@@ -1,5 +1,7 @@
 //! Start-up: reading both stores, noticing a copy, and first joining.
 
+use std::collections::BTreeSet;
+
 use super::Node;
 use super::api::{Command, CommandError, CommandId, Event, Input, ReaderState, Reply};
 use super::state::{Identity, OutboxRow, OwnLog, OwnRow, Task, key, read_log_key};
@@ -7,7 +9,9 @@ use crate::codec;
 use crate::control::{Lane, Statement, kind};
 use crate::crypto::{SealingKey, SymmetricKey};
 use crate::holdings::Held;
-use crate::id::{AreaTag, CertId, DeviceKey, EpochId, Incarnation, LogId, RecordId, StoreId};
+use crate::id::{
+    AreaTag, CertId, DeviceKey, EpochId, Incarnation, LogId, RecordId, StatementId, StoreId,
+};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::trust::approval::{JoinRequest, Welcome};
 use crate::trust::{Keyring, Role, recovery};
@@ -123,7 +127,13 @@ impl Node {
             self.carrier.bytes.insert(certificate, codec::decode(value).ok()?);
             return Some(());
         }
+        if let Some(erasure) = row_key.strip_prefix(key::HEARD) {
+            let erasure = StatementId::from_slice(erasure)?;
+            self.carrier.heard.insert(erasure, codec::decode(value).ok()?);
+            return Some(());
+        }
         match row_key {
+            key::COUNTED => self.boot_counted(value)?,
             key::IDENTITY => self.carrier.identity = Some(codec::decode(value).ok()?),
             key::MEMBERSHIP => self.carrier.membership = Some(codec::decode(value).ok()?),
             key::NEXT_INGEST => self.carrier.next_ingest = codec::decode(value).ok()?,
@@ -140,7 +150,7 @@ impl Node {
     fn boot_reader_meta(&mut self, row_key: &[u8], value: &[u8]) -> Option<()> {
         let reader = self.reader.as_mut()?;
         if let Some(record) = row_key.strip_prefix(key::GONE) {
-            reader.gone.insert(RecordId::from_slice(record)?);
+            reader.forgotten.insert(RecordId::from_slice(record)?);
             return Some(());
         }
         match row_key {
@@ -190,10 +200,13 @@ impl Node {
         if self.carrier.membership.is_some() && (copied || forked) {
             self.must_roll = true;
         }
-        let erasures = self.carrier.lane.as_ref().map(Lane::erasure_ids).unwrap_or_default();
-        if !erasures.is_empty() {
-            self.carrier.tasks.push_back(Task::Stub { erasures });
+        if copied {
+            // What a backup heard long ago, this device hears now.
+            self.carrier.heard.clear();
         }
+        self.follow_erasures(&BTreeSet::new());
+        // A run may be too short for the next look.
+        self.carrier.erasures_at = self.carrier.erasures_at.map(|_| self.now.millis);
     }
 
     pub(super) fn booted(&mut self) {

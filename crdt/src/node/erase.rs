@@ -2,13 +2,16 @@
 //!
 //! The order is given only by an authority device that opened every envelope concerned. It first
 //! re-issues what else is in them, with the authors' proofs; carriers drop a payload only once they
-//! hold that. Headers and signatures stay, so that logs remain whole.
+//! hold that, and have held the order for a while (see `grace`). Headers and signatures stay, so that
+//! logs remain whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::api::{CommandId, Event, Reply};
-use super::state::{ChangeRow, PendingRow, SummaryRow, Task, change_key, key, log_key};
+use super::filing::{REMAINS, waiting_key};
+use super::ingest::Change;
+use super::state::{ChangeRow, IngestRow, PendingRow, SummaryRow, Task, change_key, key, log_key};
 use super::write::stored_changes;
 use crate::audit::Action;
 use crate::codec;
@@ -21,7 +24,8 @@ use crate::id::{AreaTag, EpochId, Hash, LogId, Origin, RecordId, StatementId};
 use crate::limits::ENVELOPE_BYTES_TARGET;
 use crate::record::Document;
 use crate::store::{Batch, Range, Row, StoreKind, Table};
-use crate::trust::epoch_of;
+use crate::time::Stamp;
+use crate::trust::{Role, epoch_of};
 
 /// Envelopes that one erasure names at most, so that it fits a statement.
 const GONE_MAX: usize = 64;
@@ -44,6 +48,8 @@ struct Portion {
 struct Order {
     id: Option<CommandId>,
     record: RecordId,
+    /// An earlier order, of which more envelopes have come.
+    extends: Option<StatementId>,
     area: AreaTag,
     /// The log in which this device re-issues what stays.
     log: LogId,
@@ -53,7 +59,7 @@ struct Order {
 impl Node {
     /// Erases a record: finds every envelope that holds something of it.
     pub(super) fn erase(&mut self, id: CommandId, record: RecordId) {
-        let row = self.reader.as_ref().and_then(|reader| reader.summaries.get(&record));
+        let row = self.reader.as_ref().and_then(|reader| reader.visible(record));
         let Some(area) = row.map(|row| row.area) else {
             let message = format!("no record {record} on this device");
             return self.decline_order(
@@ -96,7 +102,8 @@ impl Node {
             let hint = "try again; if it stays so, this device may not write there";
             return self.decline_order_of(id, "not_ready", "the area's log is not open yet", hint);
         };
-        let order = Order { id, record, area, log, key };
+        let extends = if id.is_none() { self.order_about(record) } else { None };
+        let order = Order { id, record, extends, area, log, key };
         let places: Vec<(LogId, u64)> = places.into_iter().collect();
         let exact = |(log, seq): &(LogId, u64)| Range {
             rows_max: 1,
@@ -147,7 +154,7 @@ impl Node {
     /// Writes the re-issuing envelopes and the orders, in one step; first of all the trail.
     fn issue_erasure(&mut self, order: Order, portions: Vec<Portion>) {
         let subject = order.record.to_string();
-        self.audit_alone(Action::Erased, subject, move |node| {
+        self.audit_alone(Action::Ordered, subject, move |node| {
             let Some(key) = node.carrier.identity.as_ref().map(super::state::Identity::key) else {
                 node.carrier.busy = false;
                 return;
@@ -176,9 +183,16 @@ impl Node {
             }
             node.commit(change, move |node| {
                 let Some(id) = order.id else { return };
-                let done = vec![format!(
-                    "ordered: {envelopes} envelopes go from every device that hears of it"
-                )];
+                let hours = node.erasure_delay_ms / 3_600_000;
+                let seconds = i64::try_from(node.erasure_delay_ms / 1_000).unwrap_or(i64::MAX);
+                let at = Stamp(node.now.stamp.0.saturating_add(seconds));
+                let done = vec![
+                    format!("ordered: {envelopes} envelopes go from every device that hears of it"),
+                    format!(
+                        "nothing of the person is shown any more; it is destroyed here on {at}, \
+                         and elsewhere {hours} hours after a device has heard of it"
+                    ),
+                ];
                 node.reply(id, Reply::Issued { statements, done });
             });
         });
@@ -193,7 +207,8 @@ impl Node {
         let epoch = epoch_of(&order.key);
         let context = record_context(order.area, epoch);
         let record = order.key.seal(&context, &order.record.0, self.entropy.draw());
-        Erasure { area: order.area, gone: gone.into_iter().collect(), reissue, epoch, record }
+        let (area, extends) = (order.area, order.extends);
+        Erasure { area, gone: gone.into_iter().collect(), extends, reissue, epoch, record }
     }
 
     /// Removes the payloads that erasures name and that may go by now.
@@ -206,7 +221,8 @@ impl Node {
         let holds =
             |log: &LogId, seq: u64| logs.get(log).is_some_and(|held| held.spans.contains(seq));
         let mut places = BTreeSet::new();
-        for erasure in erasures.iter().filter_map(|id| lane.erasure(id)) {
+        let ripe = erasures.iter().filter(|id| self.carrier.ripe.contains(*id));
+        for erasure in ripe.filter_map(|id| lane.erasure(id)) {
             if erasure.reissue.is_none_or(|place| holds(&place.log, place.seq)) {
                 let all = erasure.gone.iter();
                 let all = all.flat_map(|(log, seqs)| seqs.iter().map(|seq| (*log, *seq)));
@@ -225,6 +241,7 @@ impl Node {
                 if let Some(stub) = stored.and_then(|stored| stub_of(stored, *log, *seq)) {
                     let row_key = log_key(*log, *seq);
                     change.batch.put(Table::Envelopes, row_key, codec::encode(&stub));
+                    node.strip(&mut change, (*log, *seq), &stub);
                     envelopes += 1;
                 }
             }
@@ -244,36 +261,27 @@ impl Node {
         });
     }
 
-    /// Has the reader forget every record that erasures name, as far as it can open their names.
-    pub(super) fn forget_erased(&mut self) {
-        let (Some(lane), Some(reader)) = (&self.carrier.lane, &self.reader) else { return };
-        if reader.opening {
-            return;
-        }
-        let outside = self.erased_outside();
-        let named = lane.erasure_ids().into_iter().filter_map(|id| {
-            let erasure = lane.erasure(&id)?;
-            let key = reader.keyring.key(erasure.area, erasure.epoch)?;
-            let context = record_context(erasure.area, erasure.epoch);
-            RecordId::from_slice(&key.open(&context, &erasure.record).ok()?)
-        });
-        let records: BTreeSet<RecordId> =
-            named.filter(|record| !reader.gone.contains(record)).collect();
-        if let Some(reader) = &mut self.reader {
-            reader.forgetting.extend(records);
-            reader.look_outside |= reader.erased_outside != outside;
-            reader.erased_outside = outside;
+    /// Notes in a change that of an envelope the stub is left.
+    fn strip(&self, change: &mut Change, (log, seq): (LogId, u64), stub: &Stored) {
+        let carrier = &self.carrier;
+        let header = stub.wire.header(log, seq, stub.previous);
+        let held = carrier.holdings.logs.get(&log).cloned().unwrap_or_default();
+        change.logs.entry(log).or_insert(held).strip(seq, header.previous, header.hash());
+        let opening = carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
+        if let Some(certificate) = opening.map(|opening| opening.certificate) {
+            let before = carrier.bytes.get(&certificate).copied().unwrap_or_default();
+            let bytes = change.bytes.entry(certificate).or_insert(before);
+            *bytes = bytes.saturating_sub(u64::from(header.payload_bytes));
         }
     }
 
     /// The envelopes of this device that erasures name, in areas of which it has no key.
-    fn erased_outside(&self) -> BTreeSet<(LogId, u64)> {
+    pub(super) fn erased_outside(&self) -> BTreeSet<(LogId, u64)> {
         let known = (&self.carrier.lane, &self.carrier.identity, &self.reader);
         let (Some(lane), Some(identity), Some(reader)) = known else { return BTreeSet::new() };
         let device = identity.key().public();
         let mine = |log: &LogId| lane.opening(log).is_some_and(|one| one.device == device);
-        let ids = lane.erasure_ids();
-        let erasures = ids.iter().filter_map(|id| lane.erasure(id));
+        let erasures = self.carrier.ripe.iter().filter_map(|id| lane.erasure(id));
         erasures
             .filter(|erasure| reader.keyring.keys_of(erasure.area).next().is_none())
             .flat_map(|erasure| &erasure.gone)
@@ -343,17 +351,26 @@ impl Node {
     /// Deletes everything the reader holds of the erased records, then what is left of it in the
     /// file.
     pub(super) fn forget(&mut self) {
+        let role = self.role();
         let Some(reader) = &mut self.reader else { return };
         reader.busy = true;
         let records = reader.forgetting.clone();
         let of = |table| records.iter().map(move |record| Range::prefix(table, record.0));
-        let ranges = of(Table::Changes).chain(of(Table::Cards)).collect();
+        // What other envelopes hold of them is to be ordered gone too: their numbers are in there.
+        let ingest = [Range::all(Table::Ingest)].into_iter();
+        let ingest = ingest.filter(|_| role == Some(Role::Authority));
+        let ranges = of(Table::Changes).chain(of(Table::Cards)).chain(ingest).collect();
         let pending = |(_, row): &(&(LogId, u64), &PendingRow)| records.contains(&row.record);
         let pending: Vec<(LogId, u64)> =
             reader.pending.iter().filter(pending).map(|(place, _)| *place).collect();
         self.gather(ranges, move |node, rows| {
             let mut batch = Batch::default();
-            let (changes, cards) = rows.split_at(records.len().min(rows.len()));
+            let (changes, rest) = rows.split_at(records.len().min(rows.len()));
+            let (cards, ingest) = rest.split_at(records.len().min(rest.len()));
+            let remains = node.remains(changes, ingest);
+            for number in &remains {
+                batch.put(Table::Waiting, waiting_key(REMAINS, *number), []);
+            }
             for (row_key, _) in changes.iter().flatten() {
                 batch.delete(Table::Changes, row_key.clone());
             }
@@ -367,6 +384,7 @@ impl Node {
                 batch.delete(Table::Summaries, record.0);
                 batch.delete(Table::Delivered, record.0);
                 batch.put(Table::ReaderMeta, [key::GONE, &record.0].concat(), []);
+                node.audit(&mut batch, Action::Erased, record.to_string());
             }
             node.persist(StoreKind::Reader, batch, move |node| {
                 let Some(reader) = &mut node.reader else { return };
@@ -378,7 +396,9 @@ impl Node {
                     reader.forgetting.remove(record);
                 }
                 let count = records.len();
-                reader.gone.extend(records);
+                reader.forgotten.extend(records);
+                reader.waiting.extend(remains);
+                reader.reconsider();
                 // What is quarantined may hold more of them.
                 node.refile_waiting();
                 node.scrub(StoreKind::Reader, move |node| {
@@ -386,6 +406,46 @@ impl Node {
                     node.reader_idle();
                 });
             });
+        });
+    }
+
+    /// Ingest numbers of envelopes with changes that are about to be forgotten and that no order
+    /// names.
+    fn remains(&self, changes: &[Vec<Row>], ingest: &[Vec<Row>]) -> BTreeSet<u64> {
+        let unnamed = |place: &(LogId, u64)| !self.carrier.is_erased(&place.0, place.1);
+        let changes = changes.iter().flatten();
+        let changes = changes.filter_map(|(_, value)| codec::decode::<ChangeRow>(value).ok());
+        let places: BTreeSet<(LogId, u64)> =
+            changes.filter_map(|change| change.place).filter(unnamed).collect();
+        let rows = ingest.iter().flatten().filter_map(|(row_key, value)| {
+            let row: IngestRow = codec::decode(value).ok()?;
+            let number = u64::from_be_bytes(row_key.as_slice().try_into().ok()?);
+            places.contains(&(row.log, row.seq)).then_some(number)
+        });
+        rows.collect()
+    }
+
+    /// Records come back that were forgotten by orders which have lost force since: everything the
+    /// carrier holds is filed again.
+    pub(super) fn take_back(&mut self) {
+        let Some(reader) = &mut self.reader else { return };
+        reader.busy = true;
+        let back: Vec<RecordId> = reader.forgotten.difference(&reader.gone).copied().collect();
+        let mut batch = Batch::default();
+        for record in &back {
+            batch.delete(Table::ReaderMeta, [key::GONE, &record.0].concat());
+        }
+        batch.put(Table::ReaderMeta, key::CURSOR, codec::encode(&0_u64));
+        self.persist(StoreKind::Reader, batch, move |node| {
+            if let Some(reader) = &mut node.reader {
+                for record in &back {
+                    reader.forgotten.remove(record);
+                }
+                reader.cursor = 0;
+            }
+            // The order may be in force again by now.
+            node.hide_erased();
+            node.reader_idle();
         });
     }
 
@@ -410,7 +470,7 @@ impl Node {
 }
 
 /// What the record's id is sealed under in an erasure.
-fn record_context(area: AreaTag, epoch: EpochId) -> Vec<u8> {
+pub(super) fn record_context(area: AreaTag, epoch: EpochId) -> Vec<u8> {
     [b"huza erasure 1\0".as_slice(), &area.0, &epoch.0].concat()
 }
 

@@ -28,7 +28,7 @@ const QUARANTINED: EpochId = EpochId([u8::MAX - 1; 16]);
 
 /// Instead of a key epoch, for envelopes that hold something of an erased record and that no order
 /// names: an authority device has still to see to it.
-const REMAINS: EpochId = EpochId([u8::MAX - 2; 16]);
+pub(super) const REMAINS: EpochId = EpochId([u8::MAX - 2; 16]);
 
 /// An envelope on its way to be filed.
 struct Incoming {
@@ -299,8 +299,7 @@ impl Node {
         }
         filing.keyrings = missing.keyrings;
         for (number, epoch) in &missing.rows {
-            let row_key = [epoch.0.as_slice(), &number.to_be_bytes()].concat();
-            filing.batch.put(Table::Waiting, row_key, []);
+            filing.batch.put(Table::Waiting, waiting_key(*epoch, *number), []);
             filing.waiting.push(*number);
         }
         for (number, epoch) in &missing.erased {
@@ -436,7 +435,7 @@ impl Node {
         let (mut apart, mut remains) = (false, false);
         for change in changes {
             let record = change.record;
-            if self.reader.as_ref().is_some_and(|reader| reader.is_erased(&record)) {
+            if self.reader.as_ref().is_some_and(|reader| reader.is_forgotten(record)) {
                 remains |= self.leave_out(filing, &row, &change);
                 continue;
             }
@@ -521,7 +520,7 @@ impl Node {
         let lane = self.carrier.lane.as_ref();
         let remains = self.role() == Some(Role::Authority)
             && !self.is_shut_out()
-            && lane.is_some_and(|lane| !lane.is_stub(&place.0, place.1));
+            && lane.is_some_and(|lane| !lane.is_erased(&place.0, place.1));
         if remains {
             filing.remains.entry(change.record).or_default().insert(place);
         }
@@ -537,13 +536,12 @@ impl Node {
 impl Filing {
     /// The envelope was opened, or is empty: it waits no longer, unless there is another reason.
     fn settle(&mut self, number: u64, epoch: EpochId, waits: Option<EpochId>) {
-        let row_key = |epoch: EpochId| [epoch.0.as_slice(), &number.to_be_bytes()].concat();
         for over in [epoch, QUARANTINED, REMAINS] {
-            self.batch.delete(Table::Waiting, row_key(over));
+            self.batch.delete(Table::Waiting, waiting_key(over, number));
         }
         match waits {
             Some(reason) => {
-                self.batch.put(Table::Waiting, row_key(reason), []);
+                self.batch.put(Table::Waiting, waiting_key(reason, number), []);
                 self.waiting.push(number);
             }
             None => self.freed.push(number),
@@ -553,6 +551,11 @@ impl Filing {
             self.recalled.push(number);
         }
     }
+}
+
+/// Key of an envelope that waits: for a key of this epoch, or for another reason.
+pub(super) fn waiting_key(epoch: EpochId, number: u64) -> Vec<u8> {
+    [epoch.0.as_slice(), &number.to_be_bytes()].concat()
 }
 
 /// A change that is quarantined: what of it was filed is taken out again. Whether something was.

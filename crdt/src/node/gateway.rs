@@ -26,7 +26,8 @@ type Told = BTreeMap<RecordId, BTreeMap<String, [u8; 16]>>;
 /// What is to be delivered, and why.
 struct Delivery {
     due: Vec<(u64, DeliverRow)>,
-    /// Envelopes with a change that waits for another: the facility has not all of them yet.
+    /// Envelopes with a change that waits for another, or of somebody who is hidden: the facility
+    /// has not all of them yet.
     early: Vec<(u64, DeliverRow)>,
     /// Of those due: envelopes with a change that can never show.
     unfit: BTreeSet<(LogId, u64)>,
@@ -63,16 +64,19 @@ impl Node {
             };
             let due: Vec<(u64, DeliverRow)> =
                 numbers.into_iter().zip(rows).filter_map(row).collect();
-            let gone = node.reader.as_ref().map(|reader| reader.gone.clone()).unwrap_or_default();
+            let Some(reader) = &node.reader else { return };
             let named = due.iter().flat_map(|(_, row)| row.records.iter().copied());
-            let records: BTreeSet<RecordId> = named.filter(|one| !gone.contains(one)).collect();
+            let (gone, records): (BTreeSet<RecordId>, BTreeSet<RecordId>) =
+                named.partition(|one| reader.gone.contains(one));
+            // Who is only hidden may come back.
+            let hidden = gone.difference(&reader.forgotten).copied().collect();
             let changes = records.iter().map(|record| Range::prefix(Table::Changes, record.0));
             let told = records.iter().map(|record| Range::prefix(Table::Delivered, record.0));
             let ranges = changes.chain(told).collect();
             node.gather(ranges, move |node, rows| {
                 node.work(
                     "project",
-                    move || prepare(due, filings, &records, &rows),
+                    move || prepare(due, filings, (&records, &hidden), &rows),
                     |node, (delivery, resources)| node.hand_over(delivery, resources),
                 );
             });
@@ -153,11 +157,12 @@ impl Node {
     }
 }
 
-/// Projects the records, and leaves out what the facility has already.
+/// Projects the records, and leaves out what the facility has already. Envelopes with something of
+/// a hidden record stay due.
 fn prepare(
     due: Vec<(u64, DeliverRow)>,
     filings: u64,
-    records: &BTreeSet<RecordId>,
+    (records, hidden): (&BTreeSet<RecordId>, &BTreeSet<RecordId>),
     rows: &[Vec<Row>],
 ) -> (Delivery, Vec<Resource>) {
     let (changes, before) = rows.split_at(records.len().min(rows.len()));
@@ -194,8 +199,8 @@ fn prepare(
             }
         }
     }
-    let (early, due) = due
-        .into_iter()
-        .partition(|(_, row): &(u64, DeliverRow)| waiting.contains(&(row.log, row.seq)));
+    let (early, due) = due.into_iter().partition(|(_, row): &(u64, DeliverRow)| {
+        waiting.contains(&(row.log, row.seq)) || row.records.iter().any(|one| hidden.contains(one))
+    });
     (Delivery { due, early, unfit, filings, told, owners }, resources)
 }

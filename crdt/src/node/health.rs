@@ -136,6 +136,13 @@ impl Node {
             let advice = "an authority device should look at them: `huza authority quarantine`";
             found.push(finding("quarantine", Level::Doubtful, message, advice));
         }
+        if let Some((orders, left)) = self.waiting_erasures() {
+            let hours = left.0.div_ceil(3_600_000);
+            let message =
+                format!("{orders} orders to erase wait; the next is carried out in {hours} hours");
+            let advice = "if it is not wanted, revoke who ordered it before then";
+            found.push(finding("erasures", Level::Good, message, advice));
+        }
         let forks = self.carrier.lane.as_ref().map_or(0, crate::control::Lane::forks);
         if forks > 0 {
             let message = format!("{forks} logs are proven forked and frozen");

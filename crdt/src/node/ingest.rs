@@ -55,7 +55,7 @@ pub(super) struct Change {
     pub(super) judged: bool,
     /// Bytes of envelopes held of certificates' logs, where that changes.
     pub(super) bytes: BTreeMap<CertId, u64>,
-    /// Erasures that may be carried out now.
+    /// Erasures that are new, or of which something has come.
     pub(super) erasures: BTreeSet<StatementId>,
 }
 
@@ -73,6 +73,9 @@ impl Node {
             } else if self.carrier.receipts_at.is_some_and(|at| at <= self.now.millis) {
                 self.carrier.receipts_at = None;
                 self.carrier.tasks.push_back(Task::Receipts);
+            } else if self.carrier.erasures_at.is_some_and(|at| at <= self.now.millis) {
+                self.carrier.erasures_at = None;
+                self.carrier.tasks.push_back(Task::Ripen);
             } else {
                 break;
             }
@@ -108,6 +111,7 @@ impl Node {
             Task::Order { id, order } => self.order(id, *order),
             Task::CatchUp => self.catch_up(),
             Task::Take { id, statements } => self.take(id, statements),
+            Task::Ripen => self.ripen(),
             Task::Stub { erasures } => self.stub(&erasures),
             Task::EraseMore { record, places } => self.erase_more(record, places),
         }
@@ -170,16 +174,13 @@ impl Node {
             if change.granted {
                 node.open_grants();
                 node.refile_waiting();
-                // The name of what is to be forgotten may have waited for this key.
-                node.forget_erased();
             }
             if change.trusts {
                 node.must_catch_up();
             }
-            if !change.erasures.is_empty() {
-                node.forget_erased();
-                let erasures = change.erasures.into_iter().collect();
-                node.carrier.tasks.push_back(Task::Stub { erasures });
+            // The name of who is erased may have waited for a key.
+            if change.judged || change.granted || !change.erasures.is_empty() {
+                node.follow_erasures(&change.erasures);
             }
             if !change.envelopes.is_empty() {
                 node.touch_receipts();
@@ -267,16 +268,15 @@ impl Node {
         let mut forks = Vec::new();
         let mut heard = Vec::new();
         let lane = self.carrier.lane.as_ref();
-        // A stub stands for what it hides only where an authority ordered that it goes.
-        let known = |one: &Checked| {
-            let Header { log, seq, .. } = one.header;
-            lane.is_some_and(|lane| {
-                let erased = matches!(one.wire.content, Content::Erased { .. });
-                lane.opening(&log).is_some() && (!erased || lane.is_stub(&log, seq))
-            })
-        };
+        let known = |one: &Checked| lane.is_some_and(|l| l.opening(&one.header.log).is_some());
         // An opening may be signed and still be one that nobody may make.
-        let (envelopes, baseless): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(known);
+        let (mut envelopes, baseless): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(known);
+        // A stub stands for what it hides only where an order in force says so. Who sends another
+        // may not have heard yet that the order lost force.
+        envelopes.retain(|one| {
+            let stub = matches!(one.wire.content, Content::Erased { .. });
+            !stub || self.carrier.is_erased(&one.header.log, one.header.seq)
+        });
         let mut suspects = Vec::new();
         let mut too_much = 0;
         for one in envelopes {
@@ -326,6 +326,18 @@ impl Node {
         let (log, seq, hash) = (header.log, header.seq, header.hash());
         let held = change.logs.get(&log).or_else(|| self.carrier.holdings.logs.get(&log));
         let held = held.cloned().unwrap_or_default();
+        if held.is_stub_of(seq, hash) {
+            if matches!(wire.content, Content::Erased { .. }) || self.carrier.is_erased(&log, seq) {
+                return Placed::Done;
+            }
+            if !self.has_room(change, log, &wire) {
+                return Placed::TooMuch;
+            }
+            // The order that took the payload has lost force: here it is again.
+            let stored = Stored { previous: header.previous, wire };
+            self.add_envelope(change, held, &header, &stored, None);
+            return Placed::Done;
+        }
         if let Some(lane) = self.carrier.lane.as_ref().filter(|lane| lane.is_forked(&log)) {
             // Frozen. What its honest author wrote beyond the fork comes again in another log; or
             // an authority has named the true history, and only that comes in.
@@ -442,7 +454,8 @@ impl Node {
         });
     }
 
-    /// Adds an envelope that fits to `held` and to the change.
+    /// Adds an envelope that fits to `held` and to the change, or the payload of one of which only
+    /// the stub was left.
     pub(super) fn add_envelope(
         &mut self,
         change: &mut Change,
@@ -453,6 +466,10 @@ impl Node {
     ) {
         let (log, seq, hash) = (header.log, header.seq, header.hash());
         held.insert(seq, header.previous, hash, header.urgency == Urgency::Urgent);
+        match stored.wire.content {
+            Content::Sealed(_) => held.restore(seq),
+            Content::Erased { .. } => held.strip(seq, header.previous, hash),
+        }
         change.logs.insert(log, held);
         let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
         if let Some(certificate) = opening.map(|opening| opening.certificate) {

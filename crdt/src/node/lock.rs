@@ -86,7 +86,7 @@ impl Node {
         self.must_catch_up();
         self.refile_waiting();
         self.review();
-        self.forget_erased();
+        self.hide_erased();
         if self.ready {
             self.touch_receipts();
             self.event(Event::ReaderOpened);

@@ -383,7 +383,7 @@ impl Node {
     }
 
     fn begin_erase(&mut self, id: CommandId, record: crate::id::RecordId) {
-        let row = self.reader.as_ref().and_then(|reader| reader.summaries.get(&record));
+        let row = self.reader.as_ref().and_then(|reader| reader.visible(record));
         let area: Option<AreaTag> = row.map(|row| row.area);
         if self.must_roll || self.in_doubt() {
             let message = "this device is about to begin a new incarnation";

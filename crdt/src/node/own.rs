@@ -15,6 +15,7 @@ use crate::codec;
 use crate::control::{Lane, Opening, Scope, Statement, kind};
 use crate::crypto::SymmetricKey;
 use crate::envelope::{Header, Payload, Urgency};
+use crate::holdings::Held;
 use crate::id::{AreaTag, DeviceKey, Hash, Incarnation, LogId, Origin, RecordId};
 use crate::record::Document;
 use crate::session::Phase;
@@ -194,7 +195,7 @@ impl Node {
         let mut batch = Batch::default();
         let (mut pending, mut dirty) = (Vec::new(), BTreeMap::new());
         let reader = self.reader.as_ref();
-        let erased = |record: &RecordId| reader.is_some_and(|reader| reader.is_erased(record));
+        let erased = |record: &RecordId| reader.is_some_and(|reader| reader.is_forgotten(*record));
         for (area, one) in found.into_iter().filter(|(_, one)| !erased(&one.record)) {
             let Origin { log, counter } = one.origin;
             let changes = stored.entry(one.record).or_default();
@@ -340,10 +341,11 @@ impl Node {
         let reader = self.reader.as_ref()?;
         let held = change.place.is_some_and(|(log, seq)| {
             let held = self.carrier.holdings.logs.get(&log);
-            held.is_some_and(|held| held.spans.contains(seq))
+            let void = |held: &Held| held.is_stub(seq) && !lane.is_erased(&log, seq);
+            held.is_some_and(|held| held.spans.contains(seq) && !void(held))
                 && lane.forked_at(&log).is_none_or(|fork| seq < fork)
         });
-        if opening.device != mine || held || reader.is_erased(&record) {
+        if opening.device != mine || held || reader.is_forgotten(record) {
             return None;
         }
         let area = reader.summaries.get(&record).map_or(opening.area, |row| row.area);

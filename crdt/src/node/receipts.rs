@@ -16,7 +16,8 @@ impl Node {
         match self.role() {
             Some(Role::Hub) => {
                 for (log, held) in &self.carrier.holdings.logs {
-                    due.push((*log, ReceiptKind::Stored, 0, held.spans.clone()));
+                    let counting = held.counting(|seq| self.carrier.is_erased(log, seq));
+                    due.push((*log, ReceiptKind::Stored, 0, counting));
                 }
             }
             Some(Role::Gateway) => {

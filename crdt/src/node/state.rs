@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::api::{Command, CommandId, Order, PipeId};
+use super::api::{Command, CommandId, Now, Order, PipeId};
 use crate::audit::AuditHead;
 use crate::codec;
-use crate::control::{Lane, Scope, Statement};
+use crate::control::{Erasure, Lane, Scope, Statement};
 use crate::crypto::{SealingKey, SigningKey, SymmetricKey};
 use crate::envelope::{Stored, Unnumbered};
 use crate::holdings::{Claims, Holdings, Spans};
@@ -41,8 +41,12 @@ pub(super) mod key {
     pub(crate) const AUDIT: &[u8] = b"audit";
     /// Digest of the revocations and admissions that the reader has followed.
     pub(crate) const REVIEWED: &[u8] = b"reviewed";
-    /// Followed by the record id: a record that was erased.
+    /// Followed by the record id: an erased record of which nothing is left in the reader.
     pub(crate) const GONE: &[u8] = b"gone/";
+    /// The time that this device has counted, and what its clock said then.
+    pub(crate) const COUNTED: &[u8] = b"counted";
+    /// Followed by a statement id: the time counted when this erasure was first held in force.
+    pub(crate) const HEARD: &[u8] = b"heard/";
     /// Followed by the log id: the opening statement of a log of this device.
     pub(crate) const OPENING: &[u8] = b"opening/";
 }
@@ -233,6 +237,8 @@ pub(super) enum Task {
     CatchUp,
     /// Take in statements that a user brought.
     Take { id: CommandId, statements: Vec<Statement> },
+    /// Note which erasures were heard, and how long they have waited.
+    Ripen,
     /// Remove the payloads that these erasures name.
     Stub { erasures: Vec<StatementId> },
     /// Erase a record again: envelopes came that no order names yet.
@@ -245,6 +251,7 @@ crate::debug_shows!(enum Task {
     Order { id, order },
     CatchUp,
     Take { id },
+    Ripen,
     Stub { erasures: Vec::len },
     EraseMore,
     Admit { statements: Vec::len },
@@ -257,6 +264,14 @@ crate::debug_shows!(enum Task {
     KeepFork,
     Roll,
 });
+
+/// The time that this device has counted over all its starts, and both clocks when it last looked:
+/// see [`Node::counted`](super::Node::counted).
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counted {
+    pub(super) total: Millis,
+    pub(super) at: Now,
+}
 
 /// The half that carries.
 #[derive(Default)]
@@ -287,6 +302,15 @@ pub(super) struct Carrier {
     pub(super) tasks: VecDeque<Task>,
     pub(super) busy: bool,
     pub(super) receipts_at: Option<Millis>,
+    pub(super) counted: Counted,
+    /// The time counted when an erasure was first held in force.
+    pub(super) heard: BTreeMap<StatementId, Millis>,
+    /// Erasures in force.
+    pub(super) erasures: BTreeSet<StatementId>,
+    /// Of them, those that have been held for long enough.
+    pub(super) ripe: BTreeSet<StatementId>,
+    /// When to look at those that have not.
+    pub(super) erasures_at: Option<Millis>,
     /// Wanted by a user: number the outbox without waiting for a contact.
     pub(super) number_all: bool,
     /// The last entry of the audit trail that the carrier's store knows of.
@@ -309,6 +333,21 @@ impl Carrier {
     /// This device's own certificate.
     pub(super) fn certificate(&self) -> Option<&crate::trust::Certificate> {
         self.lane.as_ref()?.certificate(&self.membership.as_ref()?.certificate)
+    }
+
+    /// Whether an order in force names an envelope.
+    pub(super) fn is_erased(&self, log: &LogId, seq: u64) -> bool {
+        self.lane.as_ref().is_some_and(|lane| lane.is_erased(log, seq))
+    }
+
+    /// Of the envelopes that an order names, those of which the payload is held.
+    pub(super) fn payloads_of(&self, erasure: &Erasure) -> Vec<(LogId, u64)> {
+        let all = erasure.gone.iter().flat_map(|(log, seqs)| seqs.iter().map(|seq| (*log, *seq)));
+        let held = |log: &LogId, seq: u64| {
+            let held = self.holdings.logs.get(log);
+            held.is_some_and(|held| held.spans.contains(seq) && !held.is_stub(seq))
+        };
+        all.filter(|(log, seq)| held(log, *seq)).collect()
     }
 
     /// The area of a log that this incarnation writes.
@@ -341,9 +380,9 @@ pub(super) struct Reader {
     pub(super) reviewed: [u8; 16],
     /// The same, of those that are being followed.
     pub(super) reviewing: Option<Reviewing>,
-    /// Records that were erased.
+    /// Records that orders in force name: nothing of them is given to anybody.
     pub(super) gone: BTreeSet<RecordId>,
-    /// Of them, those of which something is still here.
+    /// Of them, those whose time has come and of which something is still here.
     pub(super) forgetting: BTreeSet<RecordId>,
     /// Envelopes that this device wrote as an outsider and that were erased since; and whether it
     /// has still to look what of them is here.
@@ -351,6 +390,8 @@ pub(super) struct Reader {
     pub(super) look_outside: bool,
     /// Envelopes that hold something of an erased record, and that this device has to order gone.
     pub(super) remains: BTreeMap<RecordId, BTreeSet<(LogId, u64)>>,
+    /// Records of which nothing is left here.
+    pub(super) forgotten: BTreeSet<RecordId>,
     pub(super) sealing: Option<SealingKey>,
     pub(super) keyring: Keyring,
     /// How often the keyring was opened anew.
@@ -390,8 +431,29 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Whether a record was erased.
-    pub(super) fn is_erased(&self, record: &RecordId) -> bool {
-        self.gone.contains(record) || self.forgetting.contains(record)
+    /// A record that may be shown.
+    pub(super) fn visible(&self, record: RecordId) -> Option<&SummaryRow> {
+        self.summaries.get(&record).filter(|_| !self.gone.contains(&record))
+    }
+
+    /// Every record that may be shown, from this id on.
+    pub(super) fn visible_from(
+        &self,
+        first: RecordId,
+    ) -> impl Iterator<Item = (RecordId, &SummaryRow)> {
+        let all = self.summaries.range(first..).map(|(record, row)| (*record, row));
+        all.filter(|(record, _)| !self.gone.contains(record))
+    }
+
+    /// Who is hidden has changed: what the facility has still to be given is looked at again.
+    pub(super) fn reconsider(&mut self) {
+        self.held.clear();
+        self.filings += 1;
+    }
+
+    /// Whether a record is erased, and nothing of it is filed any more.
+    pub(super) fn is_forgotten(&self, record: RecordId) -> bool {
+        let forgotten = self.forgotten.contains(&record) || self.forgetting.contains(&record);
+        forgotten && self.gone.contains(&record)
     }
 }

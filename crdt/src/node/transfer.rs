@@ -33,10 +33,31 @@ impl Node {
             session.plan(&mine, &self.carrier.holdings, lane);
         }
         let held = &self.carrier.holdings.statements;
-        let missing = held.difference(&session.theirs.statements).copied().collect();
+        let missing: Vec<StatementId> =
+            held.difference(&session.theirs.statements).copied().collect();
+        self.plan_restored(pipe, &missing);
         self.plan_statements(pipe, missing);
         self.notice_own_past(pipe);
         self.tell_totals(pipe);
+    }
+
+    /// If some of the statements that the peer lacks shut somebody out, it may count stubs as held
+    /// that will count no more once it has heard them: their payloads follow.
+    fn plan_restored(&mut self, pipe: PipeId, missing: &[StatementId]) {
+        let (Some(lane), Some(session)) = (&self.carrier.lane, self.sessions.get_mut(&pipe)) else {
+            return;
+        };
+        let kind = |id| lane.statement(id).map(Statement::kind);
+        if !missing.iter().any(|id| kind(id) == Some(kind::REVOCATION)) {
+            return;
+        }
+        let void = lane.void_erasures().flat_map(|(_, one)| self.carrier.payloads_of(one));
+        for (log, seq) in void.filter(|(log, seq)| lane.was_erased(log, *seq)) {
+            let claimed = session.theirs.logs.get(&log).is_some_and(|spans| spans.contains(seq));
+            if let Some(held) = self.carrier.holdings.logs.get(&log).filter(|_| claimed) {
+                session.plan_run(log, seq, seq, &held.urgent);
+            }
+        }
     }
 
     /// Queues statements, those that others depend on in front.
@@ -89,7 +110,12 @@ impl Node {
             session.complete = false;
             for (log, (held, seqs)) in &grown {
                 let known = session.theirs.logs.get(log);
-                let lacks = |seq: &&u64| !known.is_some_and(|known| known.contains(**seq));
+                let lane = self.carrier.lane.as_ref();
+                // What it claims to hold may be a stub that counts no more.
+                let restored = |seq: u64| lane.is_some_and(|lane| lane.was_erased(log, seq));
+                let lacks = |seq: &&u64| {
+                    !known.is_some_and(|known| known.contains(**seq)) || restored(**seq)
+                };
                 for seq in seqs.iter().filter(lacks).copied().collect::<Vec<_>>() {
                     session.plan_run(*log, seq, seq, &held.urgent);
                 }

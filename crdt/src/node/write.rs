@@ -82,6 +82,10 @@ impl Node {
             self.forget_outside();
             return true;
         }
+        if !reader.forgotten.is_subset(&reader.gone) {
+            self.take_back();
+            return true;
+        }
         if self.carrier.lane.is_none() {
             self.finish_lock();
             return false;
@@ -224,8 +228,7 @@ impl Node {
         occurred: Stamp,
         answers: &BTreeMap<String, String>,
     ) -> Option<Draft> {
-        let Some(row) = self.reader.as_ref().and_then(|reader| reader.summaries.get(&record))
-        else {
+        let Some(row) = self.reader.as_ref().and_then(|reader| reader.visible(record)) else {
             let message = format!("no record {record} on this device");
             self.decline(id, "unknown_record", &message, "`huza person find` finds its id");
             return None;
@@ -266,7 +269,7 @@ impl Node {
             }
         };
         let Some(reader) = &self.reader else { return };
-        let known = |record| reader.summaries.get(&record).map(|row| row.summary.clone());
+        let known = |record| reader.visible(record).map(|row| row.summary.clone());
         let import = ImportRun::new().settle(import, known);
         let problems = import.problems.iter().map(ToString::to_string).collect();
         // A link goes each way.

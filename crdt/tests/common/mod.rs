@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use huza_crdt::crypto::Entropy;
+use huza_crdt::limits::ERASURE_DELAY_MS;
 use huza_crdt::node::{
     AreaRef, Command, CommandId, Config, Event, Input, Node, Now, Order, Output, PipeId,
     ReaderState, Reply, Status,
@@ -267,6 +268,12 @@ impl Host {
         rows.into_iter().find(|(at, _)| at == key).unwrap()
     }
 
+    /// Both clocks go on for as long as an order to erase is held before it is carried out.
+    pub fn wait_for_erasures(&mut self) {
+        self.days_pass(i64::try_from(ERASURE_DELAY_MS / 86_400_000).unwrap());
+        self.pass(ERASURE_DELAY_MS);
+    }
+
     /// The wall clock goes on.
     pub fn days_pass(&mut self, days: i64) {
         self.now.stamp.0 += days * 86_400;
@@ -322,7 +329,7 @@ fn config(seed: u8, boots: u8, reader: bool, life: [u8; 16]) -> Config {
     entropy[0] = boots;
     let worker = "worker 1".to_owned();
     let reader = if reader { ReaderState::Open { worker } } else { ReaderState::Absent };
-    Config { entropy, life, reader }
+    Config { entropy, life, reader, erasure_delay_ms: ERASURE_DELAY_MS }
 }
 
 pub struct World {

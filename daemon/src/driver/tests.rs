@@ -28,8 +28,12 @@ async fn a_full_disk_stops_the_daemon_with_a_clear_error_and_an_answer() {
     let disk = Disk::new(Faults::default());
     let carrier = Store::create_on(StoreKind::Carrier, disk.clone()).unwrap();
     (driver.stores, driver.answers) = Stores::start(OpenStores { carrier, reader: None }).unwrap();
-    let config =
-        node::Config { entropy: [1; 32], life: [1; 16], reader: node::ReaderState::Absent };
+    let config = node::Config {
+        entropy: [1; 32],
+        life: [1; 16],
+        reader: node::ReaderState::Absent,
+        erasure_delay_ms: 0,
+    };
     driver.node = Node::new(config, driver.clock.now());
     let running = tokio::spawn(driver.run(core::future::pending::<()>()));
     loop {

@@ -18,7 +18,8 @@ const SETTLE_MS: u64 = 15_000;
 impl World {
     /// Adds a host, starts it and lets it join.
     pub(crate) fn add_host(&mut self, id: HostId, nature: Nature) -> Result<(), Violation> {
-        let host = Host::new(id, nature.clone(), &mut self.draws.keys);
+        let delay = self.options.erasure_delay_ms;
+        let host = Host::new(id, nature.clone(), delay, &mut self.draws.keys);
         self.trace.note(self.now, &host.name(), &format!("covers {:?}", nature.covers));
         self.hosts.insert(id, host);
         self.start(id)?;
@@ -175,7 +176,8 @@ impl World {
     pub(crate) fn shadow(&mut self, id: HostId) -> Option<Shadow> {
         let host = self.hosts.get(&id).filter(|host| host.exists && host.nature.reads())?;
         let (life, entropy) = (host.life, self.draws.shadow.bytes());
-        let config = Config { entropy, life, reader: ReaderState::Open { worker: host.worker() } };
+        let reader = ReaderState::Open { worker: host.worker() };
+        let config = Config { entropy, life, reader, erasure_delay_ms: host.erasure_delay_ms };
         Shadow::start(host.disk.durable.clone(), config, host.now(self.now))
     }
 
