@@ -255,7 +255,7 @@ pub enum Body {
     /// [`kind::ADMISSION`].
     Admission(Admission),
     /// [`kind::ERASURE`].
-    Erasure(Erasure),
+    Erasure(Box<Erasure>),
     /// [`kind::RUNG`].
     Rung(Rung),
     /// [`kind::PROGRAMME_TIME`].
@@ -279,7 +279,7 @@ impl Body {
             kind::FORK_PROOF => Self::ForkProof(Box::new(codec::decode(bytes)?)),
             kind::REVOCATION => Self::Revocation(revocation(bytes)?),
             kind::ADMISSION => Self::Admission(admission(bytes)?),
-            kind::ERASURE => Self::Erasure(erasure(bytes)?),
+            kind::ERASURE => Self::Erasure(Box::new(erasure(bytes)?)),
             kind::RUNG => Self::Rung(codec::decode(bytes)?),
             kind::PROGRAMME_TIME => Self::ProgrammeTime(codec::decode(bytes)?),
             _ => Self::Unread,

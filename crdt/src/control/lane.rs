@@ -413,7 +413,7 @@ impl Lane {
                 for (log, _) in &erasure.gone {
                     self.erased.entry(*log).or_default().insert(id);
                 }
-                self.erasures.insert(id, (issuer, erasure.clone()));
+                self.erasures.insert(id, (issuer, (**erasure).clone()));
             }
             Body::ProgrammeTime(said) => {
                 self.times.insert(issuer, (id, said.time));
