@@ -189,15 +189,15 @@ fn a_damaged_file_is_refused_in_words() {
         }
     };
     const PART: usize = 512;
-    for at in (0..sound.len()).step_by(PART) {
-        let end = sound.len().min(at + PART);
-        for filling in [0, 0xff, 0x5a] {
-            let mut damaged = sound.clone();
-            damaged[at..end].fill(filling);
-            open(&format!("{filling:#x} at {at}"), damaged);
-        }
+    for (at, filling) in (0..sound.len()).step_by(sound.len() / 96).zip([0, 0xff, 0x5a].repeat(40))
+    {
+        // The beginning of a page, where redb says what it is.
+        let at = at - at % 4_096;
+        let mut damaged = sound.clone();
+        damaged[at..sound.len().min(at + PART)].fill(filling);
+        open(&format!("{filling:#x} at {at}"), damaged);
     }
-    for at in 0..sound.len().min(320) {
+    for at in (0..320).step_by(5) {
         let mut damaged = sound.clone();
         damaged[at] ^= 0xff;
         open(&format!("byte {at} of the header"), damaged);

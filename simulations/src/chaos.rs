@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
 use huza_crdt::node::{Command, Reply};
+use huza_crdt::session::Fault;
 use huza_crdt::store::Table;
 use huza_crdt::trust::Role;
 
@@ -292,9 +293,15 @@ fn contact(world: &mut World, dialer: HostId, listener: HostId) -> Result<(), Vi
     let complete = |world: &World, host| {
         world.laws.talk(host, pipe).is_some_and(|talk| talk.complete && !talk.ended)
     };
+    // The two may have met by themselves meanwhile: then that contact goes on instead.
+    let replaced = |world: &World, host| {
+        world.laws.talk(host, pipe).is_some_and(|talk| talk.fault == Some(Fault::Duplicate))
+    };
     let until = world.now + HEALED_CONTACT_MS_MAX;
-    let done =
-        world.run_while(until, |world| complete(world, dialer) && complete(world, listener))?;
+    let done = world.run_while(until, |world| {
+        let (one, other) = (complete(world, dialer), complete(world, listener));
+        one && other || replaced(world, dialer) || replaced(world, listener)
+    })?;
     if !done {
         let state = |host| {
             let talk = world.laws.talk(host, pipe);

@@ -185,8 +185,9 @@ impl Laws {
                 }
                 self.count("contacts complete", 1);
             }
-            Event::ContactEnded { pipe, fault, .. } => {
-                return self.ended(host, *pipe, fault.as_ref(), now);
+            Event::ContactEnded { pipe, peer, fault, .. } => {
+                let certificate = peer.map(|peer| peer.certificate);
+                return self.ended(host, (*pipe, certificate), fault.as_ref(), now);
             }
             Event::Forked { .. } | Event::SetAside { .. } if self.forks_expected => {
                 self.count("forks of copies", 1);
@@ -220,7 +221,7 @@ impl Laws {
     fn ended(
         &mut self,
         host: HostId,
-        pipe: PipeId,
+        (pipe, certificate): (PipeId, Option<CertId>),
         fault: Option<&Fault>,
         now: u64,
     ) -> Result<(), Broken> {
@@ -230,7 +231,8 @@ impl Laws {
         let Some(talk) = self.talks.get_mut(&(host, pipe)) else { return Ok(()) };
         talk.end(pipe, now)?;
         talk.fault = fault.cloned();
-        let revoked = talk.peer.is_some_and(|peer| self.revoked.contains(&peer));
+        // The one it proved: a device that was enrolled anew may still have used its former one.
+        let revoked = certificate.is_some_and(|one| self.revoked.contains(&one));
         if fault == Some(&Fault::Revoked) && revoked {
             self.count("revoked devices turned away", 1);
             return Ok(());

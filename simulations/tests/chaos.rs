@@ -70,6 +70,12 @@ fn an_erased_name_is_forgotten_when_the_key_that_opens_it_comes() {
 }
 
 #[test]
+fn what_was_published_again_is_erased_in_both_envelopes() {
+    keeps_every_law(675);
+    keeps_every_law(929);
+}
+
+#[test]
 fn an_own_envelope_that_an_erasure_emptied_leaves_nothing_pending() {
     keeps_every_law(262);
 }

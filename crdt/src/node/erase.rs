@@ -71,10 +71,9 @@ impl Node {
         };
         let changes = Range::prefix(Table::Changes, record.0);
         self.gather(vec![changes], move |node, rows| {
-            let places = rows.iter().flatten().filter_map(|(_, value)| {
-                codec::decode::<ChangeRow>(value).ok().and_then(|change| change.place)
-            });
-            let places = places.collect();
+            let changes = rows.iter().flatten();
+            let changes = changes.filter_map(|(_, value)| codec::decode::<ChangeRow>(value).ok());
+            let places = changes.flat_map(|change| change.places().collect::<Vec<_>>()).collect();
             node.erase_places(Some(id), record, area, places);
         });
     }
@@ -302,7 +301,7 @@ impl Node {
             let Some(reader) = &node.reader else { return };
             let (changes, cards) = rows.split_at(1);
             let goes = |row: &ChangeRow| {
-                row.place.is_some_and(|place| reader.erased_outside.contains(&place))
+                row.place.is_some() && row.places().all(|at| reader.erased_outside.contains(&at))
             };
             let mut batch = Batch::default();
             let (mut emptied, mut summaries) = (Vec::new(), Vec::new());
@@ -416,7 +415,7 @@ impl Node {
         let changes = changes.iter().flatten();
         let changes = changes.filter_map(|(_, value)| codec::decode::<ChangeRow>(value).ok());
         let places: BTreeSet<(LogId, u64)> =
-            changes.filter_map(|change| change.place).filter(unnamed).collect();
+            changes.flat_map(|one| one.places().collect::<Vec<_>>()).filter(unnamed).collect();
         let rows = ingest.iter().flatten().filter_map(|(row_key, value)| {
             let row: IngestRow = codec::decode(value).ok()?;
             let number = u64::from_be_bytes(row_key.as_slice().try_into().ok()?);

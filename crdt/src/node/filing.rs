@@ -403,7 +403,7 @@ impl Node {
             let origin = Origin { log: *log, counter: *counter };
             let changes = stored.entry(pending.record).or_default();
             for (_, change) in changes.iter_mut().filter(|(other, _)| *other == origin) {
-                change.place = Some((row.log, row.seq));
+                change.also_in((row.log, row.seq), true);
                 let row_key = change_key(pending.record, *log, *counter);
                 filing.batch.put(Table::Changes, row_key, codec::encode(change));
             }
@@ -476,7 +476,7 @@ impl Node {
             Some((_, known)) if known.raw == raw => {
                 // Where it is re-issued, or not quarantined, is the better place to name.
                 let worse = |at| signed != here || self.is_quarantined(at);
-                known.place = known.place.filter(|at| !worse(*at)).or(place);
+                known.also_in(here, known.place.is_none_or(worse));
                 known.clone()
             }
             Some((_, known)) => {
@@ -488,11 +488,11 @@ impl Node {
                 if !void && change_hash(&raw) >= change_hash(&known.raw) {
                     return false;
                 }
-                *known = ChangeRow { place, raw };
+                *known = ChangeRow::new(place, raw);
                 known.clone()
             }
             None => {
-                let new = ChangeRow { place, raw };
+                let new = ChangeRow::new(place, raw);
                 all.push((origin, new.clone()));
                 new
             }
@@ -565,15 +565,21 @@ fn set_apart(
     row: &IngestRow,
     change: &Filed,
 ) -> bool {
-    let before = all.len();
-    let place = Some((row.log, row.seq));
-    let same = |known: &ChangeRow| known.place == place && known.raw == change.raw;
-    all.retain(|(origin, known)| *origin != change.origin || !same(known));
-    if all.len() == before {
-        return false;
-    }
+    let place = (row.log, row.seq);
+    let same = |(origin, known): &(Origin, ChangeRow)| {
+        *origin == change.origin && known.raw == change.raw && known.places().any(|at| at == place)
+    };
+    let Some(at) = all.iter().position(same) else { return false };
     let Origin { log, counter } = change.origin;
-    filing.batch.delete(Table::Changes, change_key(change.record, log, counter));
+    let row_key = change_key(change.record, log, counter);
+    if let Some((_, known)) = all.get_mut(at)
+        && known.not_in(place)
+    {
+        filing.batch.put(Table::Changes, row_key, codec::encode(known));
+        return true;
+    }
+    all.remove(at);
+    filing.batch.delete(Table::Changes, row_key);
     if let Ok(shown) = Card::decode(&change.card) {
         filing.batch.delete(Table::Cards, [change.record.0, shown.visit.0].concat());
     }

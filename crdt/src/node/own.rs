@@ -202,7 +202,7 @@ impl Node {
             if changes.iter().any(|(origin, _)| *origin == one.origin) {
                 continue;
             }
-            let change = ChangeRow { place: None, raw: one.raw };
+            let change = ChangeRow::new(None, one.raw);
             let row = PendingRow {
                 record: one.record,
                 area,
@@ -339,7 +339,7 @@ impl Node {
         let opening = lane.opening(&log)?;
         let mine = self.carrier.identity.as_ref()?.key().public();
         let reader = self.reader.as_ref()?;
-        let held = change.place.is_some_and(|(log, seq)| {
+        let held = change.places().any(|(log, seq)| {
             let held = self.carrier.holdings.logs.get(&log);
             let void = |held: &Held| held.is_stub(seq) && !lane.is_erased(&log, seq);
             held.is_some_and(|held| held.spans.contains(seq) && !void(held))

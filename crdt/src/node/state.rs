@@ -139,11 +139,43 @@ pub(super) struct IngestRow {
 pub(super) struct ChangeRow {
     /// The envelope that carries it; none while it is on this device only.
     pub(super) place: Option<(LogId, u64)>,
+    /// Other envelopes that carry it too: it was published again, or re-issued.
+    pub(super) others: BTreeSet<(LogId, u64)>,
     #[serde(with = "codec::bytes")]
     pub(super) raw: Vec<u8>,
 }
 
-crate::debug_shows!(struct ChangeRow { place, raw: Vec::len });
+crate::debug_shows!(struct ChangeRow { place, others: BTreeSet::len, raw: Vec::len });
+
+impl ChangeRow {
+    /// A change that one envelope carries, or none yet.
+    pub(super) const fn new(place: Option<(LogId, u64)>, raw: Vec<u8>) -> Self {
+        Self { place, others: BTreeSet::new(), raw }
+    }
+
+    /// Every envelope that carries it.
+    pub(super) fn places(&self) -> impl Iterator<Item = (LogId, u64)> {
+        self.place.into_iter().chain(self.others.iter().copied())
+    }
+
+    /// Another envelope carries it too; `better`: that one is the place to name.
+    pub(super) fn also_in(&mut self, place: (LogId, u64), better: bool) {
+        let left = if better { self.place.replace(place) } else { Some(place) };
+        self.others.extend(left);
+        if let Some(named) = &self.place {
+            self.others.remove(named);
+        }
+    }
+
+    /// It does not count as carried by this envelope. Whether any is left.
+    pub(super) fn not_in(&mut self, place: (LogId, u64)) -> bool {
+        self.others.remove(&place);
+        if self.place == Some(place) {
+            self.place = self.others.pop_first();
+        }
+        self.place.is_some()
+    }
+}
 
 /// A change that no envelope carries yet.
 #[derive(Clone, Serialize, Deserialize)]

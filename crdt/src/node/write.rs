@@ -391,7 +391,7 @@ impl Node {
                 card: made.card,
             };
             batch.put(Table::Pending, log_key(log, counter), codec::encode(&row));
-            let change = ChangeRow { place: None, raw: made.raw };
+            let change = ChangeRow::new(None, made.raw);
             let row_key = change_key(made.record, log, counter);
             batch.put(Table::Changes, row_key, codec::encode(&change));
             pending.push(((log, counter), row));
