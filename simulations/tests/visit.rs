@@ -98,8 +98,9 @@ fn measure(together: usize) -> (f64, f64) {
 #[test]
 fn a_visit_is_small() {
     println!("to an envelope   bytes a visit   floor   ratio");
-    for together in [1, 3, 8] {
+    for (together, most) in [(1, 300.0), (3, 140.0), (8, 90.0)] {
         let (bytes, floor) = measure(together);
         println!("{together:>14} {bytes:>15.1} {floor:>7.1} {:>7.2}", bytes / floor);
+        assert!(bytes <= most, "{bytes:.1} bytes a visit at {together} to an envelope");
     }
 }
