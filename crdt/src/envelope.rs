@@ -5,6 +5,7 @@
 //! the device key). What the context gives is not sent: see [`Wire`].
 
 mod reissue;
+mod short;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -251,10 +252,7 @@ impl Payload {
         entropy: [u8; 32],
     ) -> Result<Unnumbered, OpenError> {
         self.check()?;
-        let plain = Zeroizing::new(codec::encode(self));
-        if plain.len() > PLAINTEXT_BYTES_MAX {
-            return Err(DecodeError::Limit("plaintext bytes").into());
-        }
+        let plain = Zeroizing::new(self.to_short(log));
         let plain = Zeroizing::new(pack::pack(&plain)?);
         let (epoch, payload, salt) = match seal {
             Seal::Member(key) => {
@@ -303,6 +301,10 @@ impl Payload {
         if self.items.iter().any(|item| item.card.len() > CARD_BYTES_MAX) {
             return Err(DecodeError::Limit("card bytes"));
         }
+        let bytes = |item: &Item| RecordId::LEN + item.change.len() + item.card.len();
+        if self.items.iter().map(bytes).sum::<usize>() > PLAINTEXT_BYTES_MAX {
+            return Err(DecodeError::Limit("plaintext bytes"));
+        }
         Ok(())
     }
 }
@@ -343,6 +345,7 @@ impl Contents {
             }
             _ => return Err(OpenError::UnknownSeal),
         };
+        let short = pack::is_short(&plain);
         let plain = Zeroizing::new(pack::unpack(&plain, PLAINTEXT_BYTES_MAX)?);
         if *method == SEAL_REISSUE {
             if reissue::root(&salt, &plain) != header.items_root {
@@ -350,7 +353,10 @@ impl Contents {
             }
             return Ok(Self::Reissued(codec::decode(&plain)?));
         }
-        let payload: Payload = codec::decode(&plain)?;
+        let payload = match short {
+            true => Payload::from_short(header.log, &plain)?,
+            false => codec::decode(&plain)?,
+        };
         payload.check()?;
         if items_root(&salt, &payload.items) != header.items_root {
             return Err(OpenError::WrongItems);

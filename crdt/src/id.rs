@@ -211,6 +211,13 @@ macro_rules! display_uuid {
 
 display_uuid!(RecordId, VisitId);
 
+impl RecordId {
+    /// Whether it may have been begun by a change ([`Origin::record`]); imported ones are not.
+    pub(crate) fn is_derived(&self) -> bool {
+        as_uuid(self.0) == self.0
+    }
+}
+
 impl AreaTag {
     /// The catchment this area belongs to.
     #[must_use]

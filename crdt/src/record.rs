@@ -38,12 +38,14 @@ mod ops;
 mod packed;
 mod project;
 mod screen;
+mod short;
 mod summary;
 mod validate;
 mod view;
 
 pub use card::{Card, card};
 pub use chunk::ChunkError;
+pub(crate) use chunk::{Reader, put_uleb};
 pub use document::{Document, SetAside, WriteError};
 pub use edit::{Edit, EditError, Root, batches};
 pub use fhir::{
@@ -59,6 +61,7 @@ pub(crate) use number::is_partial_date;
 pub use packed::{PackError, pack, unpack};
 pub use project::{Projected, project};
 pub use screen::SetAsideReason;
+pub(crate) use short::Before;
 pub use summary::{Demographics, Summary};
 pub use validate::{Checked, Danger, FieldError, FieldProblem, FieldWarning, check};
 pub use view::{RecordView, Shown, Value, VisitView};

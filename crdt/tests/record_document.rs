@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 
 use automerge::transaction::{CommitOptions, Transactable as _};
 use automerge::{ActorId, Automerge, Change, ObjType};
+use huza_crdt::envelope::{Item, Payload};
 use huza_crdt::id::{LogId, Origin, RecordId, VisitId};
 use huza_crdt::record::{
-    Document, Edit, EditError, PackError, SetAsideReason, WriteError, genesis, genesis_hash, pack,
-    unpack,
+    Document, Edit, EditError, PackError, SetAsideReason, WriteError, forms, genesis, genesis_hash,
+    pack, unpack,
 };
 use huza_crdt::time::Stamp;
 use proptest::prelude::*;
@@ -339,6 +340,37 @@ fn step() -> impl Strategy<Value = Step> {
         .prop_map(|(who, hears, field, value, visit)| Step { who, hears, field, value, visit })
 }
 
+/// Answers in normal form, and such as no form takes.
+fn answer() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (0..300_u64).prop_map(|number| number.to_string()),
+        (0..300_u64, 0..10_u8).prop_map(|(whole, digit)| format!("{whole}.{digit}")),
+        (0..400_i64)
+            .prop_map(|days| { Stamp(1_795_421_700 - 86_400 * days).to_string()[..10].to_owned() }),
+        proptest::sample::select(vec![
+            "yes",
+            "no",
+            "positive",
+            "not-done",
+            "given",
+            "parent",
+            "Yes",
+            "007",
+            "-3",
+            "+4",
+            "38.90",
+            "1.",
+            ".5",
+            "2026-11-24",
+            "2026-02-30",
+            "18446744073709551615",
+            "",
+            "umwana arakorora",
+        ])
+        .prop_map(str::to_owned),
+    ]
+}
+
 type Written = Vec<(Origin, Vec<u8>)>;
 
 fn play(steps: &[Step]) -> (Written, Vec<Document>) {
@@ -414,6 +446,52 @@ proptest! {
     }
 
     #[test]
+    fn payloads_restore_every_change(
+        steps in proptest::collection::vec(step(), 1..24),
+        answers in proptest::collection::vec((0..3_usize, any::<Index>(), answer()), 1..12),
+        flips in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..3),
+    ) {
+        let mut all = play(&steps).0;
+        all.extend((100..).zip(answers).map(|(n, (form, field, answer))| {
+            let (origin, form) = (origin(3, n), &forms()[form]);
+            let field = form.fields[field.index(form.fields.len())].id.clone();
+            let visit = Edit::Visit {
+                visit: origin.visit(),
+                form: form.id.clone(),
+                version: form.version,
+                occurred: Stamp(1_795_421_700),
+                worker: "Uwase".into(),
+                answers: BTreeMap::from([(field, answer)]),
+            };
+            (origin, write(&mut Document::new(RECORD), origin, &[visit]))
+        }));
+        for some in all.chunk_by(|a, b| a.0.log == b.0.log && a.0.counter + 1 == b.0.counter) {
+            let item = |(origin, raw): &(Origin, Vec<u8>)| Item {
+                record: RECORD, change: pack(*origin, raw).unwrap(), card: Vec::new(),
+            };
+            let Origin { log, counter: first } = some[0].0;
+            let items: Vec<Item> = some.iter().map(item).collect();
+            let bytes: usize = items.iter().map(|item| item.change.len()).sum();
+            let payload = Payload { origin: None, first, items };
+            let short = payload.to_short(log);
+            // Every change a writer makes has a short spelling.
+            prop_assert!(short.len() < 24 + bytes - 8 * some.len(), "{} of {bytes}", short.len());
+            prop_assert_eq!(Payload::from_short(log, &short), Ok(payload));
+            let mut mangled = short;
+            for (at, byte) in &flips {
+                let at = at.index(mangled.len());
+                mangled[at] = *byte;
+            }
+            // What is read is what a writer would spell, but for how far back he looks.
+            if let Ok(read) = Payload::from_short(log, &mangled) {
+                let again = read.to_short(log);
+                prop_assert!(again.len() <= mangled.len());
+                prop_assert_eq!(Payload::from_short(log, &again), Ok(read));
+            }
+        }
+    }
+
+    #[test]
     fn junk_never_panics(
         bytes: Vec<u8>,
         steps in proptest::collection::vec(step(), 1..6),
@@ -449,6 +527,11 @@ fn a_visit_packs_small() {
     let mut doc = Document::new(RECORD);
     let raw = write(&mut doc, origin(1, 0), &[visit(1, "60.0")]);
     let packed = pack(origin(1, 0), &raw).unwrap();
-    println!("visit: raw {} bytes, packed {} bytes", raw.len(), packed.len());
     assert!(packed.len() + 78 < raw.len());
+    // Two uuids fewer, and no key: the visit of this test is not the one that the change begins.
+    let item = Item { record: RECORD, change: packed, card: Vec::new() };
+    let payload = |items| Payload { origin: None, first: 0, items };
+    let one = payload(vec![item.clone()]).to_short(LogId([1; 32])).len();
+    let two = payload(vec![item.clone(), item]).to_short(LogId([1; 32])).len();
+    println!("visit: raw {} bytes, short {one}, a second one {}", raw.len(), two - one);
 }

@@ -14,6 +14,7 @@
 pub mod bounds;
 pub mod chaos;
 pub mod revocation;
+pub mod standard;
 pub mod stats;
 
 mod audit;

@@ -23,14 +23,18 @@ pub(crate) fn holds(bytes: &[u8], canary: &str) -> bool {
     })
 }
 
-/// Everything that can be unpacked anywhere in `bytes`: with the dictionary of payloads, without,
+/// Everything that can be unpacked anywhere in `bytes`: with the dictionaries of payloads, without,
 /// and as `pack` frames it.
 pub(crate) fn unpacked(bytes: &[u8]) -> Vec<Vec<u8>> {
     const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-    const DICTIONARY: &[u8] = include_bytes!("../../../crdt/dictionaries/1");
+    const DICTIONARIES: [&[u8]; 3] = [
+        include_bytes!("../../../crdt/dictionaries/1"),
+        include_bytes!("../../../crdt/dictionaries/2"),
+        &[],
+    ];
     let mut found = Vec::new();
     for at in (0..bytes.len()).filter(|at| bytes[*at..].starts_with(&MAGIC)) {
-        for dictionary in [DICTIONARY, &[]] {
+        for dictionary in DICTIONARIES {
             let mut plain = Vec::new();
             let decoder = zstd::stream::read::Decoder::with_dictionary(&bytes[at..], dictionary);
             let mut decoder = decoder.unwrap().single_frame();

@@ -72,6 +72,9 @@ pub fn frames(bytes: &[u8]) {
     }
     drop(Certificate::read(bytes, |_| None));
     drop(codec::decode::<Payload>(bytes));
+    if let Ok(payload) = Payload::from_short(LogId([1; 32]), bytes) {
+        assert!(payload.to_short(LogId([1; 32])).len() <= bytes.len());
+    }
     drop(codec::decode::<Stored>(bytes));
     drop(codec::decode::<Welcome>(bytes));
     drop(codec::decode::<GrantContent>(bytes));

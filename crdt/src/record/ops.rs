@@ -5,7 +5,7 @@
 //! Columns are those of automerge 0.12 (`storage/change/change_op_columns.rs`): obj (0), key (1),
 //! insert (3), action (4), value (5), pred (7), expand (9), mark name (10).
 
-use super::chunk::Reader;
+use super::chunk::{Reader, put_prefixed, put_sleb, put_uleb};
 use super::{CHANGE_OPS_MAX, Root};
 
 const OBJ_ACTOR: u64 = 0x01;
@@ -76,6 +76,68 @@ pub(crate) fn read(tail: &[u8], genesis_actor: usize) -> Option<Vec<Put<'_>>> {
             Some(Put { root: Root::from_op(root?)?, key: key?, value, preds })
         })
         .collect()
+}
+
+/// Writes operations as Automerge does, behind the header of a change: the inverse of [`read`].
+pub(crate) fn write(puts: &[Put<'_>], genesis_actor: usize) -> Vec<u8> {
+    let all = |value: u64| fold(puts.iter().map(|_| value), put_uleb);
+    let mut puts_false = Vec::new();
+    put_uleb(&mut puts_false, puts.len() as u64);
+    let meta = |put: &Put<'_>| (put.value.len() as u64) << 4 | VALUE_TYPE_STRING;
+    let preds = || puts.iter().flat_map(|put| &put.preds);
+    let mut before = 0;
+    let steps = preds().map(|(number, _)| {
+        let number = number.cast_signed();
+        number.wrapping_sub(core::mem::replace(&mut before, number))
+    });
+    let columns = [
+        (OBJ_ACTOR, all(genesis_actor as u64)),
+        (OBJ_COUNTER, fold(puts.iter().map(|put| put.root.op()), put_uleb)),
+        (KEY_STRING, fold(puts.iter().map(|put| put.key.as_bytes()), put_prefixed)),
+        (INSERT, puts_false),
+        (ACTION, all(ACTION_PUT)),
+        (VALUE_META, fold(puts.iter().map(meta), put_uleb)),
+        (VALUE, puts.iter().flat_map(|put| put.value.bytes()).collect()),
+        (PRED_COUNT, fold(puts.iter().map(|put| put.preds.len() as u64), put_uleb)),
+        (PRED_ACTOR, fold(preds().map(|(_, actor)| *actor as u64), put_uleb)),
+        (PRED_COUNTER, fold(steps, put_sleb)),
+    ];
+    let columns: Vec<_> = columns.iter().filter(|(_, data)| !data.is_empty()).collect();
+    let mut out = Vec::new();
+    put_uleb(&mut out, columns.len() as u64);
+    for (spec, data) in &columns {
+        put_uleb(&mut out, *spec);
+        put_uleb(&mut out, data.len() as u64);
+    }
+    columns.iter().for_each(|(_, data)| out.extend(data));
+    out
+}
+
+/// Writes a run-length column: values that are repeated as number and value, the others as minus
+/// their number and the values.
+fn fold<T: Copy + PartialEq>(
+    values: impl Iterator<Item = T>,
+    one: impl Fn(&mut Vec<u8>, T),
+) -> Vec<u8> {
+    let values: Vec<T> = values.collect();
+    let length = |run: &[T]| i64::try_from(run.len()).unwrap_or(i64::MAX);
+    let mut out = Vec::new();
+    let mut lone: Vec<T> = Vec::new();
+    let mut runs = values.chunk_by(|a, b| a == b).peekable();
+    while let Some(run) = runs.next() {
+        if run.len() == 1 {
+            lone.extend(run);
+        }
+        if !lone.is_empty() && runs.peek().is_none_or(|next| next.len() > 1) {
+            put_sleb(&mut out, -length(&lone));
+            lone.drain(..).for_each(|value| one(&mut out, value));
+        }
+        if let [value, _, ..] = run {
+            put_sleb(&mut out, length(run));
+            one(&mut out, *value);
+        }
+    }
+    out
 }
 
 #[derive(Debug)]
@@ -235,5 +297,6 @@ mod tests {
         assert_eq!(deltas(columns.get(PRED_COUNTER)), Some(vec![Some(2), Some(2)]));
         let puts = read(&tail, 1).unwrap();
         assert_eq!(puts[0].preds, [(2, 2), (2, 3)]);
+        assert_eq!(write(&puts, 1), tail);
     }
 }

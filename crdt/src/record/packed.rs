@@ -45,7 +45,30 @@ pub enum PackError {
 /// # Errors
 /// If `raw` is not a change of this origin that [`unpack`] would restore exactly.
 pub fn pack(origin: Origin, raw: &[u8]) -> Result<Vec<u8>, PackError> {
-    let body = chunk::parse(raw)?;
+    let out = write(&chunk::parse(raw)?);
+    if unpack(origin, &out)? == raw { Ok(out) } else { Err(PackError::NotOfOrigin) }
+}
+
+/// Restores the raw bytes of a change that [`pack`] packed at the same origin.
+///
+/// # Errors
+/// If the bytes are malformed or longer than [`CHANGE_BYTES_MAX`]. That the result is a change
+/// worth applying is checked by [`super::Document`], not here.
+pub fn unpack(origin: Origin, packed: &[u8]) -> Result<Vec<u8>, PackError> {
+    if packed.len() > CHANGE_BYTES_MAX {
+        return Err(ChunkError::TooLong(packed.len()).into());
+    }
+    let actor = origin.actor();
+    let body = read(packed, &actor).ok_or(PackError::Malformed)?;
+    let raw = chunk::assemble(&body);
+    if raw.len() > CHANGE_BYTES_MAX {
+        return Err(ChunkError::TooLong(raw.len()).into());
+    }
+    Ok(raw)
+}
+
+/// Writes all of `body` but its actor and seq.
+pub(super) fn write(body: &Body<'_>) -> Vec<u8> {
     let genesis = genesis_hash();
     let deps: Vec<_> = body.deps.iter().filter(|dep| **dep != genesis).collect();
     let others: Vec<_> = body.others.iter().filter(|actor| **actor != GENESIS_ACTOR).collect();
@@ -68,28 +91,11 @@ pub fn pack(origin: Origin, raw: &[u8]) -> Result<Vec<u8>, PackError> {
         others.iter().for_each(|actor| put_prefixed(&mut out, actor));
     }
     out.extend(body.tail);
-    if unpack(origin, &out)? == raw { Ok(out) } else { Err(PackError::NotOfOrigin) }
+    out
 }
 
-/// Restores the raw bytes of a change that [`pack`] packed at the same origin.
-///
-/// # Errors
-/// If the bytes are malformed or longer than [`CHANGE_BYTES_MAX`]. That the result is a change
-/// worth applying is checked by [`super::Document`], not here.
-pub fn unpack(origin: Origin, packed: &[u8]) -> Result<Vec<u8>, PackError> {
-    if packed.len() > CHANGE_BYTES_MAX {
-        return Err(ChunkError::TooLong(packed.len()).into());
-    }
-    let actor = origin.actor();
-    let body = read(packed, &actor).ok_or(PackError::Malformed)?;
-    let raw = chunk::assemble(&body);
-    if raw.len() > CHANGE_BYTES_MAX {
-        return Err(ChunkError::TooLong(raw.len()).into());
-    }
-    Ok(raw)
-}
-
-fn read<'a>(packed: &'a [u8], actor: &'a [u8; 16]) -> Option<Body<'a>> {
+/// The inverse of [`write`], for the author `actor`.
+pub(super) fn read<'a>(packed: &'a [u8], actor: &'a [u8; 16]) -> Option<Body<'a>> {
     let mut reader = Reader(packed);
     let flags = reader.byte()?;
     if flags > GENESIS_DEP | GENESIS_NAMED | OTHER_DEPS | OTHER_ACTORS {
