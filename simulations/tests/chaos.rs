@@ -76,6 +76,11 @@ fn what_was_published_again_is_erased_in_both_envelopes() {
 }
 
 #[test]
+fn what_is_re_issued_is_taken_out_when_its_author_is_shut_out() {
+    keeps_every_law(1076);
+}
+
+#[test]
 fn an_own_envelope_that_an_erasure_emptied_leaves_nothing_pending() {
     keeps_every_law(262);
 }

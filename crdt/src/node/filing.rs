@@ -477,6 +477,10 @@ impl Node {
                 // Where it is re-issued, or not quarantined, is the better place to name.
                 let worse = |at| signed != here || self.is_quarantined(at);
                 known.also_in(here, known.place.is_none_or(worse));
+                if signed != here {
+                    // Of that one a stub is left, or will be.
+                    known.others.remove(&signed);
+                }
                 known.clone()
             }
             Some((_, known)) => {
