@@ -567,3 +567,33 @@ fn only_an_authority_that_opened_it_erases() {
     let reply = authority.order(Order::Erase { record: gone });
     assert!(matches!(reply, Reply::Error(error) if error.code == "unknown_record"));
 }
+
+/// A second authority device shuts out the first, and is itself shut out from above: the order is in
+/// force again, and nobody has been warned meanwhile.
+#[test]
+fn an_order_that_comes_back_into_force_waits_anew() {
+    let mut story = story();
+    let before = whole(&story.hub);
+    story.order();
+    story.gather();
+    let mut other = shut_out(&mut story);
+    for host in [&mut story.a, &mut story.relay] {
+        story.world.meet(host, &mut story.hub);
+    }
+    for host in [&mut story.hub, &mut story.a, &mut story.relay] {
+        host.wait_for_erasures();
+    }
+    assert_eq!(story.hub.found("ingabire"), 1);
+    let certificate = other.status().certificate.unwrap();
+    let statement = story.world.centre.revoke(certificate, Reason::Stolen);
+    for host in [&mut story.hub, &mut story.a, &mut story.relay] {
+        let reply = host.call(Command::Take { statements: vec![statement.clone()] });
+        assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+        assert_eq!(whole(host), before + 1, "nothing is destroyed");
+        host.restart(false);
+        assert_eq!(whole(host), before + 1, "nor at the next start");
+    }
+    assert_eq!(story.hub.found("ingabire"), 0);
+    story.hub.wait_for_erasures();
+    assert_ne!(whole(&story.hub), before + 1);
+}
