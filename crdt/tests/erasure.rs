@@ -597,3 +597,22 @@ fn an_order_that_comes_back_into_force_waits_anew() {
     story.hub.wait_for_erasures();
     assert_ne!(whole(&story.hub), before + 1);
 }
+
+/// What is revoked by default keeps in force what the device had said; not its orders that wait.
+#[test]
+fn an_order_that_waits_is_not_trusted_of_a_stolen_device() {
+    for (reason, found) in [(Reason::Stolen, 1), (Reason::Left, 0)] {
+        let mut story = story();
+        story.order();
+        story.gather();
+        let mut other = story.world.device(5, Role::Authority, &[]);
+        story.world.meet(&mut other, &mut story.hub);
+        let certificate = story.authority.status().certificate.unwrap();
+        let (trust, rotate) = (true, false);
+        let reply = other.order(Order::Revoke { certificate, reason, trust, rotate });
+        assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+        story.world.meet(&mut other, &mut story.hub);
+        assert_eq!(story.hub.found("ingabire"), found);
+        assert_eq!(story.hub.found("uwase"), 1);
+    }
+}
