@@ -11,11 +11,11 @@ mod raw_peer;
 
 use common::{Host, World};
 use huza_crdt::codec;
-use huza_crdt::control::{Reason, Statement, kind};
-use huza_crdt::envelope::Stored;
-use huza_crdt::id::{Hash, LogId};
+use huza_crdt::control::{Erasure, Reason, Scope, Statement, kind};
+use huza_crdt::envelope::{Content, Stored};
+use huza_crdt::id::{EpochId, Hash, LogId};
 use huza_crdt::limits::{BYTES_PER_AUTHOR_MAX, HELD_SPANS_MAX};
-use huza_crdt::node::{Command, Input, Order, Reply};
+use huza_crdt::node::{Command, Event, Input, Order, Reply};
 use huza_crdt::store::{Batch, Range, Table};
 use huza_crdt::trust::Role;
 use raw_peer::{RawPeer, batch};
@@ -244,4 +244,43 @@ fn who_rejects_a_forged_history_does_not_reject_the_true_one() {
         assert_eq!(held(host, log)[..6], honest);
         assert_eq!(held_back(host, 6), 0);
     }
+}
+
+#[test]
+fn a_payload_that_many_void_orders_name_is_sent_once() {
+    let Story { mut world, mut authority, mut victim, raw, log, .. } = story();
+    world.meet(&mut authority, &mut victim);
+    let mut thief = RawPeer::join(&mut world, 10, Role::Authority, "01");
+    let orders: Vec<Statement> = (0..50)
+        .map(|at| {
+            let order = Erasure {
+                area: raw.area,
+                gone: vec![(log, vec![0])],
+                extends: None,
+                reissue: None,
+                epoch: EpochId([1; 16]),
+                record: vec![at; 40],
+            };
+            let scope = Scope::Catchment(raw.area.catchment());
+            thief.statement(scope, kind::ERASURE, codec::encode(&order))
+        })
+        .collect();
+    for host in [&mut authority, &mut victim] {
+        let pipe = thief.meet(host);
+        thief.say(host, pipe, &batch(0, &orders.iter().collect::<Vec<_>>(), &[]));
+        host.handle(Input::PipeClosed { pipe });
+        host.sent.clear();
+    }
+    victim.wait_for_erasures();
+    let stub = |host: &Host| matches!(held(host, log)[0].1.wire.content, Content::Erased { .. });
+    assert!(stub(&victim));
+    let (certificate, reason) = (thief.membership.certificate, Reason::Stolen);
+    issued(&authority.order(Order::Revoke { certificate, reason, trust: false, rotate: false }));
+    let pipe = world.meet(&mut authority, &mut victim);
+    assert!(!stub(&victim));
+    let sent = authority.events.iter().find_map(|event| match event {
+        Event::ContactEnded { pipe: at, stats, .. } if *at == pipe => Some(stats.envelopes_sent),
+        _ => None,
+    });
+    assert_eq!(sent, Some(1));
 }

@@ -104,9 +104,10 @@ impl Node {
     fn give_back(&mut self, lapsed: &[StatementId]) {
         let Some(lane) = &self.carrier.lane else { return };
         let void = lane.void_erasures().filter(|(id, _)| lapsed.contains(id));
-        let payloads: Vec<(LogId, u64)> =
+        // Several may name the same.
+        let payloads: BTreeSet<(LogId, u64)> =
             void.flat_map(|(_, one)| self.carrier.payloads_of(one)).collect();
-        self.spread(&[], &payloads);
+        self.spread(&[], &payloads.into_iter().collect::<Vec<_>>());
     }
 
     /// Has the reader hide every record that an order in force names, as far as it can open the
