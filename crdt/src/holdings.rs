@@ -104,6 +104,16 @@ impl Spans {
         self.0 = rest;
     }
 
+    /// What of them is in a span that is held whole.
+    fn within(&self, whole: &Span) -> Vec<Span> {
+        let parts = self.0.iter().filter(|span| whole.from <= span.to && span.from <= whole.to);
+        let part = |span: &Span| {
+            let (to, end) = (span.to, span.end).min((whole.to, whole.end));
+            Span { from: span.from.max(whole.from), to, end }
+        };
+        parts.map(part).collect()
+    }
+
     /// What is here and not in `other`, as inclusive pairs. Where both end a span at one seq
     /// with different hashes, that seq counts as missing: to send it is to prove the fork.
     #[must_use]
@@ -207,11 +217,7 @@ impl Held {
     /// Whether a header is the one at the end of a branch, or the next before what is held of it.
     #[must_use]
     pub fn leads_to(&self, end: (u64, Hash), seq: u64, hash: Hash) -> bool {
-        let next = seq.checked_add(1);
-        match self.branch(end) {
-            Some(span) => next == Some(span.from) && self.before.get(&span.from) == Some(&hash),
-            None => (seq, hash) == end,
-        }
+        self.next_of(end) == Some((seq, hash))
     }
 
     /// Keeps only what is held of a branch, and what follows it without a gap.
@@ -222,6 +228,22 @@ impl Held {
         self.before.retain(|first, _| Some(*first) == from);
         self.urgent.retain(|seq| spans.contains(*seq));
         self.marks.retain(|seq, _| spans.contains(*seq));
+        self.stubs.retain(|seq, _| spans.contains(*seq));
+    }
+
+    /// The seq and hash of the header that is wanted next of a branch: its end, then always the
+    /// one before what is held of it. None if it is held from its beginning.
+    #[must_use]
+    pub fn next_of(&self, end: (u64, Hash)) -> Option<(u64, Hash)> {
+        let Some(span) = self.branch(end) else { return Some(end) };
+        Some((span.from.checked_sub(1)?, *self.before.get(&span.from)?))
+    }
+
+    /// Whether anything besides a branch is held.
+    #[must_use]
+    pub fn holds_besides(&self, end: (u64, Hash)) -> bool {
+        let from = self.branch(end).map(|span| span.from);
+        self.spans.as_slice().iter().any(|span| Some(span.from) != from)
     }
 
     /// Whether its spans are such as can be held.
@@ -311,11 +333,12 @@ impl Claims {
     #[must_use]
     pub fn of(holdings: &Holdings, lane: &Lane) -> Self {
         let told = |log: &LogId, held: &Held| {
+            let counting = held.counting(|seq| lane.is_erased(log, seq));
             if !lane.is_forked(log) {
-                return held.counting(|seq| lane.is_erased(log, seq));
+                return counting;
             }
             let branch = lane.cut_off(log).and_then(|end| held.branch(end));
-            Spans(branch.into_iter().collect())
+            Spans(branch.map(|branch| counting.within(&branch)).unwrap_or_default())
         };
         let logs = holdings.logs.iter().map(|(log, held)| (*log, told(log, held)));
         Self {

@@ -567,3 +567,103 @@ fn only_an_authority_that_opened_it_erases() {
     let reply = authority.order(Order::Erase { record: gone });
     assert!(matches!(reply, Reply::Error(error) if error.code == "unknown_record"));
 }
+
+/// A second authority device shuts out the first, and is itself shut out from above: the order is in
+/// force again, and nobody has been warned meanwhile.
+#[test]
+fn an_order_that_comes_back_into_force_waits_anew() {
+    let mut story = story();
+    let before = whole(&story.hub);
+    story.order();
+    story.gather();
+    let mut other = shut_out(&mut story);
+    for host in [&mut story.a, &mut story.relay] {
+        story.world.meet(host, &mut story.hub);
+    }
+    for host in [&mut story.hub, &mut story.a, &mut story.relay] {
+        host.wait_for_erasures();
+    }
+    assert_eq!(story.hub.found("ingabire"), 1);
+    let certificate = other.status().certificate.unwrap();
+    let statement = story.world.centre.revoke(certificate, Reason::Stolen);
+    for host in [&mut story.hub, &mut story.a, &mut story.relay] {
+        let reply = host.call(Command::Take { statements: vec![statement.clone()] });
+        assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+        assert_eq!(whole(host), before + 1, "nothing is destroyed");
+        host.restart(false);
+        assert_eq!(whole(host), before + 1, "nor at the next start");
+    }
+    assert_eq!(story.hub.found("ingabire"), 0);
+    story.hub.wait_for_erasures();
+    assert_ne!(whole(&story.hub), before + 1);
+}
+
+/// The log is frozen, since a thief has its author's key too; and the author's share is full.
+#[test]
+fn payloads_come_back_into_a_frozen_log() {
+    let mut story = story();
+    let mut thief = story.a.over(story.a.backup());
+    story.order();
+    story.gather();
+    story.hub.wait_for_erasures();
+    story.a.person("Mutesi");
+    story.world.meet(&mut story.a, &mut story.hub);
+    story.world.meet(&mut story.hub, &mut story.relay);
+    let mut other = story.world.device(5, Role::Authority, &[]);
+    story.world.meet(&mut other, &mut story.hub);
+    thief.person("Forged");
+    story.world.meet(&mut thief, &mut story.hub);
+    for _ in 0..2 {
+        story.world.meet(&mut other, &mut story.hub);
+    }
+    let a = story.a.status().certificate.unwrap();
+    let authority = story.authority.status().certificate.unwrap();
+    let (reason, rotate) = (Reason::Stolen, false);
+    let out = [(a, true), (authority, false)];
+    for (certificate, trust) in out {
+        let reply = other.order(Order::Revoke { certificate, reason, trust, rotate });
+        assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+    }
+    // Those who have the payloads and those who have none hear of it apart.
+    story.world.meet(&mut other, &mut story.hub);
+    let statements = other.store.load(&Range::all(Table::Statements));
+    let mut batch = Batch::default();
+    for (key, value) in statements {
+        batch.put(Table::Statements, key, value);
+    }
+    story.relay.store.apply(&batch);
+    story.relay.restart(false);
+    let row_key = [b"bytes/".as_slice(), &a.0].concat();
+    let mut full = Batch::default();
+    let most = huza_crdt::limits::BYTES_PER_AUTHOR_MAX;
+    full.put(Table::CarrierMeta, row_key, codec::encode(&most));
+    story.hub.store.apply(&full);
+    story.hub.restart(false);
+    assert!(story.hub.show(story.gone).is_none());
+    for _ in 0..2 {
+        story.world.meet(&mut story.relay, &mut story.hub);
+    }
+    let shown = story.hub.show(story.gone).unwrap();
+    assert!(shown.contains("convulsions"), "{shown}");
+    assert_eq!(whole(&story.hub), whole(&story.relay));
+    assert_eq!(story.hub.found("mutesi"), 1);
+}
+
+/// What is revoked by default keeps in force what the device had said; not its orders that wait.
+#[test]
+fn an_order_that_waits_is_not_trusted_of_a_stolen_device() {
+    for (reason, found) in [(Reason::Stolen, 1), (Reason::Left, 0)] {
+        let mut story = story();
+        story.order();
+        story.gather();
+        let mut other = story.world.device(5, Role::Authority, &[]);
+        story.world.meet(&mut other, &mut story.hub);
+        let certificate = story.authority.status().certificate.unwrap();
+        let (trust, rotate) = (true, false);
+        let reply = other.order(Order::Revoke { certificate, reason, trust, rotate });
+        assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+        story.world.meet(&mut other, &mut story.hub);
+        assert_eq!(story.hub.found("ingabire"), found);
+        assert_eq!(story.hub.found("uwase"), 1);
+    }
+}

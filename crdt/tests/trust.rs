@@ -718,3 +718,32 @@ fn log_of(host: &Host) -> LogId {
     let own = rows.into_iter().find(|(key, _)| key.starts_with(b"own/")).unwrap().1;
     LogId::from_slice(&own[..LogId::LEN]).unwrap()
 }
+
+/// The honest holder of a phone whose key a thief has too writes on, is shut out, and comes back.
+#[test]
+fn what_an_honest_author_wrote_beyond_a_cut_off_comes_again_when_it_does() {
+    let mut story = story();
+    let Story { world, authority, hub, a, b } = &mut story;
+    let mut thief = a.over(a.backup());
+    thief.person("Forged");
+    world.meet(&mut thief, b);
+    a.person("Mutesi");
+    a.call(Command::Seal);
+    let stolen = certificate(a);
+    revoke(authority, stolen, true);
+    world.meet(authority, hub);
+    world.meet(b, hub);
+    world.meet(a, hub);
+    assert!(a.status().revoked.is_some());
+    enrol_again(authority, a, Role::Worker, &["01"]);
+    for _ in 0..3 {
+        world.meet(authority, hub);
+        world.meet(a, hub);
+    }
+    assert_eq!((a.found("mutesi"), hub.found("mutesi")), (1, 1));
+    assert_eq!((hub.found("forged"), b.found("forged")), (0, 0));
+    a.restart(false);
+    world.meet(a, hub);
+    let status = a.status();
+    assert_eq!((status.pending, a.found("mutesi"), hub.found("mutesi")), (0, 1, 1));
+}

@@ -237,7 +237,8 @@ impl Lane {
         }
         let opening = self.opening(log)?;
         let leads = |end| held.branch(end).is_some_and(|span| span.contains(seq));
-        let trusted = match self.standing(&opening.certificate) {
+        let standing = self.standing(&opening.certificate);
+        let trusted = match standing {
             Standing::Good => true,
             Standing::Void => false,
             Standing::Revoked => self.cut_off(log).is_some_and(leads),
@@ -245,8 +246,9 @@ impl Lane {
         let mut newest: BTreeMap<Issuer, (u64, StatementId, bool)> = BTreeMap::new();
         for verdict in self.verdicts.get(log).into_iter().flatten() {
             let Admission { from, to, end, admit, .. } = verdict.admission;
-            // What is admitted must be that history; what is rejected must not be another one.
-            let meant = if admit {
+            // What is admitted must be that history, and so must what is rejected of a device that
+            // is shut out, since a thief can write another. Else it must not be another one.
+            let meant = if admit || standing != Standing::Good {
                 leads((to, end))
             } else {
                 held.hash_at(to).is_none_or(|hash| hash == end)

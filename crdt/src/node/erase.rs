@@ -11,7 +11,9 @@ use super::Node;
 use super::api::{CommandId, Event, Reply};
 use super::filing::{REMAINS, waiting_key};
 use super::ingest::Change;
-use super::state::{ChangeRow, IngestRow, PendingRow, SummaryRow, Task, change_key, key, log_key};
+use super::state::{
+    ChangeRow, IngestRow, PendingRow, SummaryRow, Task, change_key, key, log_key, read_log_key,
+};
 use super::write::stored_changes;
 use crate::audit::Action;
 use crate::codec;
@@ -244,9 +246,15 @@ impl Node {
                     envelopes += 1;
                 }
             }
-            for (row_key, _) in forked.iter().flatten() {
-                change.batch.delete(Table::Forked, row_key.clone());
-                envelopes += 1;
+            for (row_key, value) in forked.iter().flatten() {
+                // Its header stays: others may lead to it.
+                let place = row_key.get(..row_key.len().saturating_sub(Hash::LEN));
+                let stored = codec::decode::<Stored>(value).ok();
+                let stub = place.and_then(read_log_key).zip(stored);
+                if let Some(stub) = stub.and_then(|((log, seq), one)| stub_of(one, log, seq)) {
+                    change.batch.put(Table::Forked, row_key.clone(), codec::encode(&stub));
+                    envelopes += 1;
+                }
             }
             node.commit(change, move |node| {
                 if envelopes > 0 {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use super::Node;
 use super::api::Event;
-use super::state::{ChangeRow, DeliverRow, IngestRow, SummaryRow, change_key, key, log_key};
+use super::state::{
+    ChangeRow, DeliverRow, IngestRow, PendingRow, SummaryRow, change_key, key, log_key,
+};
 use super::write::stored_changes;
 use crate::codec;
-use crate::control::Lane;
+use crate::control::{Lane, Quarantine};
 use crate::crypto::SymmetricKey;
 use crate::envelope::{Content, Contents, Header, Item, Payload, Reissue, Stored};
 use crate::id::{AreaTag, DeviceKey, EpochId, LogId, Origin, RecordId};
@@ -89,6 +91,8 @@ struct Filing {
     gateway: bool,
     /// Records with new changes, and their areas.
     dirty: BTreeMap<RecordId, AreaTag>,
+    /// Changes that are pending again.
+    again: Vec<((LogId, u64), PendingRow)>,
     /// Pending changes that have a place now.
     settled: Vec<(LogId, u64)>,
     /// Ingest numbers that wait from now on, wait no longer, have to be delivered.
@@ -353,6 +357,10 @@ impl Node {
             for place in filing.settled {
                 reader.pending.remove(&place);
             }
+            if !filing.again.is_empty() {
+                reader.pending.extend(filing.again);
+                reader.pending_since.get_or_insert(node.now.millis);
+            }
             if reader.pending.is_empty() {
                 reader.pending_since = None;
             }
@@ -443,7 +451,11 @@ impl Node {
             let all = stored.entry(record).or_default();
             let changed = if displaced || self.is_quarantined((log, seq)) {
                 apart = true;
-                set_apart(filing, all, &row, &change)
+                if self.comes_again(&row) {
+                    self.publish_again(filing, all, (&row, area), change)
+                } else {
+                    set_apart(filing, all, &row, &change)
+                }
             } else {
                 self.file_change(filing, all, &row, change)
             };
@@ -459,6 +471,52 @@ impl Node {
         if !apart {
             filing.deliver(number, &row, records);
         }
+    }
+
+    /// Whether an envelope that does not count was written by this installation beyond a fork, where
+    /// nobody takes it, in an earlier log: then it is published again, as [`Self::lost`] does with
+    /// what is filed still. Unless an authority has rejected it.
+    fn comes_again(&self, row: &IngestRow) -> bool {
+        let Some(lane) = &self.carrier.lane else { return false };
+        let beyond = lane.forked_at(&row.log).is_some_and(|fork| row.seq >= fork);
+        let held = self.carrier.holdings.logs.get(&row.log);
+        let why = held.and_then(|held| lane.quarantine(&row.log, row.seq, held));
+        let earlier = self.carrier.own_area(row.log).is_none() && !self.is_shut_out();
+        row.own.is_some() && beyond && earlier && why != Some(Quarantine::Rejected)
+    }
+
+    /// Puts a change back to pending, unless it is, or has come again already. Whether that changed
+    /// anything.
+    fn publish_again(
+        &self,
+        filing: &mut Filing,
+        all: &mut Vec<(Origin, ChangeRow)>,
+        (row, area): (&IngestRow, AreaTag),
+        change: Filed,
+    ) -> bool {
+        let Filed { record, origin, raw, card, .. } = change;
+        let Some(reader) = &self.reader else { return false };
+        let place = (origin.log, origin.counter);
+        let here = Some((row.log, row.seq));
+        let again = all.iter().any(|(other, known)| *other == origin && known.place != here);
+        if again || reader.pending.contains_key(&place) {
+            return false;
+        }
+        let area = reader.summaries.get(&record).map_or(area, |row| row.area);
+        let bytes = u32::try_from(raw.len()).unwrap_or(u32::MAX);
+        let urgent = false;
+        if let Ok(shown) = Card::decode(&card) {
+            filing.batch.put(Table::Cards, [record.0, shown.visit.0].concat(), card);
+        }
+        let pending = PendingRow { record, area, bytes, urgent, card: Vec::new() };
+        let change = ChangeRow { place: None, raw };
+        let row_key = change_key(record, origin.log, origin.counter);
+        filing.batch.put(Table::Changes, row_key, codec::encode(&change));
+        filing.batch.put(Table::Pending, log_key(place.0, place.1), codec::encode(&pending));
+        all.retain(|(other, _)| *other != origin);
+        all.push((origin, change));
+        filing.again.push((place, pending));
+        true
     }
 
     /// Files one change. Whether that changed anything.

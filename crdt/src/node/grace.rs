@@ -56,6 +56,9 @@ impl Node {
             let row_key = [key::HEARD, &id.0].concat();
             change.batch.put(Table::CarrierMeta, row_key, codec::encode(&total));
         }
+        for (id, _) in self.carrier.lane.iter().flat_map(crate::control::Lane::void_erasures) {
+            change.batch.delete(Table::CarrierMeta, [key::HEARD, &id.0].concat());
+        }
         self.commit(change, |node| node.follow_erasures(&BTreeSet::new()));
     }
 
@@ -81,7 +84,9 @@ impl Node {
                 next = Some(next.map_or(look, |at| at.min(look)));
             }
         }
-        self.carrier.erasures_at = next;
+        // One that comes back into force waits anew.
+        self.carrier.heard.retain(|id, _| erasures.contains(id));
+        self.carrier.erasures_at = if lapsed.is_empty() { next } else { Some(now) };
         self.carrier.erasures = erasures;
         let due = |id: &&StatementId| !self.carrier.ripe.contains(*id) || more.contains(*id);
         let erasures: Vec<StatementId> = ripe.iter().filter(due).copied().collect();
@@ -99,9 +104,10 @@ impl Node {
     fn give_back(&mut self, lapsed: &[StatementId]) {
         let Some(lane) = &self.carrier.lane else { return };
         let void = lane.void_erasures().filter(|(id, _)| lapsed.contains(id));
-        let payloads: Vec<(LogId, u64)> =
+        // Several may name the same.
+        let payloads: BTreeSet<(LogId, u64)> =
             void.flat_map(|(_, one)| self.carrier.payloads_of(one)).collect();
-        self.spread(&[], &payloads);
+        self.spread(&[], &payloads.into_iter().collect::<Vec<_>>());
     }
 
     /// Has the reader hide every record that an order in force names, as far as it can open the

@@ -15,7 +15,7 @@ use crate::id::{CertId, DeviceKey, Hash, LogId, StatementId};
 use crate::limits::{BYTES_PER_AUTHOR_MAX, HELD_SPANS_MAX};
 use crate::session::Fault;
 use crate::session::frame::{Frame, Run};
-use crate::store::{Batch, Range, StoreKind, Table};
+use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::trust::Role;
 
 /// An envelope in its place, its signature checked.
@@ -113,6 +113,7 @@ impl Node {
             Task::Take { id, statements } => self.take(id, statements),
             Task::Ripen => self.ripen(),
             Task::Stub { erasures } => self.stub(&erasures),
+            Task::Reclaim { log } => self.reclaim(log),
             Task::EraseMore { record, places } => self.erase_more(record, places),
         }
     }
@@ -330,10 +331,8 @@ impl Node {
             if matches!(wire.content, Content::Erased { .. }) || self.carrier.is_erased(&log, seq) {
                 return Placed::Done;
             }
-            if !self.has_room(change, log, &wire) {
-                return Placed::TooMuch;
-            }
-            // The order that took the payload has lost force: here it is again.
+            // The order that took the payload has lost force: here it is again. It had its share
+            // before, and who has filled that since does not keep it away.
             let stored = Stored { previous: header.previous, wire };
             self.add_envelope(change, held, &header, &stored, None);
             return Placed::Done;
@@ -347,9 +346,17 @@ impl Node {
             }
             return Placed::Done;
         }
+        // What a thief wrote in other places does not keep out what may lead to a cut-off: for that
+        // there is as much again. Two histories below it are proven to be a fork.
+        let end = self.carrier.lane.as_ref().and_then(|lane| lane.cut_off(&log));
+        let shares = if end.is_some_and(|(to, _)| seq <= to) { 2 } else { 1 };
         let against = match held.fit(seq, header.previous, hash) {
-            Fit::New if held.spans.as_slice().len() >= HELD_SPANS_MAX => return Placed::Done,
-            Fit::New if !self.has_room(change, log, &wire) => return Placed::TooMuch,
+            Fit::New if held.spans.as_slice().len() >= shares * HELD_SPANS_MAX => {
+                return Placed::Done;
+            }
+            Fit::New if !self.has_room(change, log, &wire, shares as u64) => {
+                return Placed::TooMuch;
+            }
             Fit::New => {
                 let stored = Stored { previous: header.previous, wire };
                 if self.carrier.own_area(log).is_some() {
@@ -382,10 +389,7 @@ impl Node {
         let displaces = |Header { log, seq, .. }: &Header, hash: Hash| {
             let end = lane.cut_off(log).filter(|_| lane.is_forked(log))?;
             let held = self.carrier.holdings.logs.get(log)?;
-            let true_one = held.branch(end);
-            let other = |span: &Span| true_one.is_none_or(|branch| branch.from != span.from);
-            let others = held.spans.as_slice().iter().any(other);
-            (others && held.leads_to(end, *seq, hash)).then_some(*log)
+            (held.holds_besides(end) && held.leads_to(end, *seq, hash)).then_some(*log)
         };
         let all = envelopes.iter();
         all.filter_map(|one| displaces(&one.header, one.header.hash())).collect()
@@ -399,31 +403,114 @@ impl Node {
             for (log, rows) in logs.into_iter().zip(rows) {
                 let held = node.carrier.holdings.logs.get(&log).cloned();
                 let end = node.carrier.lane.as_ref().and_then(|lane| lane.cut_off(&log));
-                let (Some(mut held), Some(end)) = (held, end) else { continue };
-                held.keep_branch(end);
-                for (row_key, value) in rows {
-                    let Some((_, seq)) = read_log_key(&row_key) else { continue };
-                    let stored = codec::decode::<Stored>(&value).ok();
-                    let Some(stored) = stored.filter(|_| !held.spans.contains(seq)) else {
-                        continue;
-                    };
-                    let hash = stored.wire.header(log, seq, stored.previous).hash();
-                    change.batch.delete(Table::Envelopes, row_key.clone());
-                    change.batch.put(Table::Forked, [row_key.as_slice(), &hash.0].concat(), value);
-                }
-                change.logs.insert(log, held);
+                let (Some(held), Some(end)) = (held, end) else { continue };
+                node.put_aside(&mut change, (log, end), held, rows);
             }
             node.commit(change, then);
         });
     }
 
-    /// Whether an envelope is within its author's share. Our own always is.
-    fn has_room(&self, change: &Change, log: LogId, wire: &Wire) -> bool {
+    /// Puts aside what is held of a log besides a branch. `rows`: all that is held of it.
+    fn put_aside(
+        &self,
+        change: &mut Change,
+        (log, end): (LogId, (u64, Hash)),
+        mut held: Held,
+        rows: Vec<Row>,
+    ) {
+        held.keep_branch(end);
+        let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
+        let certificate = opening.map(|opening| opening.certificate);
+        for (row_key, value) in rows {
+            let Some((_, seq)) = read_log_key(&row_key) else { continue };
+            let stored = codec::decode::<Stored>(&value).ok();
+            let Some(stored) = stored.filter(|_| !held.spans.contains(seq)) else {
+                continue;
+            };
+            let hash = stored.wire.header(log, seq, stored.previous).hash();
+            change.batch.delete(Table::Envelopes, row_key.clone());
+            change.batch.put(Table::Forked, [row_key.as_slice(), &hash.0].concat(), value);
+            if let Some(certificate) = certificate {
+                let before = self.carrier.bytes.get(&certificate).copied().unwrap_or_default();
+                let bytes = change.bytes.entry(certificate).or_insert(before);
+                *bytes = bytes.saturating_sub(stored.wire.bytes() as u64);
+            }
+        }
+        change.logs.insert(log, held);
+    }
+
+    /// Of frozen logs whose true history is not held whole, looks whether what is wanted next was
+    /// put aside: in front of a gap nobody knew that it is true, or another cut-off was in force.
+    pub(super) fn seek_branches(&mut self) {
+        let Some(lane) = self.carrier.lane.as_ref().filter(|lane| lane.forks() > 0) else { return };
+        let logs = lane.judged_logs().into_iter().filter(|log| lane.is_forked(log));
+        let wanted = logs.filter_map(|log| {
+            let held = self.carrier.holdings.logs.get(&log)?;
+            Some((log, held.next_of(lane.cut_off(&log)?)?))
+        });
+        let wanted: Vec<(LogId, (u64, Hash))> = wanted.collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let ranges = wanted.iter().map(|(log, (seq, hash))| Range {
+            rows_max: 1,
+            ..Range::prefix(Table::Forked, [log_key(*log, *seq).as_slice(), &hash.0].concat())
+        });
+        self.pages(ranges.collect(), move |node, rows| {
+            for ((log, _), _) in wanted.iter().zip(rows).filter(|(_, row)| !row.is_empty()) {
+                node.carrier.tasks.push_back(Task::Reclaim { log: *log });
+            }
+        });
+    }
+
+    /// Puts back into its place what of the true history of a frozen log was put aside.
+    fn reclaim(&mut self, log: LogId) {
+        let ranges = [Table::Envelopes, Table::Forked].map(|table| Range::prefix(table, log.0));
+        self.gather(ranges.to_vec(), move |node, mut rows| {
+            let mut change = node.change();
+            let aside = rows.pop().unwrap_or_default();
+            let lane = node.carrier.lane.as_ref().filter(|lane| lane.is_forked(&log));
+            let end = lane.and_then(|lane| lane.cut_off(&log));
+            let held = node.carrier.holdings.logs.get(&log).cloned();
+            let (Some(end), Some(mut held)) = (end, held) else {
+                return node.commit(change, |_| {});
+            };
+            let mut found: BTreeMap<(u64, Hash), (Vec<u8>, Stored)> = BTreeMap::new();
+            for (row_key, value) in aside {
+                let place = row_key.get(..row_key.len().saturating_sub(Hash::LEN));
+                let Some((_, seq)) = place.and_then(read_log_key) else { continue };
+                let Ok(stored) = codec::decode::<Stored>(&value) else { continue };
+                let hash = stored.wire.header(log, seq, stored.previous).hash();
+                found.insert((seq, hash), (row_key, stored));
+            }
+            if held.next_of(end).is_none_or(|next| !found.contains_key(&next)) {
+                return node.commit(change, |_| {});
+            }
+            if held.holds_besides(end) {
+                let rows = rows.pop().unwrap_or_default();
+                node.put_aside(&mut change, (log, end), held, rows);
+                held = change.logs.get(&log).cloned().unwrap_or_default();
+            }
+            while let Some((seq, hash)) = held.next_of(end)
+                && let Some((row_key, stored)) = found.remove(&(seq, hash))
+            {
+                let header = stored.wire.header(log, seq, stored.previous);
+                change.batch.delete(Table::Forked, row_key);
+                node.add_envelope(&mut change, held, &header, &stored, None);
+                held = change.logs.get(&log).cloned().unwrap_or_default();
+            }
+            node.commit(change, |_| {});
+        });
+    }
+
+    /// Whether an envelope is within so many shares of its author. Our own always is.
+    fn has_room(&self, change: &Change, log: LogId, wire: &Wire, shares: u64) -> bool {
         let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
         let Some(certificate) = opening.map(|opening| opening.certificate) else { return true };
         let held = change.bytes.get(&certificate).or_else(|| self.carrier.bytes.get(&certificate));
         let own = self.carrier.issuer().is_some_and(|(_, own)| own == certificate);
-        own || held.copied().unwrap_or_default() + wire.bytes() as u64 <= BYTES_PER_AUTHOR_MAX
+        let bytes = held.copied().unwrap_or_default() + wire.bytes() as u64;
+        own || bytes <= shares * BYTES_PER_AUTHOR_MAX
     }
 
     /// Compares envelopes with those that are held in their places.

@@ -127,6 +127,7 @@ impl Node {
                 }
             }
             node.carrier.marking = false;
+            node.seek_branches();
             node.review();
         });
     }
@@ -165,8 +166,8 @@ impl Node {
         }
         let wanted = self.judgements(lane);
         let Some(reader) = &mut self.reader else { return };
-        let followed = reader.reviewing.map_or(reader.reviewed, |one| one.judgements);
-        if reader.opening || followed == wanted {
+        // A history that comes in pieces is followed when the review under way has ended.
+        if reader.opening || reader.reviewing.is_some() || reader.reviewed == wanted {
             return;
         }
         reader.reviewing = Some(Reviewing { judgements: wanted, listed: false });

@@ -199,7 +199,7 @@ impl Node {
 
     /// What revokes one certificate.
     fn revocations(&self, certificate: CertId, reason: Reason, trust: bool) -> Vec<Revocation> {
-        let (logs, statements) = self.trusted(certificate, trust);
+        let (logs, statements) = self.trusted(certificate, reason, trust);
         let mut pieces: Vec<Revocation> = Vec::new();
         let mut logs = logs.chunks(CUT_OFFS_MAX);
         let mut named = statements.chunks(TRUSTED_MAX);
@@ -263,8 +263,14 @@ impl Node {
     }
 
     /// What this device holds of a certificate's logs and statements, as what is still trusted. If
-    /// nothing is, there remains what this device's own certificate rests on.
-    fn trusted(&self, certificate: CertId, all: bool) -> (Vec<CutOff>, Vec<StatementId>) {
+    /// nothing is, there remains what this device's own certificate rests on. Of a device in wrong
+    /// hands, orders to erase that still wait are never among it: that is what they wait for.
+    fn trusted(
+        &self,
+        certificate: CertId,
+        reason: Reason,
+        all: bool,
+    ) -> (Vec<CutOff>, Vec<StatementId>) {
         let Some(lane) = &self.carrier.lane else { return Default::default() };
         let own = self.carrier.issuer().map(|(_, own)| lane.chain(own)).unwrap_or_default();
         let own: BTreeSet<StatementId> = own.into_iter().map(Statement::id).collect();
@@ -277,7 +283,9 @@ impl Node {
         let signed = lane.statements().filter(|(_, one)| one.issuer() == issuer);
         let kept = signed.filter(|(id, one)| {
             let lasting = !matches!(one.kind(), kind::RECEIPT | kind::OPENING | kind::FORK_PROOF);
-            lasting && all || own.contains(id)
+            let waits = one.kind() == kind::ERASURE && !self.carrier.ripe.contains(*id);
+            let misused = matches!(reason, Reason::Stolen | Reason::Misused);
+            lasting && all && !(waits && misused) || own.contains(id)
         });
         (logs.filter(|_| all).collect(), kept.map(|(id, _)| *id).collect())
     }

@@ -271,6 +271,8 @@ pub(super) enum Task {
     Take { id: CommandId, statements: Vec<Statement> },
     /// Note which erasures were heard, and how long they have waited.
     Ripen,
+    /// Put back what was put aside of the true history of a frozen log.
+    Reclaim { log: LogId },
     /// Remove the payloads that these erasures name.
     Stub { erasures: Vec<StatementId> },
     /// Erase a record again: envelopes came that no order names yet.
@@ -284,6 +286,7 @@ crate::debug_shows!(enum Task {
     CatchUp,
     Take { id },
     Ripen,
+    Reclaim { log },
     Stub { erasures: Vec::len },
     EraseMore,
     Admit { statements: Vec::len },

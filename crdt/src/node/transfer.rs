@@ -1,6 +1,6 @@
 //! Sessions: planning and sending what the peer lacks, hearing what it took.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::api::PipeId;
@@ -51,8 +51,10 @@ impl Node {
         if !missing.iter().any(|id| kind(id) == Some(kind::REVOCATION)) {
             return;
         }
-        let void = lane.void_erasures().flat_map(|(_, one)| self.carrier.payloads_of(one));
-        for (log, seq) in void.filter(|(log, seq)| lane.was_erased(log, *seq)) {
+        // Several may name the same.
+        let void: BTreeSet<(LogId, u64)> =
+            lane.void_erasures().flat_map(|(_, one)| self.carrier.payloads_of(one)).collect();
+        for (log, seq) in void.into_iter().filter(|(log, seq)| lane.was_erased(log, *seq)) {
             let claimed = session.theirs.logs.get(&log).is_some_and(|spans| spans.contains(seq));
             if let Some(held) = self.carrier.holdings.logs.get(&log).filter(|_| claimed) {
                 session.plan_run(log, seq, seq, &held.urgent);
