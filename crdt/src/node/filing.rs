@@ -509,7 +509,7 @@ impl Node {
             filing.batch.put(Table::Cards, [record.0, shown.visit.0].concat(), card);
         }
         let pending = PendingRow { record, area, bytes, urgent, card: Vec::new() };
-        let change = ChangeRow { place: None, raw };
+        let change = ChangeRow::new(None, raw);
         let row_key = change_key(record, origin.log, origin.counter);
         filing.batch.put(Table::Changes, row_key, codec::encode(&change));
         filing.batch.put(Table::Pending, log_key(place.0, place.1), codec::encode(&pending));
