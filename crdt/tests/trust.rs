@@ -321,12 +321,17 @@ fn a_stolen_authority_that_revokes_everybody_is_undone_from_above() {
     // is enrolled from paper, and approves everybody anew.
     let statement = world.centre.revoke(thief, Reason::Stolen);
     issued(&hub.call(Command::Take { statements: vec![statement] }));
-    assert!(hub.status().revoked.is_some(), "approved by the thief's device: void");
+    let status = hub.status();
+    assert!(status.void && status.revoked.is_none(), "approved by the thief's device");
     let mut fresh = world.device(6, Role::Authority, &[]);
     enrol(&mut fresh, hub, Role::Hub, &[]);
     enrol(&mut fresh, b, Role::Worker, &["01"]);
     let pipe = world.meet(b, hub);
     assert!(complete(b, pipe));
+    // That it was called stolen is not forgotten, though who said so counts no more.
+    let approval = Approval::of(Role::Worker, &["01".to_owned()]);
+    let reply = fresh.order(Order::Approve { request: request(a), approval });
+    assert!(matches!(reply, Reply::Error(error) if error.message.contains("shut out")));
     enrol_again(&mut fresh, a, Role::Worker, &["01"]);
     let pipe = world.meet(a, hub);
     assert!(complete(a, pipe), "the thief's revocation is void");

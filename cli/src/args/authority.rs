@@ -41,7 +41,7 @@ pub(crate) enum AuthorityCommand {
     Admit(JudgeArgs),
     /// Reject what is held back of a log
     Reject(JudgeArgs),
-    /// Remove a record from every device, for good
+    /// Remove a person's record from every device: hidden at once, destroyed after a delay, for good
     Erase(EraseArgs),
     /// Let a device read villages, or the whole catchment
     Grant(GrantArgs),

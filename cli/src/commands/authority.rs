@@ -239,7 +239,7 @@ async fn judge(context: &Context, args: &JudgeArgs, admit: bool) -> Result<(), F
             device.call(Command::Order(Box::new(judge))).await
         })
         .await?;
-    issued(context, &reply, "Every device follows when this has come to it; you may judge again.")
+    issued(context, &reply, "Every device follows when this has come to it.")
 }
 
 fn find_log<'a>(status: &'a Status, prefix: &str) -> Result<&'a QuarantinedLog, Failure> {
@@ -272,7 +272,7 @@ async fn erase(context: &Context, args: &EraseArgs) -> Result<(), Failure> {
             .hint("Say --yes if that is what is wanted; nothing was changed"));
     }
     let reply = order(context, Order::Erase { record: args.record }).await?;
-    let next = "Each device says so in `huza run` when it has destroyed it. What a facility, an \
+    let next = "The audit trail of each device says when it has destroyed it. What a facility, an \
                 export or a backup holds is not reached. If this device is shut out before then, and \
                 this order is not among what stays, nothing is destroyed.";
     issued(context, &reply, next)

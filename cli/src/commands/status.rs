@@ -11,6 +11,11 @@ use crate::error::Failure;
 use crate::output;
 use crate::shell::Device;
 
+/// What the user of a device must know whose authority was shut out.
+const VOID: &str = "THIS DEVICE COUNTS NO MORE: the authority that approved it was shut out. Others \
+                    exchange nothing with it. What is on it is kept. Have it approved anew: \
+                    `huza request`.";
+
 /// How the device stands.
 pub(crate) async fn status(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
     // Machines get the records always: that is what they ask for.
@@ -42,7 +47,8 @@ fn summary(status: &Status) -> String {
             reader(&status.reader),
         );
     };
-    let mut loud = status.revoked.map(telling::shut_out).unwrap_or_default();
+    let void = status.void.then(|| VOID.to_owned());
+    let mut loud = status.revoked.map(telling::shut_out).or(void).unwrap_or_default();
     if !loud.is_empty() {
         loud.push_str("\n\n");
     }
@@ -132,6 +138,7 @@ fn of_status(status: &Status) -> Value {
         "programme_name": status.programme_name,
         "certificate": status.certificate.map(|id| id.to_string()),
         "role": status.role.map(|role| role.name()),
+        "void": status.void,
         "revoked": status.revoked.map(|reason| format!("{reason:?}").to_lowercase()),
         "expires": status.expires.map(|stamp| stamp.to_string()),
         "programme_time": status.programme_time.map(|stamp| stamp.to_string()),

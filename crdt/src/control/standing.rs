@@ -183,6 +183,12 @@ impl Lane {
         self.revocations.of(self, certificate)
     }
 
+    /// Whether anybody ever said that a certificate is revoked, whether that counts or not.
+    #[must_use]
+    pub fn was_revoked(&self, certificate: &CertId) -> bool {
+        self.revocations.all.values().any(|(_, said)| said.certificate == *certificate)
+    }
+
     /// Whether anybody was ever revoked.
     #[must_use]
     pub fn has_revocations(&self) -> bool {

@@ -250,6 +250,7 @@ impl Node {
             certificate: membership.map(|known| known.certificate),
             role: self.role(),
             revoked: self.own_revocation(),
+            void: self.is_shut_out() && self.own_revocation().is_none(),
             expires: carrier.certificate().map(|certificate| certificate.expires),
             programme_time: carrier.lane.as_ref().and_then(crate::control::Lane::programme_time),
             reader: match reader {

@@ -191,7 +191,8 @@ impl Node {
                     format!("ordered: {envelopes} envelopes go from every device that hears of it"),
                     format!(
                         "nothing of the person is shown any more; it is destroyed here on {at}, \
-                         and elsewhere {hours} hours after a device has heard of it"
+                         and elsewhere some time after a device has heard of it, as its own \
+                         settings say (here {hours} hours)"
                     ),
                 ];
                 node.reply(id, Reply::Issued { statements, done });

@@ -138,10 +138,14 @@ impl Node {
         }
         if let Some((orders, left)) = self.waiting_erasures() {
             let hours = left.0.div_ceil(3_600_000);
-            let message =
-                format!("{orders} orders to erase wait; the next is carried out in {hours} hours");
-            let advice = "if it is not wanted, revoke who ordered it before then";
-            found.push(finding("erasures", Level::Good, message, advice));
+            let envelopes = self.carrier.doomed();
+            let message = format!(
+                "{orders} orders to erase wait, about {envelopes} envelopes here; the next is \
+                 carried out in {hours} hours"
+            );
+            let advice = "if they are not wanted, shut out the authority device that gave them \
+                          before then, from another one";
+            found.push(finding("erasures", Level::Doubtful, message, advice));
         }
         let forks = self.carrier.lane.as_ref().map_or(0, crate::control::Lane::forks);
         if forks > 0 {

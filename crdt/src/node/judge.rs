@@ -26,17 +26,11 @@ impl Node {
         })
     }
 
-    /// Why this device's own certificate was revoked, if it was.
+    /// Why this device's own certificate was revoked, if it was; it may also be void because an
+    /// authority above it was shut out.
     pub(super) fn own_revocation(&self) -> Option<Reason> {
         let (lane, membership) = (self.carrier.lane.as_ref()?, self.carrier.membership.as_ref()?);
-        let mut next = Issuer::Certified(membership.certificate);
-        while let Issuer::Certified(id) = next {
-            if let Some(revoked) = lane.revoked(&id) {
-                return self.is_shut_out().then_some(revoked.reason);
-            }
-            next = lane.certificate(&id)?.issuer;
-        }
-        None
+        lane.revoked(&membership.certificate).map(|revoked| revoked.reason)
     }
 
     /// Revocations or admissions have become durable.

@@ -134,7 +134,7 @@ impl Node {
                     }
                     crate::trust::approval::IssueError::NoVillage => "name its village",
                     crate::trust::approval::IssueError::ShutOut(_) => {
-                        "if its holder stands before you, say that it may come back"
+                        "if its holder stands before you, say that it may come back: `--again`"
                     }
                     _ => "ask the device for a new request, made by `huza request`",
                 };

@@ -385,6 +385,14 @@ impl Carrier {
         all.filter(|(log, seq)| held(log, *seq)).collect()
     }
 
+    /// How many payloads go when the orders that wait are carried out.
+    pub(super) fn doomed(&self) -> usize {
+        let waiting = self.erasures.difference(&self.ripe);
+        let orders = waiting.filter_map(|id| self.lane.as_ref()?.erasure(id));
+        let places: BTreeSet<(LogId, u64)> = orders.flat_map(|one| self.payloads_of(one)).collect();
+        places.len()
+    }
+
     /// The area of a log that this incarnation writes.
     pub(super) fn own_area(&self, log: LogId) -> Option<AreaTag> {
         self.own.iter().find(|(_, own)| own.row.log == log).map(|(area, _)| *area)

@@ -311,7 +311,7 @@ impl Approver<'_> {
         let before =
             self.lane.iter().flat_map(|lane| lane.certificates().map(move |one| (lane, one)));
         let mut before = before.filter(|(_, (_, known))| known.device == request.device);
-        let shut_out = before.find(|(lane, (id, _))| lane.revoked(id).is_some());
+        let shut_out = before.find(|(lane, (id, _))| lane.was_revoked(id));
         if let Some((_, (id, _))) = shut_out.filter(|_| !approval.again) {
             return Err(IssueError::ShutOut(*id));
         }

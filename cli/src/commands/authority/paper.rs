@@ -261,7 +261,9 @@ fn revoke(context: &Context, args: &PaperRevokeArgs) -> Result<(), Failure> {
     print_again(context, &paper);
     let out = args.out.display();
     let text = format!(
-        "Certificate {} is shut out, and with it what it approved.\nNext: bring {out} to any \
+        "Certificate {} is shut out, and with it what it approved \
+         and ordered: whoever it had erased is shown again where something is still held; have them \
+         erased again.\nNext: bring {out} to any \
          device of the programme, the hub best, and there: huza take {out}",
         certificate.short(),
     );

@@ -221,6 +221,8 @@ pub struct Status {
     pub role: Option<Role>,
     /// Whether the certificate was revoked, and why.
     pub revoked: Option<Reason>,
+    /// Whether it counts no more because an authority above it was shut out.
+    pub void: bool,
     /// When the certificate ends; after it nothing new is granted.
     pub expires: Option<Stamp>,
     /// The greatest time that authorities have signed.
