@@ -329,6 +329,7 @@ fn a_stolen_authority_that_revokes_everybody_is_undone_from_above() {
     let pipe = world.meet(b, hub);
     assert!(complete(b, pipe));
     // That it was called stolen is not forgotten, though who said so counts no more.
+    world.meet(&mut fresh, hub);
     let approval = Approval::of(Role::Worker, &["01".to_owned()]);
     let reply = fresh.order(Order::Approve { request: request(a), approval });
     assert!(matches!(reply, Reply::Error(error) if error.message.contains("shut out")));
