@@ -104,6 +104,12 @@ impl Spans {
         self.0 = rest;
     }
 
+    /// All of it, as inclusive pairs.
+    #[must_use]
+    pub fn whole(&self) -> Vec<(u64, u64)> {
+        self.0.iter().map(|span| (span.from, span.to)).collect()
+    }
+
     /// What of them is in a span that is held whole.
     fn within(&self, whole: &Span) -> Vec<Span> {
         let parts = self.0.iter().filter(|span| whole.from <= span.to && span.from <= whole.to);
@@ -351,8 +357,9 @@ impl Claims {
     #[must_use]
     pub fn digest(&self) -> [u8; 16] {
         let statements = codec::encode(&self.statements);
-        let logs = codec::encode(&self.logs);
-        truncated(hash_parts("huza 2026 digest of holdings", &[&statements, &logs]))
+        let logs: BTreeMap<&LogId, &Spans> =
+            self.logs.iter().filter(|(_, spans)| !spans.as_slice().is_empty()).collect();
+        truncated(hash_parts("huza 2026 digest of holdings", &[&statements, &codec::encode(&logs)]))
     }
 }
 

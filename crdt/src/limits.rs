@@ -109,6 +109,14 @@ pub const SUMMARY_SPANS_MAX: usize = 262_144;
 /// Entries of a summary that one frame carries, so that no frame nears its limit.
 pub const SUMMARY_ENTRIES_PER_FRAME: usize = 4_096;
 
+/// Most coded symbols in which a difference is looked for; where they do not suffice, one side tells
+/// all it holds. 786 kB on the wire. // guess: half of the nation's logs differ
+pub const SYMBOLS_MAX: usize = 65_536;
+
+/// Most bytes that a peer may send while we calculate what differs: a whole frame for each batch that
+/// may be under way, and what is said in front of them.
+pub const WAITING_BYTES_MAX: usize = (BATCHES_IN_FLIGHT_MAX + 1) * (FRAME_BYTES_MAX + 4);
+
 /// Bytes after which a batch is full. // measured (storage reference): 64 kB on the network
 pub const BATCH_BYTES_TARGET: usize = 65_536;
 

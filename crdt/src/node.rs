@@ -37,6 +37,7 @@
 mod api;
 mod ask;
 mod boot;
+mod compare;
 mod contact;
 mod effects;
 mod erase;

@@ -3,8 +3,11 @@
 //! [`frame`] is the language; [`Session`] is the state of one side. The session knows nothing of
 //! storage: the node feeds it frames and asks it what to send next.
 
+pub mod difference;
 pub mod frame;
+mod known;
 mod state;
 
-pub(crate) use state::InFlight;
+pub(crate) use known::Known;
+pub(crate) use state::{Comparing, InFlight};
 pub use state::{Fault, Peer, Phase, Session, Stats};

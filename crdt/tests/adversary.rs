@@ -653,7 +653,7 @@ fn a_recorded_hello_opens_no_other_pipe() {
     let mut story = story();
     let Story { host, peer, .. } = &mut story;
     let certificate = peer.membership.certificate;
-    let hello = Hello { version: 1, certificate, digest: [0; 16] };
+    let hello = Hello { version: 1, certificate, digest: [0; 16], count: 0 };
     let recorded = Channel { binding: [7; 32], dialer: true };
     let sealed = recorded.seal_hello(&hello, &peer.key, &peer.membership.member, [1; 32]);
     let pipe = PipeId(77);
@@ -767,7 +767,12 @@ fn what_is_kept_for_the_unproven_is_bounded_with_their_half_frames() {
         let pipe = PipeId(500 + number);
         let binding = [number as u8; 32];
         host.handle(Input::PipeOpened { pipe, dialer: false, binding });
-        let hello = Hello { version: 1, certificate: CertId([number as u8; 16]), digest: [0; 16] };
+        let hello = Hello {
+            version: 1,
+            certificate: CertId([number as u8; 16]),
+            digest: [0; 16],
+            count: 0,
+        };
         let channel = Channel { binding, dialer: true };
         let sealed = channel.seal_hello(&hello, &peer.key, &peer.membership.member, [1; 32]);
         peer.say(host, pipe, &Frame::Hello(sealed));

@@ -27,7 +27,8 @@ use huza_crdt::id::{
 use huza_crdt::limits::CARD_BYTES_MAX;
 use huza_crdt::pack;
 use huza_crdt::record::{Card, read_bundle, unpack};
-use huza_crdt::session::frame::{Bytes, Frame, Hello, Run, take_frame};
+use huza_crdt::session::difference::{ShortId, Symbol};
+use huza_crdt::session::frame::{Bytes, Frame, Hello, Run, ShortSpan, ToldLog, take_frame};
 use huza_crdt::time::Stamp;
 use huza_crdt::trust::approval::{Approval, JoinRequest, Membership, Welcome};
 use huza_crdt::trust::paper::Programme;
@@ -192,6 +193,12 @@ fn frame() -> impl Strategy<Value = Frame> {
     let statements = vec(any::<[u8; 16]>().prop_map(StatementId), 0..4);
     let summary = (statements, logs, any::<bool>())
         .prop_map(|(statements, logs, last)| Frame::Summary { statements, logs, last });
+    let short = || any::<[u8; 8]>().prop_map(ShortId);
+    let span =
+        (number(), number(), short()).prop_map(|(from, to, end)| ShortSpan { from, to, end });
+    let told = (short(), vec(span, 0..4)).prop_map(|(log, spans)| ToldLog { log, spans });
+    let differ = (vec(told, 0..4), vec(short(), 0..4), any::<bool>())
+        .prop_map(|(logs, wanted, last)| Frame::Differ { logs, wanted, last });
     let batch = (any::<u32>(), vec(bytes().prop_map(Bytes), 0..4), vec(run(), 0..4))
         .prop_map(|(number, statements, runs)| Frame::Batch { number, statements, runs });
     prop_oneof![
@@ -199,6 +206,9 @@ fn frame() -> impl Strategy<Value = Frame> {
         Just(Frame::WantChain),
         bytes().prop_map(|sealed| Frame::Chain(Bytes(sealed))),
         summary,
+        vec(any::<[u8; 12]>().prop_map(Symbol), 0..4).prop_map(Frame::Symbols),
+        any::<u32>().prop_map(|to| Frame::WantSymbols { to }),
+        differ,
         (number(), number())
             .prop_map(|(statements, envelopes)| Frame::Totals { statements, envelopes }),
         batch,
@@ -341,7 +351,7 @@ proptest! {
 
     #[test]
     fn frames_are_spelled_once(
-        frame in frame(), (certificate, digest) in any::<([u8; 16], [u8; 16])>(), version: u8,
+        frame in frame(), (certificate, digest) in any::<([u8; 16], [u8; 16])>(), version: u8, count: u64,
     ) {
         spelled_once(&frame);
         let mut pipe = frame.to_pipe();
@@ -352,7 +362,7 @@ proptest! {
         let taken = take_frame(&mut pipe).unwrap().unwrap();
         prop_assert_eq!(Frame::from_bytes(&taken), Ok(frame));
         prop_assert_eq!(pipe, [7]);
-        spelled_once(&Hello { version, certificate: CertId(certificate), digest });
+        spelled_once(&Hello { version, certificate: CertId(certificate), digest, count });
     }
 
     #[test]

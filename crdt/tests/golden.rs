@@ -36,7 +36,8 @@ use huza_crdt::id::{
     StoreId, hex, unhex,
 };
 use huza_crdt::record::{Card, Document, Edit, card, check, forms, genesis, pack, unpack};
-use huza_crdt::session::frame::{Bytes, Channel, Frame, Hello, Run, VERSION};
+use huza_crdt::session::difference::{ShortId, encode};
+use huza_crdt::session::frame::{Bytes, Channel, Frame, Hello, Run, ShortSpan, ToldLog, VERSION};
 use huza_crdt::time::Stamp;
 use huza_crdt::trust::approval::{JoinRequest, Membership, open_grant};
 use huza_crdt::trust::{
@@ -428,7 +429,7 @@ fn channel() -> Channel {
 }
 
 fn hello() -> Hello {
-    Hello { version: VERSION, certificate: cert_id(), digest: [0x77; 16] }
+    Hello { version: VERSION, certificate: cert_id(), digest: [0x77; 16], count: 300 }
 }
 
 fn frames() -> Vec<(&'static str, Frame)> {
@@ -436,6 +437,12 @@ fn frames() -> Vec<(&'static str, Frame)> {
     let summary = Frame::Summary {
         statements: vec![StatementId([0x88; 16])],
         logs: vec![(origin().log, vec![span()])],
+        last: true,
+    };
+    let spans = vec![ShortSpan { from: 0, to: 300, end: ShortId([3; 8]) }];
+    let differ = Frame::Differ {
+        logs: vec![ToldLog { log: ShortId([4; 8]), spans }],
+        wanted: vec![ShortId([5; 8])],
         last: true,
     };
     let batch = Frame::Batch {
@@ -457,6 +464,9 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("frame-want-chain", Frame::WantChain),
         ("frame-chain", Frame::Chain(channel().seal_chain(&chain, &member(), ENTROPY))),
         ("frame-summary", summary),
+        ("frame-symbols", Frame::Symbols(encode(&[ShortId([1; 8]), ShortId([2; 8])], 0, 3))),
+        ("frame-want-symbols", Frame::WantSymbols { to: 128 }),
+        ("frame-differ", differ),
         ("frame-totals", Frame::Totals { statements: 3, envelopes: 70_000 }),
         ("frame-batch", batch),
         ("frame-ack", Frame::Ack { number: 130 }),

@@ -129,6 +129,9 @@ impl Laws {
                 | Frame::WantChain
                 | Frame::Chain(_)
                 | Frame::Summary { .. }
+                | Frame::Symbols(_)
+                | Frame::WantSymbols { .. }
+                | Frame::Differ { .. }
                 | Frame::Totals { .. }
                 | Frame::End { .. }
                 | Frame::Revoked(_) => {}

@@ -5,6 +5,7 @@ use huza_crdt::crypto::{SigningKey, SymmetricKey};
 use huza_crdt::envelope::Stored;
 use huza_crdt::holdings::Span;
 use huza_crdt::id::{CertId, Hash, LogId};
+use huza_crdt::session::difference::{ShortId, Symbol};
 use huza_crdt::session::frame::{Bytes, Channel, Frame, Hello, Run, VERSION};
 use huza_crdt::store::Table;
 
@@ -87,7 +88,8 @@ impl Forger {
     }
 
     fn hello(&self, certificate: CertId, draw: &mut Draw) -> Vec<u8> {
-        let hello = Hello { version: VERSION, certificate, digest: draw.bytes() };
+        let hello =
+            Hello { version: VERSION, certificate, digest: draw.bytes(), count: draw.below(1_000) };
         let sealed =
             self.channel().seal_hello(&hello, &self.key, &self.context.member, draw.bytes());
         Frame::Hello(sealed).to_pipe()
@@ -151,6 +153,9 @@ fn wants(draw: &mut Draw) -> Vec<u8> {
             logs: vec![(LogId(draw.bytes()), vec![span])],
             last: true,
         },
+        Frame::WantSymbols { to: 128 },
+        Frame::Symbols((0..32).map(|_| Symbol(draw.bytes())).collect()),
+        Frame::Differ { logs: Vec::new(), wanted: vec![ShortId(draw.bytes())], last: true },
         Frame::Totals { statements: 0, envelopes: 0 },
         Frame::Batch { number: 0, statements: vec![Bytes(draw.blob(80))], runs: Vec::new() },
         Frame::Ack { number: 0 },

@@ -41,6 +41,7 @@ use huza_crdt::holdings::Spans;
 use huza_crdt::id::{LogId, Origin, RecordId};
 use huza_crdt::node::{Input, PipeId};
 use huza_crdt::record::{Card, Document, pack, read_bundle, unpack};
+use huza_crdt::session::difference::{ShortId, Symbol};
 use huza_crdt::session::frame::{Frame, take_frame};
 use huza_crdt::store::MemoryStore;
 use huza_crdt::trust::approval::{JoinRequest, Welcome};
@@ -328,13 +329,21 @@ impl Run {
 /// A well-formed frame, in or out of turn.
 fn injected(wide: usize, narrow: u8) -> Frame {
     let number = wide as u32 % 4;
-    match narrow % 7 {
+    let short = ShortId([narrow; 8]);
+    match narrow % 10 {
         0 => Frame::WantChain,
         1 => Frame::Ack { number },
         2 => Frame::Totals { statements: wide as u64, envelopes: u64::MAX },
         3 => Frame::End { digest: [narrow; 16] },
         4 => Frame::Batch { number, statements: vec![], runs: vec![] },
         5 => Frame::Summary { statements: vec![], logs: vec![], last: wide.is_multiple_of(2) },
+        6 => Frame::Symbols(vec![Symbol([narrow; 12]); wide % 200]),
+        7 => Frame::WantSymbols { to: wide as u32 },
+        8 => Frame::Differ {
+            logs: vec![],
+            wanted: vec![short; wide % 9],
+            last: wide.is_multiple_of(2),
+        },
         _ => Frame::Hello(huza_crdt::session::frame::Bytes(vec![narrow; wide % 200])),
     }
 }

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use super::Node;
 use super::api::{Event, Output, PipeId, Token};
 use super::judge::grounds;
 use super::state::Task;
+use super::{Node, compare};
 use crate::control::{Statement, kind};
 use crate::crypto::{Signature, Signed};
 use crate::holdings::{Claims, Spans};
 use crate::id::LogId;
 use crate::limits::{
     DOUBTERS_MAX, EARLY_BYTES_MAX, FRAME_BYTES_MAX, HELLO_BYTES_MAX, SESSIONS_MAX, SILENCE_MS_MAX,
-    SUMMARY_ENTRIES_PER_FRAME,
+    WAITING_BYTES_MAX,
 };
 use crate::session::frame::{Bytes, Channel, Frame, Hello, VERSION, take_frame_within};
-use crate::session::{Fault, Peer, Phase, Session};
+use crate::session::{Comparing, Fault, Known, Peer, Phase, Session};
 
 /// Milliseconds within which two sessions with one device count as a dial from both sides at
 /// once: then both ends keep the same one. // guess: slower than any handshake we bear
@@ -33,7 +33,8 @@ impl Node {
         };
         let mut session = Session::new(channel, self.now.millis, claims);
         session.digest = digest;
-        let hello = Hello { version: VERSION, certificate: membership.certificate, digest };
+        let count = compare::count(&session.at_hello);
+        let hello = Hello { version: VERSION, certificate: membership.certificate, digest, count };
         let entropy = self.entropy.draw();
         let sealed = channel.seal_hello(&hello, &identity.key(), &membership.member, entropy);
         self.sessions.insert(pipe, session);
@@ -59,7 +60,18 @@ impl Node {
         if session.unproven.is_some() && self.early_bytes() > EARLY_BYTES_MAX {
             self.fault(pipe, Fault::OutOfTurn("bytes before a proof".to_owned()));
         }
+        self.hear_buffered(pipe);
+    }
+
+    /// Hears every whole frame that has come, unless this side is calculating: then they wait.
+    pub(super) fn hear_buffered(&mut self, pipe: PipeId) {
         while let Some(session) = self.sessions.get_mut(&pipe) {
+            if matches!(session.comparing, Comparing::Busy) {
+                if session.buffer.len() > WAITING_BYTES_MAX {
+                    self.fault(pipe, Fault::OutOfTurn("more than it may".to_owned()));
+                }
+                return;
+            }
             let most = match session.phase {
                 Phase::Hello if session.unproven.is_none() => HELLO_BYTES_MAX,
                 _ => FRAME_BYTES_MAX,
@@ -126,18 +138,32 @@ impl Node {
             (_, Frame::WantChain) => self.tell_chain(pipe),
             (_, Frame::Revoked(sealed)) => self.hear_revoked(pipe, &sealed),
             (Phase::Hello, Frame::Chain(sealed)) => self.hear_chain(pipe, &sealed),
-            (Phase::Hello, frame @ Frame::Summary { .. }) if session.unproven.is_some() => {
+            (Phase::Hello, frame @ (Frame::Summary { .. } | Frame::Symbols(_)))
+                if session.unproven.is_some() =>
+            {
                 // It knows our certificate and went on; we still wait for its chain.
                 session.early_bytes += frame.to_pipe().len();
                 session.early.push(frame);
                 Ok(())
             }
-            (Phase::Summary, Frame::Summary { statements, logs, last }) => {
+            (Phase::Compare, Frame::Summary { statements, logs, last }) => {
+                if let Comparing::Encoding { .. } = session.comparing {
+                    // It did not find the difference.
+                    session.comparing = Comparing::Hearing;
+                }
+                if !matches!(session.comparing, Comparing::Hearing) {
+                    return Err(Fault::OutOfTurn(name.to_owned()));
+                }
                 session.hear_summary(statements, logs)?;
                 if last {
-                    self.begin_transfer(pipe);
+                    self.answer_all(pipe);
                 }
                 Ok(())
+            }
+            (Phase::Compare, Frame::Symbols(symbols)) => self.hear_symbols(pipe, symbols),
+            (Phase::Compare, Frame::WantSymbols { to }) => self.hear_want(pipe, to),
+            (Phase::Compare, Frame::Differ { logs, wanted, last }) => {
+                self.hear_difference(pipe, logs, wanted, last)
             }
             (Phase::Transfer, Frame::Totals { statements, envelopes }) => {
                 session.expected = (statements, envelopes);
@@ -259,20 +285,20 @@ impl Node {
             return Ok(());
         }
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
-        session.phase = Phase::Summary;
+        session.phase = Phase::Compare;
         let equal = session.digest == hello.digest;
         self.keep_one_session(pipe, &peer)?;
         self.event(Event::Met { pipe, peer });
         if equal {
             if let Some(session) = self.sessions.get_mut(&pipe) {
-                session.theirs = Arc::unwrap_or_clone(core::mem::take(&mut session.at_hello));
+                session.theirs = Known::same(Arc::clone(&session.at_hello));
                 // Both hellos said what the two ends would say.
                 session.end_sent = Some(hello.digest);
                 session.end_received = Some(hello.digest);
             }
             self.begin_transfer(pipe);
         } else {
-            self.tell_summary(pipe);
+            self.compare(pipe, hello.count);
         }
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
         let early = core::mem::take(&mut session.early);
@@ -303,42 +329,15 @@ impl Node {
         Ok(())
     }
 
-    /// Tells the peer everything held, in frames of bounded size.
-    fn tell_summary(&mut self, pipe: PipeId) {
-        let Some(session) = self.sessions.get_mut(&pipe) else { return };
-        session.at_hello = Arc::default();
-        let claims = self.claims();
-        let mut statements = claims.statements.iter().copied().peekable();
-        let mut logs = claims.logs.iter().peekable();
-        loop {
-            let some: Vec<_> = statements.by_ref().take(SUMMARY_ENTRIES_PER_FRAME / 2).collect();
-            let mut named = Vec::new();
-            let mut spans_named = 0;
-            while let Some((_, spans)) = logs.peek()
-                && named.len() < SUMMARY_ENTRIES_PER_FRAME / 2
-                && spans_named + spans.newest().len() <= SUMMARY_ENTRIES_PER_FRAME
-                && let Some((log, spans)) = logs.next()
-            {
-                spans_named += spans.newest().len();
-                named.push((*log, spans.newest().to_vec()));
-            }
-            let last = statements.peek().is_none() && logs.peek().is_none();
-            self.say(pipe, &Frame::Summary { statements: some, logs: named, last });
-            if last {
-                break;
-            }
-        }
-    }
-
     /// If a peer claims to hold more of a log of this incarnation than we do, we may be a copy:
     /// no seq is given until it has shown that, or failed to.
     pub(super) fn notice_own_past(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
-        let theirs = &session.theirs.logs;
+        let theirs = &session.theirs;
         let beyond = self.carrier.own.values().any(|own| {
             let mine = self.carrier.holdings.logs.get(&own.row.log);
             let last = mine.and_then(|held| held.spans.last());
-            theirs.get(&own.row.log).and_then(Spans::last) > last
+            theirs.spans(&own.row.log).and_then(Spans::last) > last
         });
         let Some(peer) = session.peer.filter(|_| beyond) else { return };
         let doubts = &mut self.carrier.doubts;
@@ -370,7 +369,15 @@ impl Node {
     /// proves nothing takes no memory in proportion to what is held here.
     pub(super) fn claims(&mut self) -> Arc<Claims> {
         let (holdings, lane) = (&self.carrier.holdings, &self.carrier.lane);
-        let make = || Arc::new(lane.as_ref().map(|l| Claims::of(holdings, l)).unwrap_or_default());
+        let make = || {
+            let mut claims = lane.as_ref().map(|l| Claims::of(holdings, l)).unwrap_or_default();
+            // That we have written nothing is worth saying: a peer that holds something of a log
+            // of ours shows that we are a copy.
+            for own in self.carrier.own.values() {
+                claims.logs.entry(own.row.log).or_default();
+            }
+            Arc::new(claims)
+        };
         Arc::clone(self.carrier.claims.get_or_insert_with(make))
     }
 

@@ -296,9 +296,9 @@ impl Node {
             self.event(Event::Refused { pipe, why });
         }
         if let Some(session) = self.sessions.get_mut(&pipe) {
-            session.theirs.statements.extend(&change.added);
+            session.theirs.add_statements(&change.added);
             for (log, span) in heard {
-                session.theirs.logs.entry(log).or_default().insert(span);
+                session.theirs.add_span(log, span);
             }
         }
         self.commit(change, move |node| {

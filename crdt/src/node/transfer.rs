@@ -1,6 +1,7 @@
 //! Sessions: planning and sending what the peer lacks, hearing what it took.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Node;
 use super::api::PipeId;
@@ -14,7 +15,7 @@ use crate::limits::{
     BATCH_BYTES_TARGET, BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, BATCHES_IN_FLIGHT_MAX,
 };
 use crate::session::frame::{Bytes, Frame, Run};
-use crate::session::{Fault, InFlight, Phase};
+use crate::session::{Comparing, Fault, InFlight, Phase};
 use crate::store::{Range, Row, Table};
 
 /// Runs looked up for one batch. // guess: at a meeting each log has a little news
@@ -29,12 +30,12 @@ impl Node {
         let mine = self.claims();
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.phase = Phase::Transfer;
+        session.comparing = Comparing::Not;
+        session.at_hello = Arc::default();
         if let Some(lane) = &self.carrier.lane {
             session.plan(&mine, &self.carrier.holdings, lane);
         }
-        let held = &self.carrier.holdings.statements;
-        let missing: Vec<StatementId> =
-            held.difference(&session.theirs.statements).copied().collect();
+        let missing = session.theirs.missing_statements(&mine);
         self.plan_restored(pipe, &missing);
         self.plan_statements(pipe, missing);
         self.notice_own_past(pipe);
@@ -55,7 +56,7 @@ impl Node {
         let void: BTreeSet<(LogId, u64)> =
             lane.void_erasures().flat_map(|(_, one)| self.carrier.payloads_of(one)).collect();
         for (log, seq) in void.into_iter().filter(|(log, seq)| lane.was_erased(log, *seq)) {
-            let claimed = session.theirs.logs.get(&log).is_some_and(|spans| spans.contains(seq));
+            let claimed = session.theirs.spans(&log).is_some_and(|spans| spans.contains(seq));
             if let Some(held) = self.carrier.holdings.logs.get(&log).filter(|_| claimed) {
                 session.plan_run(log, seq, seq, &held.urgent);
             }
@@ -111,7 +112,7 @@ impl Node {
             let before = session.promised;
             session.complete = false;
             for (log, (held, seqs)) in &grown {
-                let known = session.theirs.logs.get(log);
+                let known = session.theirs.spans(log);
                 let lane = self.carrier.lane.as_ref();
                 // What it claims to hold may be a stub that counts no more.
                 let restored = |seq: u64| lane.is_some_and(|lane| lane.was_erased(log, seq));
@@ -122,8 +123,7 @@ impl Node {
                     session.plan_run(*log, seq, seq, &held.urgent);
                 }
             }
-            let known = &session.theirs.statements;
-            let news = statements.iter().filter(|id| !known.contains(id)).copied().collect();
+            let news = statements.iter().filter(|id| !session.theirs.has(id)).copied().collect();
             self.plan_statements(pipe, news);
             if self.sessions.get(&pipe).is_some_and(|session| session.promised != before) {
                 self.tell_totals(pipe);
@@ -167,7 +167,7 @@ impl Node {
                 rest.push(id);
                 continue;
             }
-            session.theirs.statements.insert(id);
+            session.theirs.add_statements([&id]);
             // One that a later receipt has replaced is not here any more; the peer gets that one.
             if let Some(statement) = lane.statement(&id) {
                 let statement = statement.to_bytes();
@@ -278,7 +278,7 @@ impl Node {
             in_flight.envelopes += run.envelopes.len() as u64;
             let span = Span { from: run.first, to, end: end_hash(run) };
             in_flight.spans.push((run.log, span));
-            session.theirs.logs.entry(run.log).or_default().insert(span);
+            session.theirs.add_span(run.log, span);
         }
         session.in_flight.insert(number, in_flight);
         self.say(pipe, &Frame::Batch { number, statements, runs });

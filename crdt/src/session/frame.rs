@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::difference::{ShortId, Symbol};
 use crate::codec::{self, DecodeError};
 use crate::crypto::{Purpose, Signature, Signed, SigningKey, SymmetricKey};
 use crate::envelope::{Content, Wire};
@@ -9,7 +10,7 @@ use crate::holdings::Span;
 use crate::id::{CertId, DeviceKey, Hash, LogId, StatementId};
 use crate::limits::{
     BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, CHAIN_MAX, FRAME_BYTES_MAX, GROUNDS_MAX,
-    PAYLOAD_BYTES_MAX, RANGES_MAX, SUMMARY_ENTRIES_PER_FRAME,
+    PAYLOAD_BYTES_MAX, RANGES_MAX, SUMMARY_ENTRIES_PER_FRAME, SYMBOLS_MAX,
 };
 
 /// The version of this protocol.
@@ -43,6 +44,23 @@ pub enum Frame {
         /// Whether this is the last part.
         last: bool,
     },
+    /// Coded symbols of what the sender holds, those that follow on the ones it sent before. See
+    /// [`super::difference`].
+    Symbols(Vec<Symbol>),
+    /// "They do not suffice: send the others, up to this number in all."
+    WantSymbols {
+        /// How many symbols in all.
+        to: u32,
+    },
+    /// Part of what the sender found to differ, or of the answer to it.
+    Differ {
+        /// Logs, with what the sender holds of them.
+        logs: Vec<ToldLog>,
+        /// What the receiver holds and the sender does not, or not so.
+        wanted: Vec<ShortId>,
+        /// Whether this is the last part.
+        last: bool,
+    },
     /// How much the sender will send in all, counted from the beginning of the session.
     Totals {
         /// Statements.
@@ -72,6 +90,26 @@ pub enum Frame {
     /// "You are shut out": the statements that say so, each with the chain of its issuer in front,
     /// sealed under the member key. The sender closes behind it.
     Revoked(Bytes),
+}
+
+/// What is held of a log, in few bytes: ids and hashes shortened under the session's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldLog {
+    /// The log.
+    pub log: ShortId,
+    /// The newest of its spans, as in a summary.
+    pub spans: Vec<ShortSpan>,
+}
+
+/// See [`Span`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShortSpan {
+    /// First seq.
+    pub from: u64,
+    /// Last seq, inclusive.
+    pub to: u64,
+    /// Hash of the header of `to`.
+    pub end: ShortId,
 }
 
 /// Consecutive envelopes of one log.
@@ -111,6 +149,13 @@ impl Frame {
                 (entries || logs.iter().any(|(_, spans)| spans.len() > RANGES_MAX))
                     .then_some("summary entries")
             }
+            Self::Symbols(symbols) => (symbols.len() > SYMBOLS_MAX).then_some("symbols"),
+            Self::Differ { logs, wanted, .. } => {
+                let spans: usize = logs.iter().map(|log| 1 + log.spans.len()).sum();
+                let long = logs.iter().any(|log| log.spans.len() > RANGES_MAX);
+                (spans + wanted.len() > SUMMARY_ENTRIES_PER_FRAME || long)
+                    .then_some("entries of a difference")
+            }
             Self::Batch { statements, runs, .. } => {
                 let envelopes: usize = runs.iter().map(|run| run.envelopes.len()).sum();
                 let empty = runs.iter().any(|run| run.envelopes.is_empty());
@@ -129,6 +174,7 @@ impl Frame {
             Self::Hello(_)
             | Self::WantChain
             | Self::Chain(_)
+            | Self::WantSymbols { .. }
             | Self::Totals { .. }
             | Self::Ack { .. }
             | Self::End { .. }
@@ -145,6 +191,9 @@ impl Frame {
             Self::WantChain => "want-chain",
             Self::Chain(_) => "chain",
             Self::Summary { .. } => "summary",
+            Self::Symbols(_) => "symbols",
+            Self::WantSymbols { .. } => "want-symbols",
+            Self::Differ { .. } => "differ",
             Self::Totals { .. } => "totals",
             Self::Batch { .. } => "batch",
             Self::Ack { .. } => "ack",
@@ -193,6 +242,8 @@ pub struct Hello {
     pub certificate: CertId,
     /// Digest of all it holds.
     pub digest: [u8; 16],
+    /// How many statements and logs that is.
+    pub count: u64,
 }
 
 /// Which channel a hello is for, and from which end: nobody can replay it elsewhere.
@@ -315,7 +366,7 @@ mod tests {
     fn a_hello_is_good_for_one_channel_and_one_end() {
         let (key, member) = (SigningKey::from_seed([1; 32]), SymmetricKey::from_bytes([2; 32]));
         let channel = Channel { binding: [3; 32], dialer: true };
-        let hello = Hello { version: 1, certificate: CertId([4; 16]), digest: [5; 16] };
+        let hello = Hello { version: 1, certificate: CertId([4; 16]), digest: [5; 16], count: 6 };
         let sealed = channel.seal_hello(&hello, &key, &member, [6; 32]);
         let (read, signature) = channel.open_hello(&sealed, &member).unwrap();
         assert_eq!(read, hello);

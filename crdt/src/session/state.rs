@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::frame::{Channel, Hello};
+use super::Known;
+use super::difference::{ShortId, Symbol};
+use super::frame::{Channel, Hello, ToldLog};
 use crate::codec::DecodeError;
 use crate::control::Lane;
 use crate::crypto::Signature;
@@ -74,8 +76,8 @@ impl From<DecodeError> for Fault {
 pub enum Phase {
     /// Our hello is sent; the peer's is not here or not proven yet.
     Hello,
-    /// The peer is a proven member; what it holds is not known in full yet.
-    Summary,
+    /// The peer is a proven member; what it holds is not known yet.
+    Compare,
     /// Both know what the other lacks.
     Transfer,
 }
@@ -89,6 +91,44 @@ pub struct Peer {
     pub device: DeviceKey,
     /// What it is for.
     pub role: Role,
+}
+
+/// How far two sides are that hold different things. See [`crate::node`]'s `compare`.
+#[derive(Debug, Default)]
+pub(crate) enum Comparing {
+    /// It is not known yet that they do.
+    #[default]
+    Not,
+    /// We told all that we hold; the peer will name what differs.
+    Told,
+    /// The peer tells all that it holds.
+    Hearing,
+    /// We sent so many symbols; the peer will name what differs, ask for more, or tell all.
+    Encoding {
+        /// How many.
+        symbols: usize,
+    },
+    /// The peer sends symbols.
+    Decoding {
+        /// Those that came.
+        symbols: Vec<Symbol>,
+    },
+    /// We named what differs; the peer will answer what it holds of these logs.
+    Awaiting {
+        /// The logs, by the ids that it will use.
+        logs: BTreeMap<ShortId, LogId>,
+    },
+    /// The peer names what differs.
+    Differing {
+        /// Whether it expects to be answered.
+        answers: bool,
+        /// What it named so far.
+        logs: Vec<ToldLog>,
+        /// The same.
+        wanted: Vec<ShortId>,
+    },
+    /// We calculate; it is not the peer's turn.
+    Busy,
 }
 
 /// What a contact cost and carried.
@@ -131,14 +171,15 @@ pub struct Session {
     pub(crate) peer: Option<Peer>,
     /// A hello whose certificate we do not know yet.
     pub(crate) unproven: Option<(Hello, Signature)>,
-    /// Summary frames that came before the chain that proves their sender.
+    /// Frames that came before the chain that proves their sender.
     pub(crate) early: Vec<super::frame::Frame>,
     pub(crate) early_bytes: usize,
     /// The digest in our hello.
     pub(crate) digest: [u8; 16],
     /// What the peer holds, as far as it said or we sent it.
-    pub(crate) theirs: Claims,
-    /// What we held when we said hello; the peer holds the same if its digest is the same.
+    pub(crate) theirs: Known,
+    pub(crate) comparing: Comparing,
+    /// What we held when we said hello: the comparison is of that.
     pub(crate) at_hello: Arc<Claims>,
     pub(crate) spans_heard: usize,
     /// The peer claims to hold envelopes of this device that we do not hold. Until then we give
@@ -201,7 +242,8 @@ impl Session {
             early: Vec::new(),
             early_bytes: 0,
             digest: [0; 16],
-            theirs: Claims::default(),
+            theirs: Known::default(),
+            comparing: Comparing::Not,
             at_hello,
             spans_heard: 0,
             doubt_until: None,
@@ -243,10 +285,10 @@ impl Session {
     pub(crate) fn deadline(&self) -> Option<Millis> {
         match self.phase {
             Phase::Hello => Some(self.opened.plus(HELLO_MS_MAX)),
-            Phase::Summary | Phase::Transfer if !self.complete => {
+            Phase::Compare | Phase::Transfer if !self.complete => {
                 Some(self.heard.plus(SILENCE_MS_MAX))
             }
-            Phase::Summary | Phase::Transfer => None,
+            Phase::Compare | Phase::Transfer => None,
         }
     }
 
@@ -256,15 +298,15 @@ impl Session {
         statements: Vec<StatementId>,
         logs: Vec<(LogId, Vec<Span>)>,
     ) -> Result<(), Fault> {
-        self.theirs.statements.extend(statements);
+        self.theirs.add_statements(&statements);
         for (log, spans) in logs {
             self.spans_heard += spans.len();
             let spans = Spans::from_received(spans)
                 .ok_or_else(|| Fault::Malformed("spans out of order".to_owned()))?;
-            self.theirs.logs.insert(log, spans);
+            self.theirs.has_of(log, spans);
         }
-        if self.theirs.statements.len() > SUMMARY_STATEMENTS_MAX
-            || self.theirs.logs.len() > SUMMARY_LOGS_MAX
+        if self.theirs.named_statements().len() > SUMMARY_STATEMENTS_MAX
+            || self.theirs.named_logs().len() > SUMMARY_LOGS_MAX
             || self.spans_heard > SUMMARY_SPANS_MAX
         {
             return Err(Fault::Malformed("its summary exceeds the limit".to_owned()));
@@ -273,18 +315,20 @@ impl Session {
     }
 
     /// Plans what the peer lacks of `mine`, once its summary is complete.
-    pub(crate) fn plan(&mut self, mine: &Claims, holdings: &Holdings, lane: &Lane) {
-        for (log, spans) in &mine.logs {
-            let theirs = self.theirs.logs.get(log).cloned().unwrap_or_default();
-            let missing = spans.without(&theirs);
-            if lane.is_forked(log) {
+    pub(crate) fn plan(&mut self, mine: &Arc<Claims>, holdings: &Holdings, lane: &Lane) {
+        let differing = self.theirs.differing_logs(mine).map(|(log, spans)| {
+            let theirs = self.theirs.spans(log);
+            (*log, theirs.map_or_else(|| spans.whole(), |theirs| spans.without(theirs)))
+        });
+        for (log, missing) in differing.collect::<Vec<_>>() {
+            if lane.is_forked(&log) {
                 let seqs = missing.into_iter().rev().flat_map(|(from, to)| (from..=to).rev());
-                self.plan_branch(*log, seqs);
+                self.plan_branch(log, seqs);
                 continue;
             }
-            let Some(held) = holdings.logs.get(log) else { continue };
+            let Some(held) = holdings.logs.get(&log) else { continue };
             for (from, to) in missing {
-                self.plan_run(*log, from, to, &held.urgent);
+                self.plan_run(log, from, to, &held.urgent);
             }
         }
     }

@@ -29,6 +29,9 @@ pub struct RawPeer {
     /// The first village of its certificate.
     pub area: AreaTag,
     pub version: u8,
+    /// How many entries it says that it holds. With few, it tells them all; with many, the host
+    /// does.
+    pub count: u64,
     /// Whether it keeps its certificate chain to itself.
     pub hides_chain: bool,
     number: (u64, Hash),
@@ -65,6 +68,7 @@ impl RawPeer {
             chain,
             area,
             version: VERSION,
+            count: 0,
             hides_chain: false,
             number: (0, Hash([0; 32])),
             next_pipe: 1_000 * u64::from(seed),
@@ -97,7 +101,8 @@ impl RawPeer {
         host.handle(Input::PipeOpened { pipe, dialer: false, binding });
         let channel = Channel { binding, dialer: true };
         let certificate = self.membership.certificate;
-        let hello = Hello { version: self.version, certificate, digest: [0; 16] };
+        let hello =
+            Hello { version: self.version, certificate, digest: [0; 16], count: self.count };
         let member = &self.membership.member;
         let sealed = channel.seal_hello(&hello, &self.key, member, [1; 32]);
         self.say(host, pipe, &Frame::Hello(sealed));
