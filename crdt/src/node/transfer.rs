@@ -35,6 +35,9 @@ impl Node {
         if let Some(lane) = &self.carrier.lane {
             session.plan(&mine, &self.carrier.holdings, lane);
         }
+        if let Some(told) = &session.told_chain {
+            session.theirs.add_statements(told);
+        }
         let missing = session.theirs.missing_statements(&mine);
         self.plan_restored(pipe, &missing);
         self.plan_statements(pipe, missing);

@@ -99,6 +99,13 @@ pub(crate) enum Comparing {
     /// It is not known yet that they do.
     #[default]
     Not,
+    /// Both asked for the other's chain: what both hold is compared as it is with these in it.
+    Acquainting {
+        /// Whether we said what we hold now.
+        said: bool,
+        /// What the peer said of it: digest and count.
+        heard: Option<([u8; 16], u64)>,
+    },
     /// We told all that we hold; the peer will name what differs.
     Told,
     /// The peer tells all that it holds.
@@ -196,8 +203,10 @@ pub struct Session {
     pub(crate) expected: (u64, u64),
     pub(crate) received: (u64, u64),
     pub(crate) promised: (u64, u64),
-    /// Whether our chain was asked for and told.
-    pub(crate) told_chain: bool,
+    /// Whether we asked for the peer's chain.
+    pub(crate) wanted_chain: bool,
+    /// What of our chain was asked for and told.
+    pub(crate) told_chain: Option<Vec<StatementId>>,
     /// Whether the peer has shown why we are shut out: it closes behind it.
     pub(crate) heard_grounds: bool,
     pub(crate) end_sent: Option<[u8; 16]>,
@@ -256,7 +265,8 @@ impl Session {
             expected: (0, 0),
             received: (0, 0),
             promised: (0, 0),
-            told_chain: false,
+            wanted_chain: false,
+            told_chain: None,
             heard_grounds: false,
             end_sent: None,
             end_received: None,
