@@ -11,6 +11,8 @@
 mod common;
 mod raw_peer;
 
+use std::collections::VecDeque;
+
 use common::{Host, World, complete};
 use huza_crdt::codec;
 use huza_crdt::holdings::Held;
@@ -204,4 +206,71 @@ fn at_a_nations_size_a_difference_costs_what_differs() {
         cost.no_more_than(&format!("{logs} of 58,000 logs"), bytes, round_trips);
         peers.rotate_left(logs.div_ceil(LOGS_EACH));
     }
+}
+
+/// A link of so many bytes in ten milliseconds each way, which take so many steps of ten
+/// milliseconds to pass.
+struct Link {
+    bytes: usize,
+    steps: usize,
+    /// What waits to be put on it, from the dialer and from the other.
+    waiting: [Vec<u8>; 2],
+    /// What is on it, a step each.
+    under_way: [VecDeque<Vec<u8>>; 2],
+}
+
+impl Link {
+    fn new(bytes: usize, steps: usize) -> Self {
+        let empty = || VecDeque::from(vec![Vec::new(); steps]);
+        Self { bytes, steps, waiting: Default::default(), under_way: [empty(), empty()] }
+    }
+
+    /// Ten milliseconds pass.
+    fn step(&mut self, hosts: [&mut Host; 2], pipe: PipeId) {
+        let arrived = [0, 1].map(|way: usize| {
+            let sent = hosts[way].sent.drain(..).filter(|(to, _)| *to == pipe);
+            self.waiting[way].extend(sent.flat_map(|(_, bytes)| bytes));
+            let leaves = self.bytes.min(self.waiting[way].len());
+            let leaving = self.waiting[way].drain(..leaves).collect();
+            self.under_way[way].push_back(leaving);
+            assert_eq!(self.under_way[way].len(), self.steps + 1);
+            self.under_way[way].pop_front().unwrap()
+        });
+        let [from_a, from_b] = arrived;
+        for (host, bytes) in hosts.into_iter().zip([from_b, from_a]) {
+            host.pass(10);
+            if !bytes.is_empty() {
+                host.handle(Input::Received { pipe, bytes });
+            }
+        }
+    }
+}
+
+/// Seconds, by the clock of a link of 20 kB/s and 50 ms each way, until a red alert that is written
+/// in the middle of a first sync is shown at the other end.
+#[test]
+fn a_red_alert_overtakes_a_first_sync() {
+    let mut world = World::new();
+    let (rows, _) = nation(&mut world, 3_000);
+    let mut phone = world.device(2, Role::Worker, &["02"]);
+    phone.store.apply(&rows);
+    phone.restart(false);
+    let mut hub = world.device(3, Role::Hub, &[]);
+    let pipe = world.open(&mut phone, &mut hub);
+    let mut link = Link::new(200, 5);
+    for _ in 0..2_000 {
+        link.step([&mut phone, &mut hub], pipe);
+    }
+    let record = phone.person("Uwase");
+    phone.visit(record, &[("age-months", "14"), ("convulsions", "yes")]);
+    let mut steps = 0;
+    while hub.show(record).is_none() {
+        for _ in 0..10 {
+            link.step([&mut phone, &mut hub], pipe);
+        }
+        steps += 10;
+        assert!(steps < 300, "more than three seconds");
+    }
+    println!("a red alert passed a first sync in {} ms", steps * 10);
+    assert!(!complete(&phone, pipe), "the first sync was over");
 }
