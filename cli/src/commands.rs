@@ -12,6 +12,7 @@ mod forms;
 mod import;
 mod lock;
 mod person;
+mod pipe;
 mod recovery;
 mod run;
 mod status;
@@ -105,6 +106,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Devices => devices::run(context).await,
         Command::Doctor => doctor::run(context).await,
         Command::Audit(args) => audit::run(context, &args).await,
+        Command::Pipe => pipe::run(context).await,
         Command::Run(args) => run::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Person(command) => person::run(context, command).await,

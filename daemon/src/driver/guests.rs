@@ -1,0 +1,62 @@
+//! Pipes that came through the local door, and what is to be reported of each.
+
+use std::collections::BTreeMap;
+
+use huza_crdt::node::{Event, PipeId};
+use huza_crdt::session::{Peer, Stats};
+use tokio::sync::oneshot;
+
+use crate::pipe::{PipeOutcome, PipeReport};
+
+#[derive(Debug)]
+struct Guest {
+    report: oneshot::Sender<PipeReport>,
+    complete: bool,
+    /// Who, what it took, and what it did wrong, once the session has ended.
+    ended: (Option<Peer>, Stats, Option<String>),
+}
+
+/// The open ones.
+#[derive(Debug, Default)]
+pub(super) struct Guests(BTreeMap<PipeId, Guest>);
+
+impl Guests {
+    pub(super) fn attached(&mut self, pipe: PipeId, report: oneshot::Sender<PipeReport>) {
+        let ended = (None, Stats::default(), None);
+        self.0.insert(pipe, Guest { report, complete: false, ended });
+    }
+
+    pub(super) fn contains(&self, pipe: PipeId) -> bool {
+        self.0.contains_key(&pipe)
+    }
+
+    /// Keeps what an event says of one of them. `true`: it has done all that it is for.
+    pub(super) fn note(&mut self, event: &Event) -> bool {
+        match event {
+            Event::ContactComplete { pipe, .. } => self.0.get_mut(pipe).is_some_and(|guest| {
+                guest.complete = true;
+                true
+            }),
+            Event::ContactEnded { pipe, peer, stats, fault, .. } => {
+                if let Some(guest) = self.0.get_mut(pipe) {
+                    guest.ended = (*peer, *stats, fault.as_ref().map(ToString::to_string));
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// Reports of one that is closed.
+    pub(super) fn closed(&mut self, pipe: PipeId, why: &str) {
+        let Some(guest) = self.0.remove(&pipe) else { return };
+        let (peer, stats, fault) = guest.ended;
+        let (outcome, why) = match fault {
+            _ if guest.complete => (PipeOutcome::Complete, String::new()),
+            Some(fault) => (PipeOutcome::Refused, fault),
+            None => (PipeOutcome::Cut, why.to_owned()),
+        };
+        // Whoever asked may be gone.
+        let _gone = guest.report.send(PipeReport { outcome, peer, stats, why });
+    }
+}
