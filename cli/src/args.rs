@@ -1,6 +1,7 @@
 //! The command line: what can be said, and the help that teaches it.
 
 mod authority;
+mod bundle;
 mod device;
 mod help;
 mod values;
@@ -20,6 +21,7 @@ pub(crate) use authority::{
     PaperApproveArgs, PaperArgs, PaperCentreArgs, PaperCommand, PaperRevokeArgs, RecoverArgs,
     RevokeArgs, RotateArgs,
 };
+pub(crate) use bundle::{BundleCommand, BundleExportArgs, BundleImportArgs};
 pub(crate) use device::{
     AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
@@ -93,6 +95,9 @@ pub(crate) enum Command {
         came is not from a device of this programme."
     )]
     Pipe,
+    /// Carry what this device holds to others as a file, where no link can be made
+    #[command(subcommand)]
+    Bundle(BundleCommand),
     /// Bring in FHIR R4 bundles (transaction, batch, collection) or single resources
     Import(ImportArgs),
     /// Add, find and show people

@@ -2,6 +2,7 @@
 
 mod audit;
 mod authority;
+mod bundle;
 mod completions;
 mod demo;
 mod device;
@@ -106,6 +107,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Devices => devices::run(context).await,
         Command::Doctor => doctor::run(context).await,
         Command::Audit(args) => audit::run(context, &args).await,
+        Command::Bundle(command) => bundle::run(context, command).await,
         Command::Pipe => pipe::run(context).await,
         Command::Run(args) => run::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,

@@ -3,6 +3,7 @@
 //! Stdout is the pipe, so what there is to tell goes to stderr: the report first, then, if the
 //! session did not complete, the failure.
 
+use core::convert::Infallible;
 use std::io::{Read as _, Write as _, stdin, stdout};
 
 use huza_crdt::session::Stats;
@@ -43,9 +44,13 @@ pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
         };
         tokio::select! { () = pass => {} () = asked => {} }
         drop(to);
+        core::future::pending::<Infallible>().await
     };
-    let (report, ()) = tokio::join!(pipe(&home, from, outgoing), passing);
-    let report = report?;
+    // Stdin may stay open when all is done.
+    let report = tokio::select! {
+        report = pipe(&home, from, outgoing) => report?,
+        never = passing => match never {},
+    };
     let _late = timeout(FAREWELL, gone).await;
     tell(context, &report);
     match report.outcome {

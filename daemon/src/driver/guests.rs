@@ -8,12 +8,15 @@ use tokio::sync::oneshot;
 
 use crate::pipe::{PipeOutcome, PipeReport};
 
+/// Why there was no session.
+const UNABLE: &str = "this device has not joined a programme, or has too many contacts already";
+
 #[derive(Debug)]
 struct Guest {
     report: oneshot::Sender<PipeReport>,
     complete: bool,
     /// Who, what it took, and what it did wrong, once the session has ended.
-    ended: (Option<Peer>, Stats, Option<String>),
+    ended: Option<(Option<Peer>, Stats, Option<String>)>,
 }
 
 /// The open ones.
@@ -22,8 +25,7 @@ pub(super) struct Guests(BTreeMap<PipeId, Guest>);
 
 impl Guests {
     pub(super) fn attached(&mut self, pipe: PipeId, report: oneshot::Sender<PipeReport>) {
-        let ended = (None, Stats::default(), None);
-        self.0.insert(pipe, Guest { report, complete: false, ended });
+        self.0.insert(pipe, Guest { report, complete: false, ended: None });
     }
 
     pub(super) fn contains(&self, pipe: PipeId) -> bool {
@@ -39,7 +41,8 @@ impl Guests {
             }),
             Event::ContactEnded { pipe, peer, stats, fault, .. } => {
                 if let Some(guest) = self.0.get_mut(pipe) {
-                    guest.ended = (*peer, *stats, fault.as_ref().map(ToString::to_string));
+                    let fault = fault.as_ref().map(ToString::to_string);
+                    guest.ended = Some((*peer, *stats, fault));
                 }
                 false
             }
@@ -50,10 +53,12 @@ impl Guests {
     /// Reports of one that is closed.
     pub(super) fn closed(&mut self, pipe: PipeId, why: &str) {
         let Some(guest) = self.0.remove(&pipe) else { return };
-        let (peer, stats, fault) = guest.ended;
+        let begun = guest.ended.is_some();
+        let (peer, stats, fault) = guest.ended.unwrap_or_default();
         let (outcome, why) = match fault {
             _ if guest.complete => (PipeOutcome::Complete, String::new()),
             Some(fault) => (PipeOutcome::Refused, fault),
+            None if !begun => (PipeOutcome::Cut, UNABLE.to_owned()),
             None => (PipeOutcome::Cut, why.to_owned()),
         };
         // Whoever asked may be gone.
