@@ -19,7 +19,7 @@ use crate::limits::{BUNDLE_FAILURES_MAX, FRAME_BYTES_MAX};
 pub const MAGIC: &[u8; 14] = b"huza bundle 1\n";
 
 /// Context under which a page is sealed with the members' key.
-pub(crate) const CONTEXT: &[u8] = b"huza bundle 1\0";
+pub const CONTEXT: &[u8] = b"huza bundle 1\0";
 
 /// Bytes of a page in front of what is sealed.
 const HEAD_BYTES: usize = MAGIC.len() + 4 + CHECK_BYTES;
@@ -29,8 +29,9 @@ const CHECK_BYTES: usize = 8;
 /// What a seal adds: nonce and tag.
 const SEAL_BYTES: usize = 24 + 16;
 
-/// One page.
-pub(crate) fn page(sealed: &[u8]) -> Vec<u8> {
+/// One page, around what is sealed.
+#[must_use]
+pub fn page(sealed: &[u8]) -> Vec<u8> {
     let length = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
     [MAGIC.as_slice(), &length.to_le_bytes(), &check(sealed), sealed].concat()
 }
