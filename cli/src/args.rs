@@ -1,6 +1,7 @@
 //! The command line: what can be said, and the help that teaches it.
 
 mod authority;
+mod bundle;
 mod device;
 mod help;
 mod values;
@@ -20,6 +21,7 @@ pub(crate) use authority::{
     PaperApproveArgs, PaperArgs, PaperCentreArgs, PaperCommand, PaperRevokeArgs, RecoverArgs,
     RevokeArgs, RotateArgs,
 };
+pub(crate) use bundle::{BundleCommand, BundleExportArgs, BundleImportArgs};
 pub(crate) use device::{
     AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
@@ -84,6 +86,18 @@ pub(crate) enum Command {
     Devices,
     /// Run the daemon in the foreground, until Ctrl-C
     Run(RunArgs),
+    /// Exchange with one device over stdin and stdout, whether or not the daemon runs
+    #[command(
+        after_help = "Example, over a serial line that is set up already:\n  huza pipe < /dev/ttyUSB0 > /dev/ttyUSB0\n\n\
+        Both ends run it, over any pair of byte streams: a serial line, a Bluetooth channel, ssh. It\n\
+        ends when both hold the same. What was given and taken is told on stderr, with --json as one\n\
+        object on its first line. Exit code 0: complete; 7: cut, run it again and it goes on; 3: what\n\
+        came is not from a device of this programme."
+    )]
+    Pipe,
+    /// Carry what this device holds to others as a file, where no link can be made
+    #[command(subcommand)]
+    Bundle(BundleCommand),
     /// Bring in FHIR R4 bundles (transaction, batch, collection) or single resources
     Import(ImportArgs),
     /// Add, find and show people

@@ -2,6 +2,7 @@
 
 mod audit;
 mod authority;
+mod bundle;
 mod completions;
 mod demo;
 mod device;
@@ -12,6 +13,7 @@ mod forms;
 mod import;
 mod lock;
 mod person;
+mod pipe;
 mod recovery;
 mod run;
 mod status;
@@ -105,6 +107,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Devices => devices::run(context).await,
         Command::Doctor => doctor::run(context).await,
         Command::Audit(args) => audit::run(context, &args).await,
+        Command::Bundle(command) => bundle::run(context, command).await,
+        Command::Pipe => pipe::run(context).await,
         Command::Run(args) => run::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Person(command) => person::run(context, command).await,

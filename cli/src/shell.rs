@@ -5,7 +5,9 @@ use std::path::Path;
 use huza_crdt::node::{Command, Reply, Resource, Status};
 use huza_crdt::trust::approval::JoinRequest;
 use huza_daemon::vault::{Unlock, VaultCommand, VaultError, VaultReply, VaultStatus};
-use huza_daemon::{Client, ClientError, ConfigError, Home, HomeError, InitOptions, RunError};
+use huza_daemon::{
+    Client, ClientError, ConfigError, Home, HomeError, InitOptions, PipeError, RunError,
+};
 
 use crate::error::{Failure, Kind};
 use crate::secrets::Secrets;
@@ -210,6 +212,16 @@ impl From<RunError> for Failure {
             _ => (Kind::Unexpected, "daemon"),
         };
         failure(kind, code, &error)
+    }
+}
+
+impl From<PipeError> for Failure {
+    fn from(error: PipeError) -> Self {
+        match error {
+            PipeError::Client(error) => error.into(),
+            PipeError::Run(error) => error.into(),
+            _ => failure(Kind::Unexpected, "pipe", &error),
+        }
     }
 }
 

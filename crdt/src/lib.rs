@@ -14,6 +14,7 @@
 //! | what a record is, forms, FHIR import | [`record`] |
 //! | what travels: sealed, signed envelopes | [`envelope`] |
 //! | what two nodes say to each other | [`session`] |
+//! | the same as a file, one way | [`bundle`] |
 //! | who may do what: certificates, grants | [`trust`] |
 //! | the statements every member reads | [`control`] |
 //! | who read, exported, granted, revoked, erased | [`audit`] |
@@ -29,6 +30,7 @@
 //! `clippy.toml` refuses what can be refused mechanically.
 
 pub mod audit;
+pub mod bundle;
 pub mod codec;
 pub mod control;
 pub mod crypto;

@@ -138,6 +138,14 @@ pub const BATCH_STATEMENTS_MAX: usize = 1_024;
 /// Batches that may be under way unacknowledged. Two keep the link busy while one is stored.
 pub const BATCHES_IN_FLIGHT_MAX: usize = 2;
 
+/// Places of a bundle that look like the beginning of a page and are none, after which the rest of the
+/// file is left alone: each costs a hash over what its length says. // guess: a card with a bad spot
+/// every few pages, and some seconds of a phone
+pub const BUNDLE_FAILURES_MAX: usize = 1_024;
+
+/// Reasons that an answer about one page of a bundle names. // guess: a person reads no more
+pub const BUNDLE_REASONS_MAX: usize = 16;
+
 /// Sessions one node holds at once. // a monthly meeting of 100-130 phones
 pub const SESSIONS_MAX: usize = 160;
 

@@ -23,6 +23,7 @@
 //! | `ingest` | accepting what a peer sent |
 //! | `own` | own logs: opening, sealing, numbering, new incarnations |
 //! | `receipts` | signing receipts |
+//! | `bundle` | pages for a file, and from one |
 //! | `write`, `ask` | commands that write, commands that read |
 //! | `filing` | opening envelopes and filing their changes |
 //! | `seal` | sealing what was written here |
@@ -37,6 +38,7 @@
 mod api;
 mod ask;
 mod boot;
+mod bundle;
 mod compare;
 mod contact;
 mod effects;
@@ -60,9 +62,10 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use api::{
-    AreaRef, Command, CommandError, CommandId, Config, Event, Finding, FoundRecord, Input, Job,
-    KnownDevice, Level, Now, Order, Output, PipeId, Product, QuarantinedLog, ReaderState,
-    ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus, Status, Token,
+    AreaRef, BundleScope, Command, CommandError, CommandId, Config, Event, Finding, FoundRecord,
+    Input, Job, KnownDevice, Level, Now, Order, Output, PipeId, Product, QuarantinedLog,
+    ReaderState, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus, Status, Taken,
+    TakenPart, Token,
 };
 
 use crate::control::Statement;
@@ -91,6 +94,8 @@ pub struct Node {
     /// While it is open.
     reader: Option<state::Reader>,
     sessions: BTreeMap<PipeId, Session>,
+    /// A bundle that is being filled.
+    bundle: Option<bundle::Bundle>,
     /// Of a node without a reader: the key to which its welcome is sealed.
     carrier_sealing: Option<SealingKey>,
     /// While starting: marks of the last boot in carrier and reader.
@@ -134,6 +139,7 @@ impl Node {
             has_reader: config.reader != ReaderState::Absent,
             reader: None,
             sessions: BTreeMap::new(),
+            bundle: None,
             carrier_sealing: None,
             boots: (state::Boot::default(), state::Boot::default()),
             must_recover: false,

@@ -21,6 +21,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use huza_crdt::bundle;
 use huza_crdt::codec;
 use huza_crdt::control::{
     Admission, Body, CutOff, EnvelopePlace, Erasure, Grant, Opening, ProgrammeTime, PublishedKey,
@@ -488,6 +489,18 @@ fn frames_keep_their_bytes() {
     let (read, signature) = channel().open_hello(&sealed, &member()).unwrap();
     assert_eq!(read, hello());
     assert!(channel().proof(&read, device().public(), signature).verify());
+}
+
+#[test]
+fn a_page_of_a_bundle_keeps_its_bytes() {
+    let (_, batch) = frames().into_iter().find(|(name, _)| *name == "frame-batch").unwrap();
+    let sealed = member().seal(bundle::CONTEXT, &codec::encode(&batch), ENTROPY);
+    golden("bundle-page", &bundle::page(&sealed));
+    let mut pages = bundle::Pages::default();
+    pages.push(&stored("bundle-page"));
+    let Some(bundle::Found::Page(read)) = pages.find() else { panic!("a page") };
+    let plain = member().open(bundle::CONTEXT, &read).unwrap();
+    assert_eq!(Frame::from_bytes(&plain).unwrap(), batch);
 }
 
 #[test]

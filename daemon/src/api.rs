@@ -7,6 +7,9 @@
 //! in    = huza_crdt::node::Command, or {"command": "join_sealed", "welcome": hex of its encoding},
 //!         or crate::vault::VaultCommand, which has a key "vault" instead of "command"
 //! out   = huza_crdt::node::Reply, or crate::vault::VaultReply; both spell an error alike
+//!
+//! pipe  = in {"pipe": 1}; from then on frames hold the bytes of a pipe, both ways, until an empty
+//!         one; behind the last one out comes crate::pipe::PipeReport, and the connection ends
 //! ```
 //!
 //! Whoever can connect is trusted like the owner of the home: the socket is the owner's alone. The
@@ -23,15 +26,21 @@ mod socket;
 use std::{io, path::PathBuf};
 
 use huza_crdt::node::{Command, Reply};
-use tokio::sync::oneshot;
+use tokio::{io::DuplexStream, sync::oneshot};
 
-use crate::vault::{VaultCommand, VaultReply};
+use crate::{
+    pipe::PipeReport,
+    vault::{VaultCommand, VaultReply},
+};
 
 pub(crate) use server::Server;
 pub(crate) use socket::{Stream, connect};
 
 /// Connections served at once; more wait. // guess: an app, a few terminals
 pub const CONNECTIONS_MAX: usize = 16;
+
+/// Of them, most that carry a pipe at once. // Bluetooth links that one radio holds
+pub const PIPES_MAX: usize = 7;
 
 /// Why the local door could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -69,4 +78,11 @@ pub(crate) enum Request {
     Node { command: Box<Command>, reply: oneshot::Sender<Reply> },
     /// Of the vault.
     Vault { command: Box<VaultCommand>, reply: oneshot::Sender<VaultReply> },
+    /// A session over a stream whose handshake is done.
+    Pipe {
+        stream: DuplexStream,
+        dialer: bool,
+        binding: [u8; 32],
+        report: oneshot::Sender<PipeReport>,
+    },
 }

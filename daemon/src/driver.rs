@@ -26,6 +26,7 @@ mod act;
 mod clock;
 mod crew;
 mod facility;
+mod guests;
 pub(crate) mod keeper;
 pub(crate) mod locking;
 mod names;
@@ -64,6 +65,7 @@ use crate::{
 use clock::Clock;
 use crew::{Crew, Done};
 use facility::Counter;
+use guests::Guests;
 use keeper::{Keeper, Kept};
 use locking::Waiting;
 use pipes::Pipes;
@@ -171,6 +173,7 @@ struct Driver {
     net_ordered: bool,
     net_ended: bool,
     pipes: Pipes,
+    guests: Guests,
     news: BTreeMap<Token, NewsToken>,
     server: Server,
     requests: mpsc::Receiver<Request>,
@@ -237,6 +240,7 @@ impl Driver {
             net_ordered: false,
             net_ended: false,
             pipes: Pipes::default(),
+            guests: Guests::default(),
             news: BTreeMap::new(),
             server,
             requests,

@@ -10,6 +10,7 @@
 //! | [`api`] | the local door between the two |
 //! | [`gateway`] | the directory that a facility reads |
 //! | [`net`] | the network as byte pipes |
+//! | [`pipe`] | a session over any pair of byte streams |
 //! | [`store`] | the two redb files |
 //! | [`vault`] | who may open the reader's file |
 //!
@@ -26,6 +27,7 @@ pub mod driver;
 pub mod gateway;
 pub mod home;
 pub mod net;
+pub mod pipe;
 pub mod store;
 pub mod vault;
 
@@ -33,6 +35,7 @@ pub use client::{Client, ClientError};
 pub use config::{Config, ConfigError};
 pub use driver::{RunError, RunOptions, ShellEvent, run};
 pub use home::{Home, HomeError, HomeLock, InitOptions};
+pub use pipe::{PipeError, PipeOutcome, PipeReport, pipe};
 
 /// An error with all its causes, in one line.
 #[must_use]

@@ -6,6 +6,8 @@
 //! - A pipe is one long-lived stream under `/huza/session/1` on one connection. For each pipe come
 //!   [`NetEvent::PipeOpened`], then its bytes in order, then exactly one
 //!   [`NetEvent::PipeClosed`], and nothing behind it.
+//! - A pipe may also run over any other ordered stream ([`Net::attach`]), behind a handshake of
+//!   its own (`noise`): what this page says of pipes holds for it too.
 //! - Both ends of a pipe compute the same `binding` from the two transport identities that the
 //!   handshake (Noise or TLS) has proven. Whoever signs it proves that nobody sits in between.
 //! - Backpressure is real both ways: a pipe is read only as fast as the consumer gives back its
@@ -26,9 +28,11 @@ mod config;
 mod dialer;
 mod error;
 mod event;
+mod guest;
 mod handler;
 mod links;
 mod news;
+mod noise;
 mod pipe;
 mod registry;
 mod session;
@@ -37,12 +41,13 @@ mod task;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::{io::DuplexStream, sync::mpsc};
 
 pub use address::check_address;
 pub use config::NetConfig;
 pub use error::{NetError, SendError};
 pub use event::{Credit, NetEvent, NewsToken, PipeEnd, PipeId};
+pub(crate) use noise::{Noise, NoiseError};
 
 /// Longest `News` frame, in bytes. // 4 KiB on the wire, less room for gossipsub's own fields
 pub const NEWS_BYTES_MAX: usize = 4_096 - 256;
@@ -56,6 +61,7 @@ pub const COMMANDS_QUEUED_MAX: usize = 256;
 /// What a handle asks of the network task.
 #[derive(Debug)]
 enum Command {
+    Attach(PipeId, guest::Guest),
     Dial(libp2p::Multiaddr),
     Publish(Vec<u8>),
     Validate(NewsToken, bool),
@@ -106,6 +112,23 @@ impl Net {
     /// behind a few bytes that were under way; closing an unknown pipe does nothing.
     pub fn close(&self, pipe: PipeId) {
         self.registry.close(pipe);
+    }
+
+    /// Runs a pipe over a stream that came another way: what the peer's handshake has let through.
+    /// Its number is given before [`NetEvent::PipeOpened`]. Whoever drops the other end of
+    /// `stream` ends it.
+    ///
+    /// # Errors
+    /// If the network is busy or stopped.
+    pub fn attach(
+        &self,
+        stream: DuplexStream,
+        dialer: bool,
+        binding: [u8; 32],
+    ) -> Result<PipeId, NetError> {
+        let id = self.registry.next_pipe();
+        self.command(Command::Attach(id, guest::Guest::new(stream, dialer, binding)))?;
+        Ok(id)
     }
 
     /// Dials `address` once, by QUIC and TCP alike: `1.2.3.4:567` or a multiaddress.

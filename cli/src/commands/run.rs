@@ -109,7 +109,7 @@ fn log(output: Output, filter: &str) -> Result<(), Failure> {
 
 /// Completes when the user or the system wants it to end.
 #[cfg(unix)]
-fn asked_to_end() -> Result<impl Future<Output = ()>, Failure> {
+pub(super) fn asked_to_end() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let failed = |error: std::io::Error| {
         Failure::new(Kind::Storage, "signals", format!("Cannot wait for signals: {error}"))
@@ -126,7 +126,7 @@ fn asked_to_end() -> Result<impl Future<Output = ()>, Failure> {
 
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
-fn asked_to_end() -> Result<impl Future<Output = ()>, Failure> {
+pub(super) fn asked_to_end() -> Result<impl Future<Output = ()>, Failure> {
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
             core::future::pending::<()>().await;

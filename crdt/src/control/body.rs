@@ -110,6 +110,14 @@ pub struct ReceiptRange {
     pub end: Hash,
 }
 
+impl ReceiptRange {
+    /// The same as a span.
+    #[must_use]
+    pub const fn span(&self) -> crate::holdings::Span {
+        crate::holdings::Span { from: self.from, to: self.to, end: self.end }
+    }
+}
+
 /// A signed fact about envelopes of one log. The next one of the same (issuer, store, log, kind,
 /// reason) replaces it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use command::{AreaRef, Command, Order};
+pub use command::{AreaRef, BundleScope, Command, Order};
 pub use reply::{
     CommandError, Finding, FoundRecord, KnownDevice, Level, QuarantinedLog, ReceiptStatus,
-    RecordStatus, Reply, SessionStatus, Status,
+    RecordStatus, Reply, SessionStatus, Status, Taken, TakenPart,
 };
 
 use crate::control::Reason;

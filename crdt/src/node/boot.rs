@@ -428,6 +428,9 @@ impl Node {
             Command::Take { statements } => {
                 self.carrier.tasks.push_back(Task::Take { id, statements });
             }
+            Command::BundleBegin { scope } => self.begin_bundle(id, scope),
+            Command::BundlePage { bundle } => self.next_page(id, bundle),
+            Command::PageTake { page } => self.take_page(id, &page),
             command => match &self.reader {
                 Some(reader) if reader.opening => {
                     let input = Input::Command { id, command: Box::new(command) };

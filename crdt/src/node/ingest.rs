@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
-use super::api::{Event, PipeId};
+use super::api::{Event, PipeId, Reply, Taken, TakenPart};
 use super::judge::grounds;
-use super::state::{IngestRow, Task, key, log_key, read_log_key};
+use super::state::{IngestRow, Source, Task, key, log_key, read_log_key};
 use crate::codec;
-use crate::control::{Admitted, Body, Statement, kind};
+use crate::control::{Admitted, Body, LaneError, Statement, kind};
 use crate::crypto::{Signature, Signed, verify_all};
 use crate::envelope::{Content, ForkProof, Header, Stored, Urgency, Wire};
 use crate::holdings::{Fit, Held, Span};
 use crate::id::{CertId, DeviceKey, Hash, LogId, StatementId};
-use crate::limits::{BYTES_PER_AUTHOR_MAX, HELD_SPANS_MAX};
+use crate::limits::{BUNDLE_REASONS_MAX, BYTES_PER_AUTHOR_MAX, HELD_SPANS_MAX};
 use crate::session::Fault;
 use crate::session::frame::{Frame, Run};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
@@ -84,9 +84,10 @@ impl Node {
 
     fn run_task(&mut self, task: Task) {
         match task {
-            Task::Ingest { pipe, from, number, statements, runs } => {
-                self.verify_batch((pipe, from), number, statements, runs);
+            Task::Ingest { from, number, statements, runs } => {
+                self.verify_batch(from, number, statements, runs);
             }
+            Task::Bundle { id, scope } => self.plan_bundle(id, &scope),
             Task::Admit { statements, of } => self.admit_all(statements, of),
             Task::Open { area } => self.open_log(area),
             Task::Outbox { area, row } => self.put_outbox(area, *row),
@@ -194,15 +195,16 @@ impl Node {
     /// Checks all signatures of a batch, elsewhere.
     fn verify_batch(
         &mut self,
-        (pipe, from): (PipeId, CertId),
+        from: Source,
         number: u32,
         statements: Vec<Statement>,
-        runs: Vec<Run>,
+        mut runs: Vec<Run>,
     ) {
         let Some(lane) = &self.carrier.lane else {
             self.carrier.busy = false;
             return;
         };
+        let mut taken = Taken { batch: Some(number), ..Taken::default() };
         let mut candidates = lane.candidates();
         let mut signed: Vec<Signed> = Vec::new();
         let mut refused = Vec::new();
@@ -216,15 +218,22 @@ impl Node {
                 Err(error) => refused.push(error.to_string()),
             }
         }
-        let authors: Option<Vec<DeviceKey>> =
-            runs.iter().map(|run| candidates.author(&run.log)).collect();
-        for why in refused {
-            self.event(Event::Refused { pipe, why });
+        let author = |run: &Run| candidates.author(&run.log);
+        if let Source::Bundle(_) = from {
+            // The page with their opening may be lost: that is nobody's fault, and the others stay.
+            let unknown = runs.extract_if(.., |run| author(run).is_none());
+            let lost: usize = unknown.map(|run| run.envelopes.len()).sum();
+            taken.envelopes.refuse(lost);
+            taken.why.extend((lost > 0).then(|| Fault::UnknownLog.to_string()));
         }
+        let authors: Option<Vec<DeviceKey>> = runs.iter().map(author).collect();
+        taken.statements.refuse(refused.len());
+        for why in refused {
+            self.refuse_part(from, &mut taken, why);
+        }
+        let counts = (usable.len(), runs.iter().map(|run| run.envelopes.len()).sum());
         let Some(authors) = authors else {
-            self.carrier.busy = false;
-            self.fault(pipe, Fault::UnknownLog);
-            return;
+            return self.refuse_batch(from, taken, counts, Fault::UnknownLog);
         };
         let entropy = self.entropy.draw();
         self.work(
@@ -232,24 +241,56 @@ impl Node {
             move || check(&signed, runs, &authors, entropy),
             move |node, (statements_valid, envelopes)| {
                 if statements_valid && envelopes.iter().all(|one| one.valid) {
-                    node.accept_batch((pipe, from), number, usable, envelopes);
+                    node.accept_batch(from, taken, usable, envelopes);
                 } else {
-                    node.carrier.busy = false;
-                    node.fault(pipe, Fault::BadSignature);
+                    node.refuse_batch(from, taken, counts, Fault::BadSignature);
                 }
             },
         );
     }
 
+    /// Takes nothing of a batch, which is its sender's fault.
+    fn refuse_batch(
+        &mut self,
+        from: Source,
+        mut taken: Taken,
+        (statements, envelopes): (usize, usize),
+        fault: Fault,
+    ) {
+        self.carrier.busy = false;
+        match from {
+            Source::Session(pipe, _) => self.fault(pipe, fault),
+            Source::Bundle(id) => {
+                taken.statements.refuse(statements);
+                taken.envelopes.refuse(envelopes);
+                taken.why.insert(fault.to_string());
+                self.reply(id, Reply::PageTaken(Box::new(taken)));
+            }
+        }
+    }
+
+    /// Something of a batch is not taken, and the rest is.
+    fn refuse_part(&mut self, from: Source, taken: &mut Taken, why: String) {
+        match from {
+            Source::Session(pipe, _) => self.event(Event::Refused { pipe, why }),
+            Source::Bundle(_) if taken.why.len() < BUNDLE_REASONS_MAX => {
+                taken.why.insert(why);
+            }
+            Source::Bundle(_) => {}
+        }
+    }
+
     /// All signatures hold: apply the rules, write, acknowledge.
     fn accept_batch(
         &mut self,
-        (pipe, from): (PipeId, CertId),
-        number: u32,
+        from: Source,
+        mut taken: Taken,
         statements: Vec<Statement>,
         envelopes: Vec<Checked>,
     ) {
-        if let Some(grounds) = self.carrier.lane.as_ref().and_then(|lane| grounds(lane, from)) {
+        if let Source::Session(pipe, peer) = from
+            && let Some(grounds) = self.carrier.lane.as_ref().and_then(|lane| grounds(lane, peer))
+        {
             // Shut out since it sent this.
             self.carrier.busy = false;
             return self.turn_away(pipe, &grounds);
@@ -258,14 +299,21 @@ impl Node {
         if !displaced.is_empty() {
             return self.displace(displaced, move |node| {
                 node.carrier.busy = true;
-                node.accept_batch((pipe, from), number, statements, envelopes);
+                node.accept_batch(from, taken, statements, envelopes);
             });
         }
         let mut change = self.change();
+        taken.statements.known = statements.len() as u64;
         for statement in statements {
-            self.admit(&mut change, Some(pipe), statement);
+            if let Err(error) = self.admit(&mut change, statement) {
+                taken.statements.known -= 1;
+                taken.statements.refuse(1);
+                self.refuse_part(from, &mut taken, error.to_string());
+            }
         }
         let (heard_statements, heard_envelopes) = (change.added.len(), envelopes.len());
+        taken.statements.new = heard_statements as u64;
+        taken.statements.known = taken.statements.known.saturating_sub(taken.statements.new);
         let mut forks = Vec::new();
         let mut heard = Vec::new();
         let lane = self.carrier.lane.as_ref();
@@ -279,10 +327,12 @@ impl Node {
             !stub || self.carrier.is_erased(&one.header.log, one.header.seq)
         });
         let mut suspects = Vec::new();
-        let mut too_much = 0;
+        let (mut too_much, mut known) = (0, 0);
         for one in envelopes {
             let Header { log, seq, .. } = one.header;
             heard.push((log, Span { from: seq, to: seq, end: one.header.hash() }));
+            let held = |log| self.carrier.holdings.logs.get(log);
+            known += u64::from(held(&log).is_some_and(|held| held.spans.contains(seq)));
             match self.place(&mut change, one) {
                 Placed::Done => {}
                 Placed::TooMuch => too_much += 1,
@@ -290,35 +340,49 @@ impl Node {
                 Placed::Contradicts(seq, theirs) => forks.push((seq, *theirs)),
             }
         }
-        let new_envelopes = change.envelopes.len();
+        let new = change.envelopes.len();
         if too_much > 0 {
             let why = format!("{too_much} envelopes beyond the share of their author");
-            self.event(Event::Refused { pipe, why });
+            self.refuse_part(from, &mut taken, why);
         }
-        if let Some(session) = self.sessions.get_mut(&pipe) {
+        // Payloads that take the place of stubs are new, although their places were held.
+        taken.envelopes.new = new as u64;
+        taken.envelopes.known = known.min((heard_envelopes - new) as u64);
+        taken.envelopes.refuse(heard_envelopes - new);
+        taken.envelopes.refused -= taken.envelopes.known;
+        if let Source::Session(pipe, _) = from
+            && let Some(session) = self.sessions.get_mut(&pipe)
+        {
             session.theirs.add_statements(&change.added);
             for (log, span) in heard {
                 session.theirs.add_span(log, span);
             }
         }
         self.commit(change, move |node| {
-            if let Some(session) = node.sessions.get_mut(&pipe) {
-                session.owed_acks = session.owed_acks.saturating_sub(1);
-                session.received.1 += heard_envelopes as u64;
-                session.received.0 += heard_statements as u64;
-                session.stats.envelopes_received += new_envelopes as u64;
-                session.stats.statements_received += heard_statements as u64;
-                if baseless.is_empty() {
-                    node.say(pipe, &Frame::Ack { number });
-                } else {
-                    node.fault(pipe, Fault::UnknownLog);
-                }
+            match from {
+                Source::Session(pipe, _) => node.acknowledge(pipe, taken, &baseless),
+                Source::Bundle(id) => node.reply(id, Reply::PageTaken(Box::new(taken))),
             }
             for (seq, theirs) in forks {
                 node.prove_fork(seq, theirs);
             }
             node.examine(suspects);
         });
+    }
+
+    /// What came in a session is durable.
+    fn acknowledge(&mut self, pipe: PipeId, taken: Taken, baseless: &[Checked]) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        let TakenPart { new, known, refused } = taken.envelopes;
+        session.owed_acks = session.owed_acks.saturating_sub(1);
+        session.received.1 += new + known + refused;
+        session.received.0 += taken.statements.new;
+        session.stats.envelopes_received += new;
+        session.stats.statements_received += taken.statements.new;
+        match taken.batch {
+            Some(number) if baseless.is_empty() => self.say(pipe, &Frame::Ack { number }),
+            _ => self.fault(pipe, Fault::UnknownLog),
+        }
     }
 
     /// Puts one envelope in its place.
@@ -577,14 +641,13 @@ impl Node {
     pub(super) fn admit(
         &mut self,
         change: &mut Change,
-        from: Option<PipeId>,
         statement: Statement,
-    ) {
-        let Some(lane) = &mut self.carrier.lane else { return };
+    ) -> Result<(), LaneError> {
+        let Some(lane) = &mut self.carrier.lane else { return Ok(()) };
         let (id, bytes) = (statement.id(), statement.to_bytes());
         let forks = lane.forks();
-        match lane.admit(statement) {
-            Ok(Admitted::New { body, replaced, twin: _ }) => {
+        match lane.admit(statement)? {
+            Admitted::New { body, replaced, twin: _ } => {
                 change.batch.put(Table::Statements, id.0, bytes);
                 change.added.push(id);
                 if let Some(old) = replaced {
@@ -621,19 +684,15 @@ impl Node {
                     _ => {}
                 }
             }
-            Ok(Admitted::Known | Admitted::Outdated) => {}
-            Err(error) => {
-                if let Some(pipe) = from {
-                    self.event(Event::Refused { pipe, why: error.to_string() });
-                }
-            }
+            Admitted::Known | Admitted::Outdated => {}
         }
+        Ok(())
     }
 
     fn admit_all(&mut self, statements: Vec<Statement>, of: Option<PipeId>) {
         let mut change = self.change();
         for statement in statements {
-            self.admit(&mut change, None, statement);
+            let _refused = self.admit(&mut change, statement);
         }
         self.commit(change, move |node| {
             if let Some(pipe) = of {

@@ -457,7 +457,7 @@ impl Node {
         }
         let mut change = self.change();
         for statement in statements {
-            self.admit(&mut change, None, statement);
+            let _refused = self.admit(&mut change, statement);
         }
         let done = vec!["taken in, and on its way to all who are met".to_owned()];
         self.finish_order(id, change, done);

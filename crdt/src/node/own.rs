@@ -39,7 +39,7 @@ impl Node {
         let place = self.carrier.lane.as_ref()?.next_number(issuer);
         let statement = Statement::sign(&key, issuer, place, scope, (kind, body));
         let id = statement.id();
-        self.admit(change, None, statement.clone());
+        let _refused = self.admit(change, statement.clone());
         change.added.contains(&id).then_some(statement)
     }
 
@@ -286,7 +286,7 @@ impl Node {
                 stored.filter_map(|(_, value)| Statement::from_bytes(value).ok()).collect();
             let mut change = node.change();
             for opening in &openings {
-                node.admit(&mut change, None, opening.clone());
+                let _refused = node.admit(&mut change, opening.clone());
             }
             let known = |lane: &Lane| openings.iter().all(|one| lane.opening(&one.log()).is_some());
             let whole = node.carrier.lane.as_ref().is_some_and(known);

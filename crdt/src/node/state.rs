@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::api::{Command, CommandId, Now, Order, PipeId};
+use super::api::{BundleScope, Command, CommandId, Now, Order, PipeId};
 use crate::audit::AuditHead;
 use crate::codec;
 use crate::control::{Erasure, Lane, Scope, Statement};
@@ -239,10 +239,21 @@ pub(super) fn read_log_key(key: &[u8]) -> Option<(LogId, u64)> {
     Some((LogId::from_slice(log)?, u64::from_be_bytes(number.try_into().ok()?)))
 }
 
+/// Where a batch comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source {
+    /// A session, whose peer has shown this certificate.
+    Session(PipeId, CertId),
+    /// A bundle: the command with its page is answered.
+    Bundle(CommandId),
+}
+
 /// Something the carrier has to write; one after the other.
 pub(super) enum Task {
-    /// What a peer sent.
-    Ingest { pipe: PipeId, from: CertId, number: u32, statements: Vec<Statement>, runs: Vec<Run> },
+    /// A batch of a session or of a bundle.
+    Ingest { from: Source, number: u32, statements: Vec<Statement>, runs: Vec<Run> },
+    /// Plan a bundle.
+    Bundle { id: CommandId, scope: BundleScope },
     /// Statements that are needed but came another way: the chain of a session's peer, a welcome.
     Admit { statements: Vec<Statement>, of: Option<PipeId> },
     /// Begin a log in an area.
@@ -280,7 +291,8 @@ pub(super) enum Task {
 }
 
 crate::debug_shows!(enum Task {
-    Ingest { pipe, number },
+    Ingest { from, number },
+    Bundle { id, scope },
     Recover,
     Order { id, order },
     CatchUp,

@@ -1,6 +1,6 @@
 //! Sessions: planning and sending what the peer lacks, hearing what it took.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::Node;
@@ -91,7 +91,7 @@ impl Node {
 
     /// What envelopes of these logs need and the peer lacks: their openings, and the certificates of
     /// their authors.
-    fn needed_by(&mut self, pipe: PipeId, runs: &[Run]) -> Vec<Bytes> {
+    fn tell_needed(&mut self, pipe: PipeId, runs: &[Run]) -> Vec<Bytes> {
         let (Some(lane), Some(session)) = (&self.carrier.lane, self.sessions.get_mut(&pipe)) else {
             return Vec::new();
         };
@@ -193,27 +193,9 @@ impl Node {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         let urgent = !session.todo.urgent.is_empty();
         let queue = if urgent { &mut session.todo.urgent } else { &mut session.todo.routine };
-        let mut runs = Vec::new();
-        let mut rows = 0;
-        while let Some((log, from, to)) = queue.pop_front() {
-            let end = to.min(from.saturating_add(ROWS_PER_RUN - 1));
-            if end < to {
-                queue.push_front((log, end + 1, to));
-            }
-            rows += end - from + 1;
-            runs.push((log, from, end));
-            if runs.len() >= RUNS_PER_BATCH || rows >= ROWS_PER_RUN {
-                break;
-            }
-        }
-        let range = |(log, from, to): &(LogId, u64, u64)| Range {
-            table: Table::Envelopes,
-            from: log_key(*log, *from),
-            to: Some([log_key(*log, *to).as_slice(), &[0]].concat()),
-            rows_max: usize::try_from(to - from + 1).unwrap_or(usize::MAX),
-        };
+        let runs = take_runs(queue);
         session.loading = true;
-        let ranges = runs.iter().map(range).collect();
+        let ranges = runs.iter().map(range_of).collect();
         self.pages(ranges, move |node, rows| node.loaded_runs(pipe, urgent, runs, rows));
     }
 
@@ -234,35 +216,7 @@ impl Node {
             wanted.into_iter().rev().for_each(|run| queue.push_front(run));
             return;
         }
-        let full_bytes = session.pace.batch_bytes();
-        let mut runs = Vec::new();
-        let mut later = Vec::new();
-        let (mut bytes, mut count) = (0, 0);
-        for ((log, from, to), rows) in wanted.into_iter().zip(rows) {
-            let mut next = from;
-            let mut run: Option<Run> = None;
-            for (_, value) in rows {
-                let full = bytes > 0 && bytes + value.len() > full_bytes;
-                let Ok(stored) = codec::decode::<Stored>(&value) else { break };
-                if full || count >= BATCH_ENVELOPES_MAX {
-                    break;
-                }
-                bytes += value.len();
-                count += 1;
-                let run = run.get_or_insert_with(|| Run {
-                    log,
-                    first: from,
-                    previous: stored.previous,
-                    envelopes: Vec::new(),
-                });
-                run.envelopes.push(stored.wire);
-                next += 1;
-            }
-            if next <= to {
-                later.push((log, next, to));
-            }
-            runs.extend(run);
-        }
+        let (runs, later) = fill_batch(session.pace.batch_bytes(), wanted, rows);
         let queue = if urgent { &mut session.todo.urgent } else { &mut session.todo.routine };
         if runs.is_empty() {
             // Nothing there: what was held is held no more. It is not asked for again.
@@ -271,7 +225,7 @@ impl Node {
         for run in later.into_iter().rev() {
             queue.push_front(run);
         }
-        let needed = if urgent { self.needed_by(pipe, &runs) } else { Vec::new() };
+        let needed = if urgent { self.tell_needed(pipe, &runs) } else { Vec::new() };
         self.send_batch(pipe, needed, runs);
     }
 
@@ -334,10 +288,76 @@ impl Node {
             return Err(Fault::Malformed("seq beyond its range".to_owned()));
         }
         let from = session.peer.ok_or(Fault::Unavailable)?.certificate;
-        let task = super::state::Task::Ingest { pipe, from, number, statements, runs };
+        let from = super::state::Source::Session(pipe, from);
+        let task = super::state::Task::Ingest { from, number, statements, runs };
         self.carrier.tasks.push_back(task);
         Ok(())
     }
+}
+
+/// Takes off `queue` what is looked up for one batch.
+pub(super) fn take_runs(queue: &mut VecDeque<(LogId, u64, u64)>) -> Vec<(LogId, u64, u64)> {
+    let mut runs = Vec::new();
+    let mut rows = 0;
+    while let Some((log, from, to)) = queue.pop_front() {
+        let end = to.min(from.saturating_add(ROWS_PER_RUN - 1));
+        if end < to {
+            queue.push_front((log, end + 1, to));
+        }
+        rows += end - from + 1;
+        runs.push((log, from, end));
+        if runs.len() >= RUNS_PER_BATCH || rows >= ROWS_PER_RUN {
+            break;
+        }
+    }
+    runs
+}
+
+/// Where the envelopes of a run are stored.
+pub(super) fn range_of((log, from, to): &(LogId, u64, u64)) -> Range {
+    Range {
+        table: Table::Envelopes,
+        from: log_key(*log, *from),
+        to: Some([log_key(*log, *to).as_slice(), &[0]].concat()),
+        rows_max: usize::try_from(to - from + 1).unwrap_or(usize::MAX),
+    }
+}
+
+/// Of what was looked up, the runs that a batch of so many bytes holds, and what is left for later ones.
+pub(super) fn fill_batch(
+    full_bytes: usize,
+    wanted: Vec<(LogId, u64, u64)>,
+    rows: Vec<Vec<Row>>,
+) -> (Vec<Run>, Vec<(LogId, u64, u64)>) {
+    let mut runs = Vec::new();
+    let mut later = Vec::new();
+    let (mut bytes, mut count) = (0, 0);
+    for ((log, from, to), rows) in wanted.into_iter().zip(rows) {
+        let mut next = from;
+        let mut run: Option<Run> = None;
+        for (_, value) in rows {
+            let full = bytes > 0 && bytes + value.len() > full_bytes;
+            let Ok(stored) = codec::decode::<Stored>(&value) else { break };
+            if full || count >= BATCH_ENVELOPES_MAX {
+                break;
+            }
+            bytes += value.len();
+            count += 1;
+            let run = run.get_or_insert_with(|| Run {
+                log,
+                first: from,
+                previous: stored.previous,
+                envelopes: Vec::new(),
+            });
+            run.envelopes.push(stored.wire);
+            next += 1;
+        }
+        if next <= to {
+            later.push((log, next, to));
+        }
+        runs.extend(run);
+    }
+    (runs, later)
 }
 
 /// Hash of the last header of a run.

@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use zeroize::Zeroizing;
 
-use crate::vault::{VaultCommand, VaultReply};
+use crate::{
+    pipe::PipeReport,
+    vault::{VaultCommand, VaultReply},
+};
 
 /// Longest frame, in bytes. // a file to import, whose quotation marks JSON doubles
 pub(crate) const FRAME_BYTES_MAX: usize = 2 * IMPORT_BYTES_MAX + 65_536;
@@ -72,22 +75,31 @@ pub(crate) fn of_command(command: Command) -> Result<Vec<u8>, FrameError> {
 pub(crate) enum Wish {
     Node(Box<Command>),
     Vault(Box<VaultCommand>),
+    Pipe,
 }
 
 /// Longest wish for the vault. // an answer for recovery and some secrets are about 5 kB
 const VAULT_BYTES_MAX: usize = 65_536;
 
-/// Only whether there is a key `vault`.
+/// Only whether there is a key `vault` or `pipe`.
 #[derive(Deserialize)]
 struct Probe {
     #[serde(default)]
     vault: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    pipe: Option<PipeVersion>,
 }
+
+/// How the bytes of a pipe go over the socket: 1.
+type PipeVersion = u8;
 
 /// Reads what came in; the error is for its sender.
 pub(crate) fn to_wish(bytes: &[u8]) -> Result<Wish, String> {
     let short = bytes.len() <= VAULT_BYTES_MAX;
     let probe = short.then(|| serde_json::from_slice::<Probe>(bytes).ok()).flatten();
+    if probe.as_ref().is_some_and(|probe| probe.pipe == Some(1)) {
+        return Ok(Wish::Pipe);
+    }
     if probe.is_some_and(|probe| probe.vault.is_some()) {
         let command = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         return Ok(Wish::Vault(Box::new(command)));
@@ -98,6 +110,21 @@ pub(crate) fn to_wish(bytes: &[u8]) -> Result<Wish, String> {
 /// Spells a wish for the vault.
 pub(crate) fn of_vault_command(command: &VaultCommand) -> Result<Zeroizing<Vec<u8>>, FrameError> {
     serde_json::to_vec(command).map(Zeroizing::new).map_err(FrameError::Malformed)
+}
+
+/// Spells the wish for a pipe.
+pub(crate) fn of_pipe() -> Result<Vec<u8>, FrameError> {
+    serde_json::to_vec(&serde_json::json!({ "pipe": 1 })).map_err(FrameError::Malformed)
+}
+
+/// Spells the report of a pipe.
+pub(crate) fn of_pipe_report(report: &PipeReport) -> Result<Vec<u8>, FrameError> {
+    serde_json::to_vec(report).map_err(FrameError::Malformed)
+}
+
+/// Reads the report of a pipe.
+pub(crate) fn to_pipe_report(bytes: &[u8]) -> Result<PipeReport, FrameError> {
+    serde_json::from_slice(bytes).map_err(FrameError::Malformed)
 }
 
 /// Spells the vault's reply.

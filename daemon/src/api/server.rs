@@ -11,10 +11,11 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    ApiError, CONNECTIONS_MAX, Request, Stream,
+    ApiError, CONNECTIONS_MAX, PIPES_MAX, Request, Stream,
     frame::{self, FrameError, Wish},
     socket::Listener,
 };
+use crate::pipe;
 
 /// Milliseconds that replies under way get when the daemon stops. // guess
 const FAREWELL_MS: u64 = 1_000;
@@ -54,6 +55,7 @@ async fn serve(
     stopped: watch::Receiver<bool>,
 ) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let pipes = Arc::new(Semaphore::new(PIPES_MAX));
     let mut connections = JoinSet::new();
     let mut stop = stopped.clone();
     loop {
@@ -64,7 +66,7 @@ async fn serve(
         };
         match select(pin!(next), pin!(told(&mut stop))).await {
             Either::Left((Ok((seat, stream)), _)) => {
-                let talk = talk(stream, requests.clone(), stopped.clone());
+                let talk = talk(stream, requests.clone(), Arc::clone(&pipes), stopped.clone());
                 connections.spawn(async move {
                     if let Err(error) = talk.await {
                         tracing::debug!(%error, "a local connection ended");
@@ -93,6 +95,7 @@ async fn told(stopped: &mut watch::Receiver<bool>) {
 async fn talk(
     mut stream: Stream,
     requests: mpsc::Sender<Request>,
+    pipes: Arc<Semaphore>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), FrameError> {
     loop {
@@ -109,13 +112,26 @@ async fn talk(
             }
             Err(error) => return Err(error),
         };
-        let reply = answer(bytes, &requests).await?;
-        frame::write(&mut stream, &reply).await?;
+        match answer(bytes, &requests).await? {
+            Answer::Reply(reply) => frame::write(&mut stream, &reply).await?,
+            Answer::Pipe => {
+                let Ok(_room) = pipes.try_acquire() else {
+                    return pipe::refuse(&mut stream).await;
+                };
+                return pipe::serve(&mut stream, &requests, stopped).await;
+            }
+        }
     }
 }
 
+/// What a wish leads to.
+enum Answer {
+    Reply(Vec<u8>),
+    Pipe,
+}
+
 /// Reads and spells long messages on another thread, so that they hold up nobody.
-async fn answer(bytes: Vec<u8>, requests: &mpsc::Sender<Request>) -> Result<Vec<u8>, FrameError> {
+async fn answer(bytes: Vec<u8>, requests: &mpsc::Sender<Request>) -> Result<Answer, FrameError> {
     let read = tokio::task::spawn_blocking(move || {
         // It may hold a secret.
         let bytes = Zeroizing::new(bytes);
@@ -132,17 +148,18 @@ async fn answer(bytes: Vec<u8>, requests: &mpsc::Sender<Request>) -> Result<Vec<
             let (reply, answered) = oneshot::channel();
             let _sent = requests.send(Request::Vault { command, reply }).await;
             match answered.await {
-                Ok(reply) => return frame::of_vault_reply(&reply),
+                Ok(reply) => return frame::of_vault_reply(&reply).map(Answer::Reply),
                 Err(_gone) => stopping(),
             }
         }
+        Ok(Wish::Pipe) => return Ok(Answer::Pipe),
         Err(why) => {
             let message = format!("the command cannot be read: {why}");
             refusal("malformed", &message, "use the same version of huza for it and the daemon")
         }
     };
     let spelled = tokio::task::spawn_blocking(move || frame::of_reply(&reply));
-    spelled.await.map_err(io::Error::other)?
+    spelled.await.map_err(io::Error::other)?.map(Answer::Reply)
 }
 
 fn stopping() -> Reply {

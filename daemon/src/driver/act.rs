@@ -34,6 +34,12 @@ impl Driver {
                 self.handle(Input::Command { id, command });
             }
             Wake::Command(Some(Request::Vault { command, reply })) => self.vault(*command, reply),
+            Wake::Command(Some(Request::Pipe { stream, dialer, binding, report })) => {
+                // If it cannot be attached, whoever asked hears of it by the end of `report`.
+                if let Ok(pipe) = self.net.attach(stream, dialer, binding) {
+                    self.guests.attached(PipeId(pipe.0), report);
+                }
+            }
             Wake::Command(None) => self.fail(RunError::DoorStopped),
             Wake::Net(Some(event)) => self.net_event(event),
             Wake::Net(None) => {
@@ -94,7 +100,8 @@ impl Driver {
         match event {
             NetEvent::PipeOpened { pipe, dialer, binding, remote_address } => {
                 let pipe = PipeId(pipe.0);
-                self.pipes.opened(pipe, dialer.then(|| remote_address.clone()));
+                let dialled = dialer && !self.guests.contains(pipe);
+                self.pipes.opened(pipe, dialled.then(|| remote_address.clone()));
                 let address = remote_address;
                 self.teller.tell(ShellEvent::PipeOpened { pipe: pipe.0, dialer, address });
                 self.handle(Input::PipeOpened { pipe, dialer, binding });
@@ -108,6 +115,7 @@ impl Driver {
                 let (pipe, why) = (PipeId(pipe.0), why.to_string());
                 self.handle(Input::PipeClosed { pipe });
                 self.pipes.closed(pipe);
+                self.guests.closed(pipe, &why);
                 self.teller.tell(ShellEvent::PipeClosed { pipe: pipe.0, why });
             }
             NetEvent::News { bytes, token } => {
@@ -181,8 +189,16 @@ impl Driver {
                 self.ready = true;
                 self.teller.tell(ShellEvent::Started { process: std::process::id() });
             }
-            Event::ContactComplete { pipe, .. } => self.remember(*pipe),
-            _ => {}
+            Event::ContactComplete { pipe, .. } => {
+                self.remember(*pipe);
+                // A pipe that was brought here is for one exchange.
+                if self.guests.note(&event) {
+                    self.pipes.close(&self.net, *pipe);
+                }
+            }
+            event => {
+                self.guests.note(event);
+            }
         }
         self.teller.tell(ShellEvent::Node(event));
     }

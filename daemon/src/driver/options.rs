@@ -25,6 +25,8 @@ pub struct RunOptions {
     pub remember: Option<bool>,
     /// Where a gateway writes what the facility receives.
     pub facility: Option<PathBuf>,
+    /// No network at all, whatever the settings say: what comes, comes through the local door.
+    pub alone: bool,
     /// Longest pause before an address is dialled again, in milliseconds.
     pub redial_ms_max: Option<u64>,
 }
@@ -47,14 +49,21 @@ impl RunOptions {
         let defaults = NetConfig::default();
         let redial_ms_max = self.redial_ms_max.unwrap_or(defaults.redial_ms_max);
         let net = NetConfig {
-            listen: or(self.listen, config.listen),
-            dial: or(self.dial, config.dial),
-            remembered: if remember { peers.addresses() } else { Vec::new() },
-            mdns: self.mdns.unwrap_or(config.mdns),
-            gossip: self.gossip.unwrap_or(config.gossip),
             redial_ms_min: defaults.redial_ms_min.min(redial_ms_max),
             redial_ms_max,
             ..defaults
+        };
+        let net = if self.alone {
+            net
+        } else {
+            NetConfig {
+                listen: or(self.listen, config.listen),
+                dial: or(self.dial, config.dial),
+                remembered: if remember { peers.addresses() } else { Vec::new() },
+                mdns: self.mdns.unwrap_or(config.mdns),
+                gossip: self.gossip.unwrap_or(config.gossip),
+                ..net
+            }
         };
         let facility = self.facility.unwrap_or_else(|| home.path().join(config.facility));
         Ok(Settings { net, facility, remember })

@@ -1,8 +1,11 @@
-//! The sending ends of all pipes, shared between the handle and the tasks.
+//! The sending ends of all pipes and their numbers, shared between the handle and the tasks.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -30,9 +33,17 @@ struct Outlet {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Registry(Mutex<BTreeMap<PipeId, Outlet>>);
+pub(super) struct Registry {
+    outlets: Mutex<BTreeMap<PipeId, Outlet>>,
+    pipes_begun: AtomicU64,
+}
 
 impl Registry {
+    /// A number for the next pipe.
+    pub(super) fn next_pipe(&self) -> PipeId {
+        PipeId(self.pipes_begun.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Makes an outlet for `pipe`; gives the end that its task drains.
     pub(super) fn open(&self, pipe: PipeId) -> mpsc::Receiver<Queued> {
         let (queue, drain) = mpsc::channel(QUEUE_MESSAGES_MAX);
@@ -84,7 +95,7 @@ impl Registry {
     }
 
     fn outlets(&self) -> MutexGuard<'_, BTreeMap<PipeId, Outlet>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outlets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -21,8 +21,9 @@ use tokio::{
 };
 
 use super::{
-    Command, NetConfig, NetError, NetEvent, NewsToken, PipeId, address,
+    Command, NetConfig, NetError, NetEvent, NewsToken, PipeEnd, PipeId, address,
     dialer::{Backoff, Dialer, Failure, Origin, TARGETS_MAX},
+    guest::{self, Guest},
     handler::Opening,
     links::Links,
     news,
@@ -44,8 +45,8 @@ pub(super) struct Task {
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<NetEvent>,
     registry: Arc<Registry>,
-    pipes: JoinSet<ConnectionId>,
-    pipes_begun: u64,
+    /// Each with its connection, if it has one of ours.
+    pipes: JoinSet<Option<ConnectionId>>,
     dialer: Dialer,
     links: Links,
     waiting: VecDeque<NetEvent>,
@@ -85,7 +86,6 @@ impl Task {
             events,
             registry,
             pipes: JoinSet::new(),
-            pipes_begun: 0,
             dialer: dialer(&config)?,
             waiting: failed.into_iter().collect(),
             stall: Duration::from_millis(config.stall_ms_max),
@@ -160,6 +160,7 @@ impl Task {
     fn obey(&mut self, command: Command) {
         let now = Instant::now();
         match command {
+            Command::Attach(id, guest) => self.attach(id, guest),
             Command::Dial(address) => {
                 let addresses = address::candidates(&address);
                 if !self.dialer.add(Origin::Once, addresses, None, now) {
@@ -241,8 +242,7 @@ impl Task {
                 return;
             }
         };
-        let id = PipeId(self.pipes_begun);
-        self.pipes_begun += 1;
+        let id = self.registry.next_pipe();
         let local = *self.swarm.local_peer_id();
         let (from, to) = if link.dialer { (local, link.peer) } else { (link.peer, local) };
         let opened = NetEvent::PipeOpened {
@@ -253,28 +253,54 @@ impl Task {
         };
         let (verdict, told) = watch::channel(None);
         self.links.opened(connection, verdict);
-        let pipe = Pipe {
+        let pipe = self.pipe(id, stream, opened, told);
+        self.pipes.spawn(async move {
+            pipe.run().await;
+            Some(connection)
+        });
+    }
+
+    /// Runs a pipe over a stream that somebody else brought.
+    fn attach(&mut self, id: PipeId, guest: Guest) {
+        let (dialer, binding) = (guest.dialer, guest.binding);
+        let remote_address = guest::ADDRESS.to_owned();
+        let opened = NetEvent::PipeOpened { pipe: id, dialer, binding, remote_address };
+        let (verdict, told) = watch::channel(None);
+        let pipe = self.pipe(id, guest.stream, opened, told);
+        self.pipes.spawn(async move {
+            pipe.run().await;
+            // Until here nothing but its own stream ends it.
+            drop(verdict);
+            None
+        });
+    }
+
+    fn pipe<S>(
+        &self,
+        id: PipeId,
+        stream: S,
+        opened: NetEvent,
+        verdict: watch::Receiver<Option<PipeEnd>>,
+    ) -> Pipe<S> {
+        Pipe {
             id,
             stream,
             opened,
             queue: self.registry.open(id),
             events: self.events.clone(),
             registry: Arc::clone(&self.registry),
-            verdict: told,
+            verdict,
             stall: self.stall,
-        };
-        self.pipes.spawn(async move {
-            pipe.run().await;
-            connection
-        });
+        }
     }
 
-    fn pipe_ended(&mut self, ended: Result<ConnectionId, tokio::task::JoinError>) {
+    fn pipe_ended(&mut self, ended: Result<Option<ConnectionId>, tokio::task::JoinError>) {
         match ended {
-            Ok(connection) => {
+            Ok(Some(connection)) => {
                 self.links.closing(connection);
                 self.swarm.close_connection(connection);
             }
+            Ok(None) => {}
             // The pipe's connection ends by itself, as its stream is gone.
             Err(error) => tracing::error!(%error, "the task of a pipe has failed"),
         }

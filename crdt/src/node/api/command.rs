@@ -23,6 +23,18 @@ pub enum AreaRef {
     Tag(AreaTag),
 }
 
+/// What a bundle is to hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BundleScope {
+    /// Everything held here.
+    Everything,
+    /// The envelopes of one area, with what is needed to use them.
+    Area(AreaTag),
+    /// Whatever the device with this certificate has not signed that it stores.
+    MissingAt(CertId),
+}
+
 /// What a user can want.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
@@ -100,6 +112,21 @@ pub enum Command {
     Take {
         /// Statements, each after those it depends on.
         statements: Vec<Statement>,
+    },
+    /// Begin a bundle, to be carried as a file. What is still open of an earlier one is forgotten.
+    BundleBegin {
+        /// What it is to hold.
+        scope: BundleScope,
+    },
+    /// The next page of a bundle.
+    BundlePage {
+        /// Which: from [`Reply::BundleBegun`](super::Reply::BundleBegun).
+        bundle: u64,
+    },
+    /// Take in what is sealed in one page of a bundle.
+    PageTake {
+        /// From [`crate::bundle::Pages`].
+        page: Vec<u8>,
     },
     /// What only an authority device can do.
     Order(Box<Order>),
@@ -198,6 +225,9 @@ crate::debug_shows!(
         Seal,
         Lock,
         Take,
+        BundleBegin { scope },
+        BundlePage { bundle },
+        PageTake { page: Vec::len },
         Order(order),
         SignRecovery,
         Check,

@@ -1,5 +1,7 @@
 //! What a node answers its user.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
@@ -93,6 +95,22 @@ pub enum Reply {
         /// The record after which to go on; none if this was the last.
         next: Option<RecordId>,
     },
+    /// To [`Command::BundleBegin`].
+    BundleBegun {
+        /// Its name in what follows.
+        bundle: u64,
+        /// Statements that will be in it; some of them several times.
+        statements: u64,
+        /// Envelopes that will be in it.
+        envelopes: u64,
+    },
+    /// To [`Command::BundlePage`].
+    BundlePage {
+        /// The bytes that come next in the file; none behind the last.
+        page: Option<Vec<u8>>,
+    },
+    /// To [`Command::PageTake`], once what is new is durable.
+    PageTaken(Box<Taken>),
     /// To [`Command::Seal`].
     Sealed {
         /// Envelopes that got their number.
@@ -157,6 +175,9 @@ crate::debug_shows!(enum Reply {
     Peers { sessions },
     Exported { resources: Vec::len },
     Sealed { envelopes },
+    BundleBegun { statements, envelopes },
+    BundlePage,
+    PageTaken(taken),
     Locked,
     Approved { certificate },
     RecoverySigned,
@@ -166,6 +187,39 @@ crate::debug_shows!(enum Reply {
     Devices { devices },
     Audited { entries: Vec::len, whole, next },
 });
+
+/// What became of one page of a bundle.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// The number of its batch.
+    pub batch: Option<u32>,
+    /// If it is the last page: statements and envelopes of all pages before it.
+    pub totals: Option<(u64, u64)>,
+    /// Statements.
+    pub statements: TakenPart,
+    /// Envelopes.
+    pub envelopes: TakenPart,
+    /// Why some were refused.
+    pub why: BTreeSet<String>,
+}
+
+/// How many of one sort.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenPart {
+    /// Came in, and are durable.
+    pub new: u64,
+    /// Were here before.
+    pub known: u64,
+    /// Were not taken.
+    pub refused: u64,
+}
+
+impl TakenPart {
+    /// So many more are not taken.
+    pub(crate) const fn refuse(&mut self, count: usize) {
+        self.refused += count as u64;
+    }
+}
 
 /// Why a command could not be done, and what to do.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
