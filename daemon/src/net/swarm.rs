@@ -161,8 +161,8 @@ fn swarm_config(config: libp2p::swarm::Config) -> libp2p::swarm::Config {
     config
         .with_idle_connection_timeout(IDLE)
         .with_max_negotiating_inbound_streams(usize::from(STREAMS_MAX))
-        // Not V1Lazy, though it would save the dialler one round trip: its streams panic when they
-        // are touched after a failed negotiation (multistream-select 0.14, "Invalid state"), and
-        // a peer can make it fail.
-        .with_substream_upgrade_protocol_override(Version::V1)
+        // A stream is used before the peer has agreed to its protocol, which saves the dialler a
+        // round trip. After a refusal such a stream must not be touched again (multistream-select
+        // 0.14 panics): a pipe ends with its first error, and gossip drops what it cannot write.
+        .with_substream_upgrade_protocol_override(Version::V1Lazy)
 }
