@@ -52,7 +52,7 @@ const MDNS_TTL: Duration = Duration::from_secs(90);
 pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
     memory: memory_connection_limits::Behaviour,
-    session: session::Behaviour,
+    pub(super) session: session::Behaviour,
     pub(super) mdns: Toggle<mdns::tokio::Behaviour>,
     pub(super) news: Toggle<news::Behaviour>,
 }
