@@ -2,7 +2,12 @@
 //! whom nobody sees, UDP that is dropped, a network that changes under a transfer, links that are cut
 //! again and again, both ends sending while neither reads, peers that refuse our stream.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 
 mod driver_support;
 mod net_support;
