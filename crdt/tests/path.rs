@@ -74,3 +74,49 @@ fn an_outsider_writes_into_a_village_that_it_cannot_read() {
     });
     assert!(matches!(elsewhere, Reply::Error(error) if error.code == "unknown_area"));
 }
+
+/// A phone three weeks ahead, one three weeks behind, and both set right on the way: what was written
+/// is exchanged, read and proven as ever, because nothing is admitted or refused by a wall clock.
+#[test]
+fn three_weeks_of_wrong_clock_either_way_change_nothing() {
+    let mut world = World::new();
+    let mut early = world.device(1, Role::Worker, &["01"]);
+    let mut late = world.device(2, Role::Worker, &["01"]);
+    let mut hub = world.device(3, Role::Hub, &[]);
+    let mut gateway = world.device(4, Role::Gateway, &[]);
+    early.days_pass(-21);
+    late.days_pass(21);
+    let known = early.person("Uwase");
+    early.visit(known, &[("age-months", "14"), ("convulsions", "yes")]);
+    late.person("Keza");
+    let met = world.meet(&mut early, &mut late);
+    assert!(complete(&early, met) && complete(&late, met));
+    // The other corrects the same person, by a clock that is six weeks apart.
+    late.visit(known, &[("age-months", "15"), ("cough", "yes")]);
+    early.days_pass(21);
+    late.days_pass(-42);
+    early.person("Mutesi");
+    late.person("Ingabire");
+    for _ in 0..2 {
+        let met = world.meet(&mut early, &mut late);
+        assert!(complete(&early, met));
+        let met = world.meet(&mut late, &mut hub);
+        assert!(complete(&hub, met));
+        let met = world.meet(&mut hub, &mut gateway);
+        assert!(complete(&gateway, met));
+    }
+    world.meet(&mut late, &mut hub);
+    world.meet(&mut early, &mut late);
+    for host in [&mut early, &mut late, &mut hub, &mut gateway] {
+        for name in ["uwase", "keza", "mutesi", "ingabire"] {
+            assert_eq!(host.found(name), 1, "{name}");
+        }
+        let shown = host.show(known).unwrap();
+        assert!(shown.contains("convulsions") && shown.contains("cough"), "{shown}");
+    }
+    for phone in [&mut early, &mut late] {
+        let status = phone.status();
+        assert!(status.records.iter().all(|one| one.stored && one.accepted), "{status:?}");
+        assert!(status.records.iter().flat_map(|one| &one.receipts).all(|one| one.verified));
+    }
+}

@@ -28,6 +28,7 @@ mod config;
 mod dialer;
 mod error;
 mod event;
+mod gateway;
 mod guest;
 mod handler;
 mod links;
@@ -158,7 +159,9 @@ impl Net {
         self.command(Command::Validate(token, accept))
     }
 
-    /// The device has joined another network: dial everything again now.
+    /// The device has joined another network: dial everything again now, also those who seem to be
+    /// connected, because a connection does not notice that the ground under it is gone. Where an
+    /// address of ours ends, that happens by itself.
     ///
     /// # Errors
     /// If the network is busy or stopped.

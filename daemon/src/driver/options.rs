@@ -8,6 +8,9 @@ use crate::{
     vault::Unlock,
 };
 
+/// Where Linux lists its routes. Elsewhere there is no such file, and no gateway is dialled.
+const ROUTES: &str = "/proc/net/route";
+
 /// Wishes for one run. What is left at its default stays as the home's settings say.
 #[derive(Debug, Clone, Default)]
 pub struct RunOptions {
@@ -17,7 +20,7 @@ pub struct RunOptions {
     pub listen: Vec<String>,
     /// Peers to dial instead of the configured ones; none: as configured.
     pub dial: Vec<String>,
-    /// Whether to find peers by mDNS.
+    /// Whether to find peers near by: by mDNS, and as the gateway of a network.
     pub mdns: Option<bool>,
     /// Whether to spread and hear news by gossip.
     pub gossip: Option<bool>,
@@ -48,6 +51,7 @@ impl RunOptions {
         let or = |wish: Vec<String>, setting| if wish.is_empty() { setting } else { wish };
         let defaults = NetConfig::default();
         let redial_ms_max = self.redial_ms_max.unwrap_or(defaults.redial_ms_max);
+        let mdns = self.mdns.unwrap_or(config.mdns);
         let net = NetConfig {
             redial_ms_min: defaults.redial_ms_min.min(redial_ms_max),
             redial_ms_max,
@@ -60,7 +64,8 @@ impl RunOptions {
                 listen: or(self.listen, config.listen),
                 dial: or(self.dial, config.dial),
                 remembered: if remember { peers.addresses() } else { Vec::new() },
-                mdns: self.mdns.unwrap_or(config.mdns),
+                mdns,
+                routes: mdns.then(|| PathBuf::from(ROUTES)),
                 gossip: self.gossip.unwrap_or(config.gossip),
                 ..net
             }

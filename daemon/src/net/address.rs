@@ -3,7 +3,7 @@
 //! Names are not resolved: there is no DNS where phones meet, and a wrong answer would send a
 //! phone's traffic to a stranger.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use libp2p::{Multiaddr, multiaddr::Protocol};
 
@@ -55,6 +55,19 @@ pub(super) fn candidates(address: &Multiaddr) -> Vec<Multiaddr> {
         all.push(other);
     }
     all
+}
+
+/// The host of an address on IPv4, and its port.
+pub(super) fn ipv4(address: &Multiaddr) -> Option<(Ipv4Addr, u16)> {
+    match Parts::of(address)? {
+        Parts { host: Protocol::Ip4(host), port, .. } => Some((host, port)),
+        _ => None,
+    }
+}
+
+/// Where to dial a host, by QUIC and then by TCP.
+pub(super) fn places(host: Ipv4Addr, port: u16) -> Vec<Multiaddr> {
+    candidates(&quic(SocketAddr::from((host, port))))
 }
 
 /// Whether it is one we speak.

@@ -1,5 +1,7 @@
 //! What the network is told when it starts.
 
+use std::path::PathBuf;
+
 use huza_crdt::limits::{SESSIONS_MAX, SILENCE_MS_MAX};
 
 /// How to listen, whom to dial, and the limits. [`NetConfig::default`] listens nowhere, dials
@@ -18,6 +20,10 @@ pub struct NetConfig {
     pub remembered: Vec<String>,
     /// Whether to look for peers by mDNS and to be found by it. IPv4 only.
     pub mdns: bool,
+    /// Linux's table of IPv4 routes, mostly `/proc/net/route`. With it, the gateway of each network
+    /// that we join is dialled at the port we listen on: the owner of a hotspot is invisible to
+    /// mDNS.
+    pub routes: Option<PathBuf>,
     /// Whether to exchange `News` by gossip.
     pub gossip: bool,
     /// The secret of a lasting transport key, for a fixed hub. Without it the key is random and
@@ -48,6 +54,7 @@ impl Default for NetConfig {
             dial: Vec::new(),
             remembered: Vec::new(),
             mdns: false,
+            routes: None,
             gossip: false,
             key: None,
             pipes_max: SESSIONS_MAX,

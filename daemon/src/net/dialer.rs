@@ -32,6 +32,8 @@ pub(super) enum Origin {
     Once,
     /// Announced by mDNS.
     Found,
+    /// The gateway of a network that we are in.
+    Gateway,
 }
 
 /// How long to wait between attempts.
@@ -142,6 +144,13 @@ impl Dialer {
         });
     }
 
+    /// The network whose gateway has this address is left.
+    pub(super) fn forget_gateway(&mut self, address: &Multiaddr) {
+        self.targets.retain(|_, target| {
+            target.origin != Origin::Gateway || !target.addresses.contains(address)
+        });
+    }
+
     /// An attempt for `target` is under way as `connection`.
     pub(super) fn dialing(&mut self, target: TargetId, connection: ConnectionId) {
         if let Some(State::Dialing { pending, .. }) =
@@ -210,10 +219,12 @@ impl Dialer {
         target.state = State::Waiting { due: now + delay };
         let address = target.addresses.first().map(ToString::to_string).unwrap_or_default();
         let retry = (target.origin != Origin::Once).then_some(delay);
+        // Most gateways are routers; that nobody answers there is no news.
+        let telling = target.origin != Origin::Gateway;
         if retry.is_none() {
             self.targets.remove(&id);
         }
-        Some(Failure { address, why, retry })
+        telling.then_some(Failure { address, why, retry })
     }
 
     /// The attempt `connection` met ourselves: never again.
@@ -228,6 +239,15 @@ impl Dialer {
             if let State::Waiting { due } = &mut target.state {
                 *due = now;
             }
+        }
+    }
+
+    /// Everything is to be dialled at `due` and earlier failures mean nothing: whoever seems to be
+    /// connected, and what is being dialled, too.
+    pub(super) fn doubt(&mut self, due: Instant) {
+        for target in self.targets.values_mut() {
+            target.failures = 0;
+            target.state = State::Waiting { due };
         }
     }
 
@@ -358,6 +378,24 @@ mod tests {
         }
         dialer.restart(now);
         assert_eq!(dialer.deadline(), Some(now));
+    }
+
+    #[tokio::test]
+    async fn when_the_network_has_changed_whoever_is_connected_or_being_dialled_is_dialled_anew() {
+        let (mut dialer, now, addresses) = stage();
+        dialer.add(Origin::Configured, addresses[..1].to_vec(), None, now);
+        dialer.add(Origin::Configured, addresses[1..].to_vec(), None, now);
+        assert_eq!(dial(&mut dialer, now, 1).len(), 2);
+        dialer.connected(id(1), PeerId::random(), now);
+        let due = now + Duration::from_secs(1);
+        dialer.doubt(due);
+        assert_eq!(dial(&mut dialer, now, 3), []);
+        // The attempt that was under way ends on its own and delays nothing.
+        assert_eq!(dialer.failed(id(2), "no route".into(), now), None);
+        assert_eq!(dial(&mut dialer, due, 3), addresses);
+        dialer.doubt(due);
+        dialer.restart(now);
+        assert_eq!(dial(&mut dialer, now, 5), addresses, "an address has come sooner");
     }
 
     #[tokio::test]

@@ -34,6 +34,8 @@ pub(super) struct Link {
     /// Tells the pipe of its end; dropped with the connection.
     pipe: Option<watch::Sender<Option<PipeEnd>>>,
     closing: bool,
+    /// The network has changed since, so it may be dead without knowing it.
+    doubtful: bool,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,14 @@ impl Links {
     }
 
     pub(super) fn is_connected(&self, peer: &PeerId) -> bool {
-        self.links.values().any(|link| link.peer == *peer && !link.closing)
+        self.links.values().any(|link| link.peer == *peer && !link.closing && !link.doubtful)
+    }
+
+    /// The network has changed: whoever is connected may be so no longer.
+    pub(super) fn doubt(&mut self) {
+        for link in self.links.values_mut() {
+            link.doubtful = true;
+        }
     }
 
     /// A connection that may still get its pipe.
@@ -64,7 +73,8 @@ impl Links {
         address: String,
         now: Instant,
     ) {
-        let link = Link { peer, dialer, address, since: now, pipe: None, closing: false };
+        let (closing, doubtful) = (false, false);
+        let link = Link { peer, dialer, address, since: now, pipe: None, closing, doubtful };
         self.links.insert(connection, link);
     }
 
@@ -120,7 +130,7 @@ impl Links {
         let mut losers = BTreeSet::new();
         for (older, newer) in self.rivals() {
             let crossed = older.1.dialer != newer.1.dialer;
-            if crossed && newer.1.since - older.1.since <= SIMULTANEOUS {
+            if crossed && !older.1.doubtful && newer.1.since - older.1.since <= SIMULTANEOUS {
                 losers.insert(if older.1.dialer { newer.0 } else { older.0 });
             } else if now >= newer.1.since + SETTLED {
                 losers.insert(older.0);
@@ -216,6 +226,18 @@ mod tests {
             assert_eq!(stage.closes(22_000), ids(&[1]));
             assert_eq!(stage.closes(90_000), ids(&[]));
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_in_doubt_counts_no_longer_and_gives_way_to_a_newer_one() {
+        let mut stage = Stage::new(true);
+        stage.connect(1, true, 0);
+        stage.links.doubt();
+        assert!(!stage.links.is_connected(&stage.other));
+        assert_eq!(stage.closes(1_000), ids(&[]), "it may live, as long as there is no other");
+        stage.connect(2, false, 1_000);
+        assert!(stage.links.is_connected(&stage.other));
+        assert_eq!(stage.closes(3_000), ids(&[1]));
     }
 
     #[tokio::test]

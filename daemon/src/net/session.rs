@@ -32,6 +32,13 @@ pub(super) struct Behaviour {
     events: VecDeque<Event>,
 }
 
+impl Behaviour {
+    /// Peers that we dialled may be dialled again, because those connections are in doubt.
+    pub(super) fn doubt(&mut self) {
+        self.dialled.clear();
+    }
+}
+
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = Handler;
     type ToSwarm = Event;

@@ -23,6 +23,7 @@ use tokio::{
 use super::{
     Command, NetConfig, NetError, NetEvent, NewsToken, PipeEnd, PipeId, address,
     dialer::{Backoff, Dialer, Failure, Origin, TARGETS_MAX},
+    gateway::Gateways,
     guest::{self, Guest},
     handler::Opening,
     links::Links,
@@ -40,6 +41,9 @@ const WAITING_MAX: usize = 64;
 /// one dials. // guess
 const YIELD: Duration = Duration::from_secs(2);
 
+/// How long to wait, after an address of ours ended, for another to dial from. // guess: DHCP
+const UPROOTED: Duration = Duration::from_secs(1);
+
 pub(super) struct Task {
     swarm: Swarm<Behaviour>,
     commands: mpsc::Receiver<Command>,
@@ -48,6 +52,9 @@ pub(super) struct Task {
     /// Each with its connection, if it has one of ours.
     pipes: JoinSet<Option<ConnectionId>>,
     dialer: Dialer,
+    gateways: Gateways,
+    /// The port at which a gateway is dialled: our own.
+    port: Option<u16>,
     links: Links,
     waiting: VecDeque<NetEvent>,
     stall: Duration,
@@ -87,6 +94,8 @@ impl Task {
             registry,
             pipes: JoinSet::new(),
             dialer: dialer(&config)?,
+            port: listening_port(&config),
+            gateways: Gateways::new(config.routes),
             waiting: failed.into_iter().collect(),
             stall: Duration::from_millis(config.stall_ms_max),
             stopping: None,
@@ -124,7 +133,8 @@ impl Task {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.dialer.deadline(), self.links.deadline(), self.stopping].into_iter().flatten().min()
+        let parts = [self.dialer.deadline(), self.gateways.deadline(), self.links.deadline()];
+        parts.into_iter().chain([self.stopping]).flatten().min()
     }
 
     /// Does what is due: dials, and closes connections that lost or never got their pipe.
@@ -136,12 +146,17 @@ impl Task {
         if self.stopping.is_some() {
             return;
         }
+        for gateway in self.gateways.poll(now) {
+            if let Some(port) = self.port {
+                self.dialer.add(Origin::Gateway, address::places(gateway, port), None, now);
+            }
+        }
         for (target, address) in self.dialer.poll(now, |peer| self.links.is_connected(peer)) {
-            let quic = address::is_quic(&address);
-            let options = DialOpts::unknown_peer_id().address(address);
-            // Two peers that dial each other by TCP from the ports they listen on would open one
-            // connection on which both are the dialler.
-            let options = if quic { options } else { options.allocate_new_port() }.build();
+            tracing::debug!(%address, "dialling");
+            // From a port of its own. Two peers that dial each other by TCP from the ports they
+            // listen on would open one connection on which both are the dialler; and libp2p would
+            // send by any QUIC socket that listens, even one that is bound to another interface.
+            let options = DialOpts::unknown_peer_id().address(address).allocate_new_port().build();
             let connection = options.connection_id();
             self.dialer.dialing(target, connection);
             if let Err(error) = self.swarm.dial(options) {
@@ -182,7 +197,7 @@ impl Task {
                     news.report_message_validation_result(&message, &source, verdict);
                 }
             }
-            Command::NetworkChanged => self.dialer.restart(now),
+            Command::NetworkChanged => self.doubt(now),
             Command::Stop => {
                 self.registry.close_all();
                 self.stopping = Some(now + CLOSE_WAIT + CLOSE_WAIT);
@@ -211,9 +226,20 @@ impl Task {
                 self.dial_failed(connection_id, error);
             }
             SwarmEvent::NewListenAddr { address, .. } => {
+                self.dialer.restart(now);
+                if let Some((own, _)) = address::ipv4(&address) {
+                    self.gateways.joined(own, now);
+                }
                 self.report(NetEvent::Listening { address: address.to_string() });
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
+                self.doubt(now + UPROOTED);
+                let own = address::ipv4(&address).map(|(own, _)| own);
+                let gateway = own.and_then(|own| self.gateways.left(own));
+                if let Some((gateway, port)) = gateway.zip(self.port) {
+                    let places = address::places(gateway, port);
+                    places.iter().for_each(|place| self.dialer.forget_gateway(place));
+                }
                 self.report(NetEvent::ListeningEnded { address: address.to_string() });
             }
             SwarmEvent::ListenerClosed { addresses, reason, .. } => {
@@ -225,6 +251,13 @@ impl Task {
             }
             _ => {}
         }
+    }
+
+    /// Dials everybody again at `due`: connections may be dead without knowing it.
+    fn doubt(&mut self, due: Instant) {
+        self.links.doubt();
+        self.swarm.behaviour_mut().session.doubt();
+        self.dialer.doubt(due);
     }
 
     fn stream_ready(&mut self, event: session::Event) {
@@ -382,6 +415,12 @@ fn dialer(config: &NetConfig) -> Result<Dialer, NetError> {
         dialer.add(Origin::Remembered, address::candidates(&address), None, now);
     }
     Ok(dialer)
+}
+
+/// The port of our own that others most likely use too.
+fn listening_port(config: &NetConfig) -> Option<u16> {
+    let listened = config.listen.iter().filter_map(|text| address::parse_local(text).ok());
+    listened.filter_map(|address| Some(address::ipv4(&address)?.1)).find(|port| *port > 0)
 }
 
 fn far_end(endpoint: &ConnectedPoint) -> (bool, String) {

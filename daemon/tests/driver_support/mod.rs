@@ -212,7 +212,10 @@ impl Daemon {
     }
 
     pub(crate) async fn next_event(&mut self) -> ShellEvent {
-        tokio::time::timeout(PATIENCE, self.events.recv()).await.unwrap().unwrap()
+        match tokio::time::timeout(PATIENCE, self.events.recv()).await.unwrap() {
+            Some(event) => event,
+            None => panic!("the daemon has ended: {:?}", (&mut self.task).await),
+        }
     }
 
     /// Waits for an event.

@@ -12,7 +12,9 @@ use std::{collections::VecDeque, time::Duration};
 use huza_daemon::net::{Credit, Net, NetConfig, NetEvent, PipeEnd, PipeId};
 use tokio::{sync::mpsc, time::timeout};
 
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take. QUIC alone takes up to 20 seconds to see that a peer is gone: its idle
+/// time, and once more the time between two signs of life.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
