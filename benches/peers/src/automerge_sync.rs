@@ -133,7 +133,7 @@ fn kept(memory: &[Memory; 2]) -> [Memory; 2] {
 fn meet(a: &mut Docs, b: &mut Docs, memory: &mut [Memory; 2], cut: Option<u64>) -> Cost {
     let start = Instant::now();
     let mut cost = Cost::default();
-    let mut sides = [a, b];
+    let sides = [a, b];
     let mut idle = 0;
     for turn in 0.. {
         let from = turn % 2;

@@ -222,8 +222,11 @@ impl World {
         lacking.map(|lacks| {
             let mut host = Host::new(self.joins[index].clone(), [u8::try_from(index).unwrap(); 32]);
             index += 1;
-            let given = envelopes.iter().filter(|(_, _, _, at)| !lacks.contains(at));
-            self.give(&mut host, &given.collect::<Vec<_>>());
+            // Who lacks everything is new, and has heard of nobody either.
+            if lacks.len() < work.changes.len() {
+                let given = envelopes.iter().filter(|(_, _, _, at)| !lacks.contains(at));
+                self.give(&mut host, &given.collect::<Vec<_>>());
+            }
             host
         })
     }
