@@ -7,8 +7,9 @@
 import { fork } from "node:child_process";
 import { createRequire } from "node:module";
 import fs from "node:fs";
-import net from "node:net";
 import { fileURLToPath } from "node:url";
+
+import { clear, proxy } from "./proxy.mjs";
 
 const require = createRequire(import.meta.url);
 const PouchDB = require("pouchdb").plugin(require("pouchdb-adapter-memory"));
@@ -21,43 +22,6 @@ function serve() {
   const settings = { mode: "minimumForPouchDB", inMemoryConfig: true, logPath: "/dev/null" };
   app.use("/", require("express-pouchdb")(Memory, settings));
   const server = app.listen(0, "127.0.0.1", () => process.send(server.address().port));
-}
-
-// A port in front of the server's. What passes through it is counted; after `cut` bytes it closes.
-function proxy(to) {
-  const count = { bytes: [0, 0], turns: 0, requests: 0, direction: -1, cut: Infinity };
-  const server = net.createServer((near) => {
-    const far = net.connect(to, "127.0.0.1");
-    const pass = (from, into, direction) => {
-      from.on("data", (data) => {
-        if (count.direction !== direction) {
-          count.direction = direction;
-          count.turns += 1;
-        }
-        const left = count.cut - count.bytes[0] - count.bytes[1];
-        if (data.length >= left) {
-          count.bytes[direction] += Math.max(left, 0);
-          near.destroy();
-          far.destroy();
-          return;
-        }
-        count.bytes[direction] += data.length;
-        if (direction === 1) {
-          const text = data.toString("latin1");
-          count.requests += (text.match(/^(GET|PUT|POST) \/\S+ HTTP\/1\.1\r$/gm) ?? []).length;
-        }
-        into.write(data);
-      });
-      from.on("end", () => into.end());
-      from.on("error", () => into.destroy());
-      from.on("close", () => into.destroy());
-    };
-    pass(near, far, 1);
-    pass(far, near, 0);
-  });
-  return new Promise((ready) => {
-    server.listen(0, "127.0.0.1", () => ready({ port: server.address().port, count, server }));
-  });
 }
 
 async function start() {
@@ -89,7 +53,7 @@ const settings = { batch_size: BATCH };
 
 async function meet(db, { server, name }, cut = Infinity) {
   const { count, port } = server.proxy;
-  Object.assign(count, { bytes: [0, 0], turns: 0, requests: 0, direction: -1, cut });
+  clear(count, cut);
   const begun = performance.now();
   try {
     await PouchDB.sync(db, `http://127.0.0.1:${port}/${name}`, settings);

@@ -82,8 +82,12 @@ fn ferry(work: &Workload) {
     meet(&mut a, &mut b, &mut with_a, None);
     meet(&mut b, &mut c, &mut with_c, None);
     a = write(work, a, |at| missing.contains(&at));
-    let cost = meet(&mut a, &mut b, &mut kept(&with_a), None)
-        .and(meet(&mut b, &mut c, &mut kept(&with_c), None));
+    let cost = meet(&mut a, &mut b, &mut kept(&with_a), None).and(meet(
+        &mut b,
+        &mut c,
+        &mut kept(&with_c),
+        None,
+    ));
     assert_same(&mut a, &mut c);
     tell("automerge", work, "ferry-200", &missing, cost);
 }

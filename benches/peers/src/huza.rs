@@ -97,8 +97,7 @@ impl World {
         let mut programme = Programme::found("peers", &mut entropy);
         let codes: Vec<String> =
             (0..standard::VILLAGES).map(|village| format!("{village:02}")).collect();
-        let mut centre =
-            programme.certify_centre("0512", &codes, NOW.stamp, &mut entropy).unwrap();
+        let mut centre = programme.certify_centre("0512", &codes, NOW.stamp, &mut entropy).unwrap();
         let mut statements = Vec::new();
         let (key, membership, chain, secret) = donor(&mut centre, &mut entropy, &mut statements);
         let mut authors = Vec::new();
@@ -118,8 +117,7 @@ impl World {
                     panic!("a request")
                 };
                 let approval = Approval::of(Role::Relay, &[]);
-                let welcome =
-                    centre.approve(&request, &approval, NOW.stamp, &mut entropy).unwrap();
+                let welcome = centre.approve(&request, &approval, NOW.stamp, &mut entropy).unwrap();
                 statements.extend(welcome.statements.iter().cloned());
                 assert!(matches!(node.call(Command::Join { welcome }), Some(Reply::Joined { .. })));
                 node.store
@@ -208,8 +206,9 @@ impl World {
                 let urgent = items.iter().any(|item| !item.card.is_empty());
                 let urgency = if urgent { Urgency::Urgent } else { Urgency::Routine };
                 let first = work.changes[group[0]].counter;
-                let entropy = *blake3::hash(&[author.log.0.as_slice(), &first.to_le_bytes()].concat())
-                    .as_bytes();
+                let entropy =
+                    *blake3::hash(&[author.log.0.as_slice(), &first.to_le_bytes()].concat())
+                        .as_bytes();
                 let payload = Payload { origin: None, first, items };
                 let seal = Seal::Member(author.seal.clone());
                 let sealed = payload.seal(author.log, &seal, urgency, entropy).unwrap();

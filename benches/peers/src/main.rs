@@ -11,6 +11,9 @@ mod workload;
 
 use workload::{Size, Workload};
 
+/// Fewer changes than these do not hold the differences of all cases.
+const LEAST: usize = 4_500;
+
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let number = |name: &str, otherwise: u64| {
@@ -23,6 +26,7 @@ fn main() {
         changes: number("--changes", huza_simulations::standard::CHANGES),
     };
     let work = Workload::new(size);
+    assert!(work.changes.len() >= LEAST, "{} changes are too few", work.changes.len());
     match args.get(1).map(String::as_str) {
         Some("huza") => huza::run(&work),
         Some("automerge") => automerge_sync::run(&work),

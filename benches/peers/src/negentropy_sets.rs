@@ -23,8 +23,7 @@ pub fn run(work: &Workload) {
 fn meet(work: &Workload, missing: &BTreeSet<usize>) -> Cost {
     let start = Instant::now();
     let (have, lack) = (set(work, &BTreeSet::new()), set(work, missing));
-    let (mut a, mut b) =
-        (Negentropy::owned(have, 0).unwrap(), Negentropy::owned(lack, 0).unwrap());
+    let (mut a, mut b) = (Negentropy::owned(have, 0).unwrap(), Negentropy::owned(lack, 0).unwrap());
     let (mut has, mut needs) = (Vec::new(), Vec::new());
     let mut cost = Cost::default();
     let mut query = Some(a.initiate().unwrap());

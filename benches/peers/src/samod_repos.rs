@@ -1,6 +1,7 @@
 //! samod: two repositories, one document for each record, all of them open, over TCP through a
-//! proxy that counts every byte. Their disks are in memory. A contact is over when nothing has
-//! passed the proxy for two seconds; that pause is not counted.
+//! proxy that counts every byte. Their disks are in memory. A contact is over when the side that
+//! holds everything knows of each document that the other holds it too, and then nothing has passed
+//! the proxy for two seconds; that pause is not counted.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -174,7 +175,7 @@ async fn open(device: &Device) -> (Repo, Vec<DocHandle>) {
 
 /// A contact. After `cut` bytes the connection breaks, once; samod itself dials again.
 async fn meet(a: &mut Device, b: &mut Device, cut: u64) -> Cost {
-    let ((ours, _held), (theirs, _too)) = (open(a).await, open(b).await);
+    let ((ours, held), (theirs, _kept)) = (open(a).await, open(b).await);
     let (listener, front) = (local().await, local().await);
     let (behind, port) = (listener.local_addr().unwrap(), front.local_addr().unwrap().port());
     let acceptor = ours.make_acceptor(Url::parse("tcp://peer").unwrap()).unwrap();
@@ -201,10 +202,13 @@ async fn meet(a: &mut Device, b: &mut Device, cut: u64) -> Cost {
     });
     let dialer = TcpDialer::new_host_port("127.0.0.1".to_owned(), port);
     let dialing = theirs.dial(BackoffConfig::default(), Arc::new(dialer)).unwrap();
+    let mut left = held;
     loop {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let count = count.lock().unwrap();
-        if count.cost.turns > 0 && count.last.elapsed() > SILENCE {
+        while left.last().is_some_and(is_known) {
+            left.pop();
+        }
+        if left.is_empty() && count.lock().unwrap().last.elapsed() > SILENCE {
             break;
         }
     }
@@ -229,6 +233,12 @@ async fn meet(a: &mut Device, b: &mut Device, cut: u64) -> Cost {
     theirs.stop().await;
     ours.stop().await;
     cost
+}
+
+/// Whether the other side is known to hold what we do.
+fn is_known(doc: &DocHandle) -> bool {
+    let heads = Some(doc.with_document(|doc| doc.get_heads()));
+    doc.peers().0.values().any(|peer| peer.shared_heads == heads)
 }
 
 async fn local() -> TcpListener {

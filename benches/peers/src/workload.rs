@@ -155,6 +155,10 @@ pub fn tell(peer: &str, work: &Workload, case: &str, missing: &BTreeSet<usize>, 
         "turns": cost.turns, "millis": u64::try_from(cost.millis).unwrap(),
     });
     println!("{line}");
-    eprintln!("{peer:>10} {case:<16} {:>11} B {:>6} turns {:>7} ms", cost.all(), cost.turns,
-        cost.millis);
+    eprintln!(
+        "{peer:>10} {case:<16} {:>11} B {:>6} turns {:>7} ms",
+        cost.all(),
+        cost.turns,
+        cost.millis
+    );
 }
