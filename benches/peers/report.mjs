@@ -33,6 +33,7 @@ const CASES = [
   ...[2, 20, 200, 2000].map((count) => [`since-${count}`, `${count} written since they met`]),
   ["ferry-200", "200 by a carrier, A to B to C"],
   ["first", "first sync, all"],
+  ["first-read", "first sync, opened and filed too"],
   ["cut", "first sync, cut at half, resumed"],
 ];
 

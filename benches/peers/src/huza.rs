@@ -1,5 +1,6 @@
 //! huza's nodes, two or three in one process, every byte of every frame between them counted. They
-//! carry and read nothing, as a phone in a pocket; what the transport adds is not in it.
+//! carry and read nothing, as a phone in a pocket, but for one that opens and files all it takes; what
+//! the transport adds is not in it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -57,6 +58,14 @@ pub fn run(work: &Workload) {
         tell("huza", work, "cut", &all, before.and(meet(&mut a, &mut b, None)));
     }
     {
+        let [mut a] = world.nodes(work, &none, [&none]);
+        let mut hub = Host::new(world.hub.clone(), [9; 32], open());
+        let cost = meet(&mut a, &mut hub, None);
+        assert_eq!(hub.rows(Table::Changes).len(), work.changes.len(), "not all is filed");
+        assert_eq!(hub.rows(Table::Summaries).len() as u64, work.size.records);
+        tell("huza", work, "first-read", &all, cost);
+    }
+    {
         let missing = work.newest(200);
         let [mut a, mut b, mut c] = world.nodes(work, &missing, [&none, &missing, &missing]);
         let cost = meet(&mut a, &mut b, None).and(meet(&mut b, &mut c, None));
@@ -89,6 +98,13 @@ struct World {
     donor: (SigningKey, Membership, Vec<Vec<u8>>),
     /// What is on the disks of three devices that joined and met nobody.
     joins: Vec<MemoryStore>,
+    /// The same of one that reads all villages.
+    hub: MemoryStore,
+}
+
+/// A reader that somebody has unlocked.
+fn open() -> ReaderState {
+    ReaderState::Open { worker: "nurse".to_owned() }
 }
 
 impl World {
@@ -108,25 +124,28 @@ impl World {
             statements.append(&mut told);
             authors.push(Author { seal: secret.key(area, 0), ..author });
         }
-        let joins = (0..3)
-            .map(|_| {
-                let mut node = Host::new(MemoryStore::default(), entropy.draw());
-                let Some(Reply::Request { request }) =
-                    node.call(Command::Init { label: "phone".to_owned() })
-                else {
-                    panic!("a request")
-                };
-                let approval = Approval::of(Role::Relay, &[]);
-                let welcome = centre.approve(&request, &approval, NOW.stamp, &mut entropy).unwrap();
-                statements.extend(welcome.statements.iter().cloned());
-                assert!(matches!(node.call(Command::Join { welcome }), Some(Reply::Joined { .. })));
-                node.store
-            })
-            .collect();
+        let mut join = |role, reader| {
+            let mut node = Host::new(MemoryStore::default(), entropy.draw(), reader);
+            let init = Command::Init { label: "device".to_owned() };
+            let Some(Reply::Request { request }) = node.call(init) else { panic!("a request") };
+            let approval = Approval::of(role, &[]);
+            let welcome = centre.approve(&request, &approval, NOW.stamp, &mut entropy).unwrap();
+            statements.extend(welcome.statements.iter().cloned());
+            assert!(matches!(node.call(Command::Join { welcome }), Some(Reply::Joined { .. })));
+            node.store
+        };
+        let joins = (0..3).map(|_| join(Role::Relay, ReaderState::Absent)).collect();
+        let hub = join(Role::Hub, open());
         let mut seen = BTreeSet::new();
         statements.retain(|statement| seen.insert(statement.id()));
-        let mut world =
-            Self { statements, authors, items: Vec::new(), donor: (key, membership, chain), joins };
+        let mut world = Self {
+            statements,
+            authors,
+            items: Vec::new(),
+            donor: (key, membership, chain),
+            joins,
+            hub,
+        };
         world.items = (0..work.changes.len()).map(|at| world.item(work, at)).collect();
         world
     }
@@ -219,7 +238,11 @@ impl World {
         }
         let mut index = 0;
         lacking.map(|lacks| {
-            let mut host = Host::new(self.joins[index].clone(), [u8::try_from(index).unwrap(); 32]);
+            let mut host = Host::new(
+                self.joins[index].clone(),
+                [u8::try_from(index).unwrap(); 32],
+                ReaderState::Absent,
+            );
             index += 1;
             // Who lacks everything is new, and has heard of nobody either.
             if lacks.len() < work.changes.len() {
@@ -331,13 +354,8 @@ struct Host {
 }
 
 impl Host {
-    fn new(store: MemoryStore, entropy: [u8; 32]) -> Self {
-        let config = Config {
-            entropy,
-            life: [1; 16],
-            reader: ReaderState::Absent,
-            erasure_delay_ms: ERASURE_DELAY_MS,
-        };
+    fn new(store: MemoryStore, entropy: [u8; 32], reader: ReaderState) -> Self {
+        let config = Config { entropy, life: [1; 16], reader, erasure_delay_ms: ERASURE_DELAY_MS };
         let (replies, sent) = (BTreeMap::new(), VecDeque::new());
         let mut host = Self { node: Node::new(config, NOW), store, replies, sent, pipes: 0 };
         host.settle();
