@@ -150,7 +150,7 @@ function plot({ of, ends, size }) {
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
     text(left, 22, `Bytes of a first meeting of two devices, ${thousands(size.changes)} changes of ` +
       `${thousands(size.records)} people`, 'style="font-size:14px;font-weight:bold"'),
-    text(left, 38, "solid: what is missing is the newest; dashed: scattered over the month"),
+    text(left, 38, "solid: the newest are missing; dashed: scattered ones; dotted: PouchDB, of two that met before"),
   ];
   for (const decade of decades) {
     const down = y(10 ** decade);
@@ -166,7 +166,7 @@ function plot({ of, ends, size }) {
     'text-anchor="middle"'));
   const line = (points, colour, dashed) => {
     const drawn = points.map(([at, count]) => `${x(at).toFixed(1)},${y(count).toFixed(1)}`);
-    const dash = dashed ? ' stroke-dasharray="5 4"' : "";
+    const dash = dashed ? ` stroke-dasharray="${dashed}"` : "";
     parts.push(`<polyline points="${drawn.join(" ")}" fill="none" stroke="${colour}" ` +
       `stroke-width="2"${dash}/>`);
   };
@@ -176,12 +176,14 @@ function plot({ of, ends, size }) {
       const points = cases(kind)
         .map((name, at) => [at, of(peer, name)?.bytes])
         .filter(([, count]) => count);
-      line(points, COLOURS[peer], kind === "scattered");
+      line(points, COLOURS[peer], kind === "scattered" ? "6 4" : "");
       if (kind === "newest") labels.push([y(points.at(-1)[1]), NAMES[peer], COLOURS[peer]]);
     }
   }
+  const met = counts.slice(1, -1).map((count, at) => [at + 1, of("pouchdb", `since-${count}`)?.bytes]);
+  line(met, COLOURS.pouchdb, "2 3");
   const floors = cases("newest").map((name, at) => [at, of("huza", name).floor]).slice(1);
-  line(floors.filter(([, count]) => count >= 100), "#999", false);
+  line(floors.filter(([, count]) => count >= 100), "#999", "");
   labels.push([y(floors.at(-1)[1]), "entropy", "#777"]);
   labels.sort((one, other) => one[0] - other[0]);
   let above = 0;
@@ -215,11 +217,26 @@ function section(folder, title) {
   return parts.join("\n\n");
 }
 
+// What the transport adds, from two real daemons.
+function transport() {
+  const rows = read(path.join(results, "daemons"));
+  if (rows.length === 0) return "they were not measured in this run.";
+  const words = { acquaintance: "met first", repeat: "met again", "since-20": "met with 20 changes new" };
+  const told = rows.map((row) => {
+    const { bytes_sent, bytes_received } = row.stats;
+    const frames = bytes_sent + bytes_received;
+    return `${words[row.case]}, ${bytes(row.bytes)} on the socket for ${bytes(frames)} of frames, ` +
+      `${row.turns} turns`;
+  });
+  return `two real daemons over TCP, Noise and yamux ${told.join("; ")}.`;
+}
+
 const whole = view(read(path.join(results, "full")));
 fs.writeFileSync(path.join(to, "peers.svg"), plot(whole));
 const page = fs.readFileSync(path.join(here, "page.md"), "utf8")
   .replace("{{versions}}", versions())
   .replace("{{date}}", new Date().toISOString().slice(0, 10))
+  .replace("{{transport}}", transport())
   .replace("{{full}}", section("full", "The whole workload"))
   .replace("{{small}}", section("small", "A tenth of it, with samod"));
 fs.writeFileSync(path.join(to, "peers.md"), page.trimEnd() + "\n");
