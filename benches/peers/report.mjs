@@ -211,7 +211,7 @@ function section(folder, title) {
       "hellos, totals and acknowledgements are in it; negentropy: all it says):",
     finding(seen),
     "Turns: how often the direction changed, plus one. Times are of this one run, beside other work on\n" +
-      "a machine of two cores: orders of magnitude, nothing to compare machines with.",
+      "a busy machine of two cores: orders of magnitude, nothing to compare machines with.",
     effort(seen),
   ];
   return parts.join("\n\n");
@@ -220,15 +220,15 @@ function section(folder, title) {
 // What the transport adds, from two real daemons.
 function transport() {
   const rows = read(path.join(results, "daemons"));
-  if (rows.length === 0) return "they were not measured in this run.";
-  const words = { acquaintance: "met first", repeat: "met again", "since-20": "met with 20 changes new" };
-  const told = rows.map((row) => {
-    const { bytes_sent, bytes_received } = row.stats;
-    const frames = bytes_sent + bytes_received;
-    return `${words[row.case]}, ${bytes(row.bytes)} on the socket for ${bytes(frames)} of frames, ` +
-      `${row.turns} turns`;
-  });
-  return `two real daemons over TCP, Noise and yamux ${told.join("; ")}.`;
+  if (rows.length === 0) return "(not measured in this run)";
+  const words = {
+    acquaintance: "first meeting, two changes",
+    repeat: "the same, met before",
+    "since-20": "20 changes written since they met",
+  };
+  const line = ({ case: name, bytes: socket, stats, turns }) =>
+    [words[name], bytes(stats.bytes_sent + stats.bytes_received), bytes(socket), `${turns}`];
+  return table(["two daemons", "frames", "on the socket", "turns"], rows.map(line));
 }
 
 const whole = view(read(path.join(results, "full")));
