@@ -1,6 +1,8 @@
 // Writes docs/peers.md and docs/peers.svg from what the peers printed.
 //
 // node report.mjs RESULTS TO
+//
+// NOTE in the environment: what is to be said of the times of this run.
 
 import fs from "node:fs";
 import path from "node:path";
@@ -97,7 +99,7 @@ function effort({ of, ends, cases }) {
     cases.map(([name, title]) => [
       title,
       ...ends.map((peer) => cell(of(peer, name))),
-      thousands(of("pouchdb", name)?.requests ?? 0),
+      thousands(of("pouchdb", name)?.requests ?? ""),
     ]),
   );
 }
@@ -210,8 +212,8 @@ function section(folder, title) {
     "Finding out what differs, without the payload (huza: every frame that is not a batch, so its\n" +
       "hellos, totals and acknowledgements are in it; negentropy: all it says):",
     finding(seen),
-    "Turns: how often the direction changed, plus one. Times are of this one run, beside other work on\n" +
-      "a busy machine of two cores: orders of magnitude, nothing to compare machines with.",
+    "Turns: how often the direction changed, plus one. Times are of this one run, on\n" +
+      "one machine: orders of magnitude." + (process.env.NOTE ? ` ${process.env.NOTE}` : ""),
     effort(seen),
   ];
   return parts.join("\n\n");
