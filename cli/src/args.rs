@@ -1,6 +1,7 @@
 //! The command line: what can be said, and the help that teaches it.
 
 mod authority;
+mod bench;
 mod device;
 mod help;
 mod values;
@@ -20,6 +21,7 @@ pub(crate) use authority::{
     PaperApproveArgs, PaperArgs, PaperCentreArgs, PaperCommand, PaperRevokeArgs, RecoverArgs,
     RevokeArgs, RotateArgs,
 };
+pub(crate) use bench::{BenchCommand, FirstSyncArgs};
 pub(crate) use device::{
     AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
@@ -106,6 +108,9 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Watch records travel phone to phone to hub to facility, and the receipts come home
     Demo(DemoArgs),
+    /// Measure this machine: real processes, beside what cannot be avoided
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
 }

@@ -14,9 +14,9 @@ use huza_crdt::envelope::{Item, Payload, Seal, Urgency};
 use huza_crdt::id::{Hash, LogId, Origin};
 use huza_crdt::record::{Document, Edit, card, check, form, pack};
 use huza_crdt::session::frame::Run;
-use huza_simulations::standard::{self, Change, Entry};
+use huza_simulations::standard::{self, Change, Entry, Workload};
 
-const SEED: u64 = 2026;
+const ALL: Workload = Workload::standard(2026);
 
 /// Logs whose visits are measured: 24 a phone, of three days.
 const LOGS: u64 = 64;
@@ -30,7 +30,7 @@ fn log_id(log: u64) -> LogId {
 }
 
 fn origin(index: u64) -> Origin {
-    let (log, counter) = standard::place(index);
+    let (log, counter) = ALL.place(index);
     Origin { log: log_id(log), counter }
 }
 
@@ -42,7 +42,7 @@ fn item(index: u64, change: &Change, worker: &str) -> Item {
     let (origin, record) = (origin(index), origin(*person).record());
     let form = form(id, 1).unwrap();
     let checked = check(form, answers).unwrap();
-    let name = match standard::change(SEED, *person).entry {
+    let name = match ALL.change(*person).entry {
         Entry::Person { fields } => format!("{} {}", fields["name/given"], fields["name/family"]),
         Entry::Visit { .. } => panic!("a person"),
     };
@@ -79,12 +79,12 @@ fn run_bytes(log: u64, first: u64, items: Vec<Item>) -> usize {
 fn measure(together: usize) -> (f64, f64) {
     let (mut bytes, mut bits, mut envelopes) = (0, 0.0, 0);
     for log in 0..LOGS {
-        let (worker, worker_bits) = standard::worker(SEED, log);
+        let (worker, worker_bits) = ALL.worker(log);
         let indices: Vec<u64> =
             (0..VISITS).map(|nth| standard::RECORDS + log + nth * standard::LOGS).collect();
         for some in indices.chunks(together) {
             let changes: Vec<Change> =
-                some.iter().map(|index| standard::change(SEED, *index)).collect();
+                some.iter().map(|index| ALL.change(*index)).collect();
             let items = some.iter().zip(&changes).map(|(at, one)| item(*at, one, &worker));
             bytes += run_bytes(log, changes[0].counter, items.collect());
             bits += worker_bits + changes.iter().map(|one| one.bits).sum::<f64>();
