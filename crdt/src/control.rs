@@ -7,6 +7,7 @@ mod body;
 mod erased;
 mod keys;
 mod lane;
+mod needs;
 mod rules;
 mod standing;
 mod statement;

@@ -117,8 +117,17 @@ pub const SYMBOLS_MAX: usize = 65_536;
 /// may be under way, and what is said in front of them.
 pub const WAITING_BYTES_MAX: usize = (BATCHES_IN_FLIGHT_MAX + 1) * (FRAME_BYTES_MAX + 4);
 
-/// Bytes after which a batch is full. // measured (storage reference): 64 kB on the network
+/// Most bytes after which a batch is full. // measured (storage reference): 64 kB on the network
 pub const BATCH_BYTES_TARGET: usize = 65_536;
+
+/// Fewest.
+pub const BATCH_BYTES_MIN: usize = 2_048;
+
+/// The same, before a batch was acknowledged. // guess: half a second of Bluetooth
+pub const BATCH_BYTES_FIRST: usize = 8_192;
+
+/// Milliseconds of the link that a batch is to take.
+pub const BATCH_MS_TARGET: u64 = 500;
 
 /// Most envelopes in one batch: bounds the verification that one frame can ask for.
 pub const BATCH_ENVELOPES_MAX: usize = 1_024;

@@ -6,8 +6,10 @@
 pub mod difference;
 pub mod frame;
 mod known;
+mod pace;
 mod state;
 
 pub(crate) use known::Known;
+pub(crate) use pace::{Departure, Pace};
 pub(crate) use state::{Comparing, InFlight};
 pub use state::{Fault, Peer, Phase, Session, Stats};

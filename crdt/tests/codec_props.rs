@@ -203,7 +203,8 @@ fn frame() -> impl Strategy<Value = Frame> {
         .prop_map(|(number, statements, runs)| Frame::Batch { number, statements, runs });
     prop_oneof![
         bytes().prop_map(|sealed| Frame::Hello(Bytes(sealed))),
-        Just(Frame::WantChain),
+        vec(any::<[u8; 16]>().prop_map(CertId), 0..4).prop_map(|known| Frame::WantChain { known }),
+        (any::<[u8; 16]>(), number()).prop_map(|(digest, count)| Frame::Now { digest, count }),
         bytes().prop_map(|sealed| Frame::Chain(Bytes(sealed))),
         summary,
         vec(any::<[u8; 12]>().prop_map(Symbol), 0..4).prop_map(Frame::Symbols),

@@ -289,12 +289,12 @@ fn a_member_of_another_programme_is_told_nothing() {
 fn garbage_closes_the_pipe_with_a_report() {
     let (_, mut a, _) = two_phones();
     let junk: [&[u8]; 4] =
-        [&[0xff; 64], &[5, 0, 0, 0, 9, 9, 9, 9, 9], &[1, 0, 0, 0, 1], &[2, 0, 0, 0, 7, 0]];
+        [&[0xff; 64], &[5, 0, 0, 0, 9, 9, 9, 9, 9], &[2, 0, 0, 0, 1, 0], &[2, 0, 0, 0, 7, 0]];
     for (n, bytes) in (100..).zip(junk) {
         let pipe = PipeId(n);
         a.handle(Input::PipeOpened { pipe, dialer: false, binding: [9; 32] });
         a.handle(Input::Received { pipe, bytes: bytes.to_vec() });
-        if bytes == [1, 0, 0, 0, 1] {
+        if bytes == [2, 0, 0, 0, 1, 0] {
             // "I do not know your certificate", before any hello: answered under the member key.
             assert!(!a.closed.contains(&pipe));
             a.pass(huza_crdt::limits::HELLO_MS_MAX + 1);

@@ -211,7 +211,8 @@ fn frames_out_of_turn_end_the_session() {
     let turns = [
         Frame::Ack { number: 0 },
         Frame::Summary { statements: vec![], logs: vec![], last: true },
-        Frame::WantChain,
+        Frame::WantChain { known: vec![] },
+        Frame::Now { digest: [0; 16], count: 0 },
         batch(1, &[], &[]),
     ];
     for frame in turns {

@@ -126,7 +126,8 @@ impl Laws {
                     }
                 }
                 Frame::Hello(_)
-                | Frame::WantChain
+                | Frame::WantChain { .. }
+                | Frame::Now { .. }
                 | Frame::Chain(_)
                 | Frame::Summary { .. }
                 | Frame::Symbols(_)

@@ -147,7 +147,7 @@ impl Forger {
 fn wants(draw: &mut Draw) -> Vec<u8> {
     let span = Span { from: 0, to: draw.below(9), end: Hash(draw.bytes()) };
     let all = [
-        Frame::WantChain,
+        Frame::WantChain { known: Vec::new() },
         Frame::Summary {
             statements: Vec::new(),
             logs: vec![(LogId(draw.bytes()), vec![span])],

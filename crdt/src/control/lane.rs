@@ -227,6 +227,12 @@ impl Lane {
     /// The statements that hold a certificate's chain, the programme's first.
     #[must_use]
     pub fn chain(&self, certificate: CertId) -> Vec<&Statement> {
+        self.links(certificate).into_iter().map(|(_, statement)| statement).collect()
+    }
+
+    /// The same, each with the certificate that it holds.
+    #[must_use]
+    pub fn links(&self, certificate: CertId) -> Vec<(CertId, &Statement)> {
         let mut chain = Vec::new();
         let mut issuer = Issuer::Certified(certificate);
         while let Issuer::Certified(id) = issuer
@@ -235,7 +241,8 @@ impl Lane {
         {
             let counts = |holder: &&StatementId| self.counts(certificate.issuer, holder);
             let holder = holders.iter().find(counts).or_else(|| holders.first());
-            chain.extend(holder.and_then(|holder| self.statements.get(holder)));
+            let statement = holder.and_then(|holder| self.statements.get(holder));
+            chain.extend(statement.map(|statement| (id, statement)));
             issuer = certificate.issuer;
         }
         chain.reverse();

@@ -326,9 +326,11 @@ impl Node {
                 }
                 Ok(())
             }
-            Comparing::Not | Comparing::Hearing | Comparing::Busy | Comparing::Decoding { .. } => {
-                Err(Fault::OutOfTurn("differ".to_owned()))
-            }
+            Comparing::Not
+            | Comparing::Acquainting { .. }
+            | Comparing::Hearing
+            | Comparing::Busy
+            | Comparing::Decoding { .. } => Err(Fault::OutOfTurn("differ".to_owned())),
         }
     }
 

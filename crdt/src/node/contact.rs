@@ -9,7 +9,7 @@ use super::{Node, compare};
 use crate::control::{Statement, kind};
 use crate::crypto::{Signature, Signed};
 use crate::holdings::{Claims, Spans};
-use crate::id::LogId;
+use crate::id::{CertId, LogId};
 use crate::limits::{
     DOUBTERS_MAX, EARLY_BYTES_MAX, FRAME_BYTES_MAX, HELLO_BYTES_MAX, SESSIONS_MAX, SILENCE_MS_MAX,
     WAITING_BYTES_MAX,
@@ -135,7 +135,7 @@ impl Node {
         let name = frame.name();
         match (phase, frame) {
             (Phase::Hello, Frame::Hello(sealed)) => self.hear_hello(pipe, &sealed),
-            (_, Frame::WantChain) => self.tell_chain(pipe),
+            (_, Frame::WantChain { known }) => self.tell_chain(pipe, &known),
             (_, Frame::Revoked(sealed)) => self.hear_revoked(pipe, &sealed),
             (Phase::Hello, Frame::Chain(sealed)) => self.hear_chain(pipe, &sealed),
             (Phase::Hello, frame @ (Frame::Summary { .. } | Frame::Symbols(_)))
@@ -144,6 +144,15 @@ impl Node {
                 // It knows our certificate and went on; we still wait for its chain.
                 session.early_bytes += frame.to_pipe().len();
                 session.early.push(frame);
+                Ok(())
+            }
+            (Phase::Compare, Frame::Now { digest, count }) => {
+                let Comparing::Acquainting { heard: heard @ None, .. } = &mut session.comparing
+                else {
+                    return Err(Fault::OutOfTurn(name.to_owned()));
+                };
+                *heard = Some((digest, count));
+                self.acquainted(pipe);
                 Ok(())
             }
             (Phase::Compare, Frame::Summary { statements, logs, last }) => {
@@ -207,23 +216,29 @@ impl Node {
                 self.prove(pipe, peer, (&hello, signature), grounds)
             }
             None => {
-                self.say(pipe, &Frame::WantChain);
+                session.wanted_chain = true;
+                let own = lane.links(membership.certificate);
+                let known = own.into_iter().map(|(id, _)| id).collect();
+                self.say(pipe, &Frame::WantChain { known });
                 Ok(())
             }
         }
     }
 
-    fn tell_chain(&mut self, pipe: PipeId) -> Result<(), Fault> {
+    fn tell_chain(&mut self, pipe: PipeId, known: &[CertId]) -> Result<(), Fault> {
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
-        if core::mem::replace(&mut session.told_chain, true) {
+        if session.told_chain.is_some() {
             return Err(Fault::OutOfTurn("want-chain".to_owned()));
         }
         let channel = session.channel;
         let entropy = self.entropy.draw();
         let membership = self.carrier.membership.as_ref().ok_or(Fault::Unavailable)?;
         let lane = self.carrier.lane.as_ref().ok_or(Fault::Unavailable)?;
+        let mut chain = lane.links(membership.certificate);
+        chain.retain(|(id, _)| !known.contains(id));
+        session.told_chain = Some(chain.iter().map(|(_, statement)| statement.id()).collect());
         let chain: Vec<Vec<u8>> =
-            lane.chain(membership.certificate).into_iter().map(Statement::to_bytes).collect();
+            chain.into_iter().map(|(_, statement)| statement.to_bytes()).collect();
         let sealed = channel.seal_chain(&chain, &membership.member, entropy);
         self.say(pipe, &Frame::Chain(sealed));
         Ok(())
@@ -259,9 +274,32 @@ impl Node {
         };
         let grounds = grounds(&lane, peer.certificate);
         if grounds.is_none() {
-            self.carrier.tasks.push_back(Task::Admit { statements });
+            self.carrier.tasks.push_back(Task::Admit { statements, of: Some(pipe) });
         }
         self.prove(pipe, peer, (&hello, signature), grounds)
+    }
+
+    /// The peer's chain is durable here. If it asked for ours too, what both hold is compared as it
+    /// is now.
+    pub(super) fn admitted_chain(&mut self, pipe: PipeId) {
+        let (digest, claims) = (self.digest(), self.claims());
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        let Comparing::Acquainting { said, .. } = &mut session.comparing else { return };
+        *said = true;
+        let count = compare::count(&claims);
+        (session.digest, session.at_hello) = (digest, claims);
+        self.say(pipe, &Frame::Now { digest, count });
+        self.acquainted(pipe);
+    }
+
+    /// Begins to compare once both have said what they hold now.
+    fn acquainted(&mut self, pipe: PipeId) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        if let Comparing::Acquainting { said: true, heard: Some((digest, count)) } =
+            session.comparing
+        {
+            self.compare_with(pipe, digest, count);
+        }
     }
 
     /// The peer's certificate is valid: does it hold the key? `grounds`: why it is shut out, if it
@@ -286,24 +324,32 @@ impl Node {
         }
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
         session.phase = Phase::Compare;
-        let equal = session.digest == hello.digest;
         self.keep_one_session(pipe, &peer)?;
         self.event(Event::Met { pipe, peer });
-        if equal {
-            if let Some(session) = self.sessions.get_mut(&pipe) {
-                session.theirs = Known::same(Arc::clone(&session.at_hello));
-                // Both hellos said what the two ends would say.
-                session.end_sent = Some(hello.digest);
-                session.end_received = Some(hello.digest);
-            }
-            self.begin_transfer(pipe);
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
+        if session.wanted_chain && session.told_chain.is_some() {
+            session.comparing = Comparing::Acquainting { said: false, heard: None };
         } else {
-            self.compare(pipe, hello.count);
+            self.compare_with(pipe, hello.digest, hello.count);
         }
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
         let early = core::mem::take(&mut session.early);
         session.early_bytes = 0;
         early.into_iter().try_for_each(|frame| self.hear(pipe, frame))
+    }
+
+    /// The peer holds so much, of this digest: finds out what differs, if anything does.
+    fn compare_with(&mut self, pipe: PipeId, digest: [u8; 16], count: u64) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        if session.digest == digest {
+            session.theirs = Known::same(Arc::clone(&session.at_hello));
+            // Both said what the two ends would say.
+            session.end_sent = Some(digest);
+            session.end_received = Some(digest);
+            self.begin_transfer(pipe);
+        } else {
+            self.compare(pipe, count);
+        }
     }
 
     /// One session per device: the newest, or, if both sides dialled at once, the one with the

@@ -87,7 +87,7 @@ impl Node {
             Task::Ingest { pipe, from, number, statements, runs } => {
                 self.verify_batch((pipe, from), number, statements, runs);
             }
-            Task::Admit { statements } => self.admit_all(statements),
+            Task::Admit { statements, of } => self.admit_all(statements, of),
             Task::Open { area } => self.open_log(area),
             Task::Outbox { area, row } => self.put_outbox(area, *row),
             Task::Number => self.number(),
@@ -630,12 +630,16 @@ impl Node {
         }
     }
 
-    fn admit_all(&mut self, statements: Vec<Statement>) {
+    fn admit_all(&mut self, statements: Vec<Statement>, of: Option<PipeId>) {
         let mut change = self.change();
         for statement in statements {
             self.admit(&mut change, None, statement);
         }
-        self.commit(change, |_| {});
+        self.commit(change, move |node| {
+            if let Some(pipe) = of {
+                node.admitted_chain(pipe);
+            }
+        });
     }
 
     /// A log is proven forked. If it is of this device, what it held beyond the fork is published

@@ -90,7 +90,7 @@ impl Node {
             }
             statements.push(statement);
         }
-        self.carrier.tasks.push_back(Task::Admit { statements });
+        self.carrier.tasks.push_back(Task::Admit { statements, of: None });
         Ok(())
     }
 

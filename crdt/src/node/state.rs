@@ -243,8 +243,8 @@ pub(super) fn read_log_key(key: &[u8]) -> Option<(LogId, u64)> {
 pub(super) enum Task {
     /// What a peer sent.
     Ingest { pipe: PipeId, from: CertId, number: u32, statements: Vec<Statement>, runs: Vec<Run> },
-    /// Statements that are needed but came another way: a chain, a welcome.
-    Admit { statements: Vec<Statement> },
+    /// Statements that are needed but came another way: the chain of a session's peer, a welcome.
+    Admit { statements: Vec<Statement>, of: Option<PipeId> },
     /// Begin a log in an area.
     Open { area: AreaTag },
     /// Keep a sealed payload until it gets a seq.
@@ -289,7 +289,7 @@ crate::debug_shows!(enum Task {
     Reclaim { log },
     Stub { erasures: Vec::len },
     EraseMore,
-    Admit { statements: Vec::len },
+    Admit { statements: Vec::len, of },
     Open { area },
     Outbox { area, row },
     Number,

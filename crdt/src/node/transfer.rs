@@ -4,16 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Node;
-use super::api::PipeId;
+use super::api::{Output, PipeId};
 use super::state::log_key;
 use crate::codec;
 use crate::control::{Statement, kind};
 use crate::envelope::Stored;
 use crate::holdings::Span;
 use crate::id::{LogId, StatementId};
-use crate::limits::{
-    BATCH_BYTES_TARGET, BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, BATCHES_IN_FLIGHT_MAX,
-};
+use crate::limits::{BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, BATCHES_IN_FLIGHT_MAX};
 use crate::session::frame::{Bytes, Frame, Run};
 use crate::session::{Comparing, Fault, InFlight, Phase};
 use crate::store::{Range, Row, Table};
@@ -21,7 +19,7 @@ use crate::store::{Range, Row, Table};
 /// Runs looked up for one batch. // guess: at a meeting each log has a little news
 const RUNS_PER_BATCH: usize = 64;
 
-/// Envelopes of one run that are looked up at once. // guess: BATCH_BYTES_TARGET of small ones
+/// Envelopes of one run that are looked up at once. // guess: a full batch of small ones
 const ROWS_PER_RUN: u64 = 128;
 
 impl Node {
@@ -34,6 +32,9 @@ impl Node {
         session.at_hello = Arc::default();
         if let Some(lane) = &self.carrier.lane {
             session.plan(&mine, &self.carrier.holdings, lane);
+        }
+        if let Some(told) = &session.told_chain {
+            session.theirs.add_statements(told);
         }
         let missing = session.theirs.missing_statements(&mine);
         self.plan_restored(pipe, &missing);
@@ -69,20 +70,37 @@ impl Node {
         lane.sort_for_sending(&mut ids);
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.promised.0 += ids.len() as u64;
+        let mut first = BTreeSet::new();
+        for id in &ids {
+            let Some(statement) = lane.statement(id) else { continue };
+            if let kind::REVOCATION | kind::ADMISSION | kind::ERASURE = statement.kind() {
+                first.insert(*id);
+                first.extend(lane.needed_by_statement(statement));
+            }
+        }
         for id in ids {
-            let needed = lane.statement(&id).is_some_and(|statement| {
-                matches!(
-                    statement.kind(),
-                    kind::REVOCATION
-                        | kind::CERTIFICATE
-                        | kind::OPENING
-                        | kind::ADMISSION
-                        | kind::ERASURE
-                )
-            });
-            let queue = if needed { &mut session.todo.first } else { &mut session.todo.statements };
+            let todo = &mut session.todo;
+            let queue = match lane.statement(&id).map(Statement::kind) {
+                _ if first.contains(&id) => &mut todo.first,
+                Some(kind::CERTIFICATE | kind::OPENING) => &mut todo.needed,
+                _ => &mut todo.statements,
+            };
             queue.push_back(id);
         }
+    }
+
+    /// What envelopes of these logs need and the peer lacks: their openings, and the certificates of
+    /// their authors.
+    fn needed_by(&mut self, pipe: PipeId, runs: &[Run]) -> Vec<Bytes> {
+        let (Some(lane), Some(session)) = (&self.carrier.lane, self.sessions.get_mut(&pipe)) else {
+            return Vec::new();
+        };
+        let mut needed = Vec::new();
+        for run in runs {
+            let ids = lane.needed_by_log(&run.log);
+            needed.extend(ids.iter().filter_map(|id| session.theirs.tell(lane, id)));
+        }
+        needed
     }
 
     fn tell_totals(&mut self, pipe: PipeId) {
@@ -109,7 +127,7 @@ impl Node {
             if session.phase != Phase::Transfer {
                 continue;
             }
-            let before = session.promised;
+            let (before, routine) = (session.promised, session.todo.routine.len());
             session.complete = false;
             for (log, (held, seqs)) in &grown {
                 let known = session.theirs.spans(log);
@@ -123,6 +141,9 @@ impl Node {
                     session.plan_run(*log, seq, seq, &held.urgent);
                 }
             }
+            // What is new goes before what is old.
+            let new = session.todo.routine.len() - routine;
+            session.todo.routine.rotate_right(new);
             let news = statements.iter().filter(|id| !session.theirs.has(id)).copied().collect();
             self.plan_statements(pipe, news);
             if self.sessions.get(&pipe).is_some_and(|session| session.promised != before) {
@@ -135,53 +156,36 @@ impl Node {
     pub(super) fn pump(&mut self, pipe: PipeId) {
         while let Some(session) = self.sessions.get_mut(&pipe)
             && session.may_send()
+            && session.todo.next_statements().is_some()
         {
-            let todo = &mut session.todo;
-            let needed = !todo.first.is_empty();
-            let queue = if needed {
-                &mut todo.first
-            } else if todo.urgent.is_empty() && !todo.statements.is_empty() {
-                &mut todo.statements
-            } else {
-                break;
-            };
-            let count = queue.len().min(BATCH_STATEMENTS_MAX);
-            let ids: Vec<StatementId> = queue.drain(..count).collect();
-            self.send_statements(pipe, ids, needed);
+            let statements = self.take_statements(pipe);
+            if !statements.is_empty() {
+                self.send_batch(pipe, statements, Vec::new());
+            }
         }
         if self.sessions.get(&pipe).is_some_and(crate::session::Session::may_send) {
             self.load_runs(pipe);
         }
     }
 
-    /// Sends as many of `ids` as one batch holds, and puts the rest back.
-    fn send_statements(&mut self, pipe: PipeId, ids: Vec<StatementId>, needed: bool) {
+    /// As many of the next statements as one batch holds.
+    fn take_statements(&mut self, pipe: PipeId) -> Vec<Bytes> {
         let (Some(lane), Some(session)) = (&self.carrier.lane, self.sessions.get_mut(&pipe)) else {
-            return;
+            return Vec::new();
         };
+        let full = session.pace.batch_bytes();
+        let Some(queue) = session.todo.next_statements() else { return Vec::new() };
         let mut batch = Vec::new();
         let mut bytes = 0;
-        let mut rest = Vec::new();
-        for id in ids {
-            if bytes > BATCH_BYTES_TARGET {
-                rest.push(id);
-                continue;
-            }
-            session.theirs.add_statements([&id]);
-            // One that a later receipt has replaced is not here any more; the peer gets that one.
-            if let Some(statement) = lane.statement(&id) {
-                let statement = statement.to_bytes();
-                bytes += statement.len();
-                batch.push(Bytes(statement));
-            }
+        while bytes < full
+            && batch.len() < BATCH_STATEMENTS_MAX
+            && let Some(id) = queue.pop_front()
+        {
+            let statement = session.theirs.tell(lane, &id);
+            bytes += statement.as_ref().map_or(0, |statement| statement.0.len());
+            batch.extend(statement);
         }
-        let queue = if needed { &mut session.todo.first } else { &mut session.todo.statements };
-        for id in rest.into_iter().rev() {
-            queue.push_front(id);
-        }
-        if !batch.is_empty() {
-            self.send_batch(pipe, batch, Vec::new());
-        }
+        batch
     }
 
     /// Looks up the next envelopes to send.
@@ -222,13 +226,15 @@ impl Node {
     ) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.loading = false;
-        if !session.todo.first.is_empty() {
-            // An erasure may have come meanwhile, and emptied what was looked up: it goes first.
+        if !session.todo.first.is_empty() || (!urgent && !session.todo.urgent.is_empty()) {
+            // An erasure may have come meanwhile, and emptied what was looked up, or something
+            // urgent: it goes first.
             let todo = &mut session.todo;
             let queue = if urgent { &mut todo.urgent } else { &mut todo.routine };
             wanted.into_iter().rev().for_each(|run| queue.push_front(run));
             return;
         }
+        let full_bytes = session.pace.batch_bytes();
         let mut runs = Vec::new();
         let mut later = Vec::new();
         let (mut bytes, mut count) = (0, 0);
@@ -236,7 +242,7 @@ impl Node {
             let mut next = from;
             let mut run: Option<Run> = None;
             for (_, value) in rows {
-                let full = bytes > 0 && bytes + value.len() > BATCH_BYTES_TARGET;
+                let full = bytes > 0 && bytes + value.len() > full_bytes;
                 let Ok(stored) = codec::decode::<Stored>(&value) else { break };
                 if full || count >= BATCH_ENVELOPES_MAX {
                     break;
@@ -265,7 +271,8 @@ impl Node {
         for run in later.into_iter().rev() {
             queue.push_front(run);
         }
-        self.send_batch(pipe, Vec::new(), runs);
+        let needed = if urgent { self.needed_by(pipe, &runs) } else { Vec::new() };
+        self.send_batch(pipe, needed, runs);
     }
 
     fn send_batch(&mut self, pipe: PipeId, statements: Vec<Bytes>, runs: Vec<Run>) {
@@ -280,14 +287,18 @@ impl Node {
             in_flight.spans.push((run.log, span));
             session.theirs.add_span(run.log, span);
         }
+        let bytes = Frame::Batch { number, statements, runs }.to_pipe();
+        in_flight.departure = session.pace.depart(bytes.len(), self.now.millis);
         session.in_flight.insert(number, in_flight);
-        self.say(pipe, &Frame::Batch { number, statements, runs });
+        session.sent(bytes.len());
+        self.fx.outputs.push_back(Output::Send { pipe, bytes });
     }
 
     pub(super) fn hear_ack(&mut self, pipe: PipeId, number: u32) -> Result<(), Fault> {
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
         let done =
             session.in_flight.remove(&number).ok_or_else(|| Fault::OutOfTurn("ack".to_owned()))?;
+        session.pace.arrive(done.departure, self.now.millis);
         session.stats.envelopes_sent += done.envelopes;
         session.stats.statements_sent += done.statements;
         let Some(peer) = session.peer else { return Ok(()) };

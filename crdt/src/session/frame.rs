@@ -31,10 +31,21 @@ pub enum Frame {
     /// First of all: [`Hello`], sealed under the member key.
     Hello(Bytes),
     /// "I do not know your certificate."
-    WantChain,
-    /// The answer: the sender's chain of certificate statements, the programme's first, sealed
-    /// under the member key.
+    WantChain {
+        /// The certificates of the sender's own chain, which need not be told.
+        known: Vec<CertId>,
+    },
+    /// The answer: the sender's chain of certificate statements, the programme's first, without
+    /// those that the receiver knows, sealed under the member key.
     Chain(Bytes),
+    /// What the sender holds now, where both asked for the other's chain: instead of what its hello
+    /// said of it.
+    Now {
+        /// See [`Hello::digest`].
+        digest: [u8; 16],
+        /// See [`Hello::count`].
+        count: u64,
+    },
     /// Part of what the sender holds.
     Summary {
         /// Statements.
@@ -149,6 +160,7 @@ impl Frame {
                 (entries || logs.iter().any(|(_, spans)| spans.len() > RANGES_MAX))
                     .then_some("summary entries")
             }
+            Self::WantChain { known } => (known.len() > CHAIN_MAX).then_some("chain"),
             Self::Symbols(symbols) => (symbols.len() > SYMBOLS_MAX).then_some("symbols"),
             Self::Differ { logs, wanted, .. } => {
                 let spans: usize = logs.iter().map(|log| 1 + log.spans.len()).sum();
@@ -172,8 +184,8 @@ impl Frame {
                     .then_some("batch entries")
             }
             Self::Hello(_)
-            | Self::WantChain
             | Self::Chain(_)
+            | Self::Now { .. }
             | Self::WantSymbols { .. }
             | Self::Totals { .. }
             | Self::Ack { .. }
@@ -188,8 +200,9 @@ impl Frame {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Hello(_) => "hello",
-            Self::WantChain => "want-chain",
+            Self::WantChain { .. } => "want-chain",
             Self::Chain(_) => "chain",
+            Self::Now { .. } => "now",
             Self::Summary { .. } => "summary",
             Self::Symbols(_) => "symbols",
             Self::WantSymbols { .. } => "want-symbols",
@@ -341,7 +354,11 @@ mod tests {
 
     #[test]
     fn frames_come_off_a_pipe_whole_whatever_the_chunks() {
-        let frames = [Frame::WantChain, Frame::Ack { number: 7 }, Frame::End { digest: [1; 16] }];
+        let frames = [
+            Frame::WantChain { known: vec![] },
+            Frame::Ack { number: 7 },
+            Frame::End { digest: [1; 16] },
+        ];
         let pipe: Vec<u8> = frames.iter().flat_map(Frame::to_pipe).collect();
         for chunk in 1..pipe.len() {
             let mut buffer = Vec::new();

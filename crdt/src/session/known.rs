@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::frame::Bytes;
+use crate::control::Lane;
 use crate::holdings::{Claims, Span, Spans};
 use crate::id::{LogId, StatementId};
 
@@ -51,6 +53,16 @@ impl Known {
         let base = &self.base;
         let spans = self.logs.entry(log);
         spans.or_insert_with(|| base.logs.get(&log).cloned().unwrap_or_default()).insert(span);
+    }
+
+    /// A statement of ours to send, unless it has it; then it does.
+    pub(crate) fn tell(&mut self, lane: &Lane, id: &StatementId) -> Option<Bytes> {
+        if self.has(id) {
+            return None;
+        }
+        self.add_statements([id]);
+        // One that a later receipt has replaced is not here any more; it gets that one.
+        lane.statement(id).map(|statement| Bytes(statement.to_bytes()))
     }
 
     /// It lacks this statement of ours.

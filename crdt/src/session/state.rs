@@ -1,13 +1,14 @@
 //! One side of a contact.
 
+use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Known;
 use super::difference::{ShortId, Symbol};
 use super::frame::{Channel, Hello, ToldLog};
+use super::{Departure, Known, Pace};
 use crate::codec::DecodeError;
 use crate::control::Lane;
 use crate::crypto::Signature;
@@ -18,7 +19,7 @@ use crate::limits::{
     SUMMARY_STATEMENTS_MAX,
 };
 use crate::time::Millis;
-use crate::trust::Role;
+use crate::trust::{AreaScope, Role};
 
 /// Why a pipe was closed by us.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -99,6 +100,13 @@ pub(crate) enum Comparing {
     /// It is not known yet that they do.
     #[default]
     Not,
+    /// Both asked for the other's chain: what both hold is compared as it is with these in it.
+    Acquainting {
+        /// Whether we said what we hold now.
+        said: bool,
+        /// What the peer said of it: digest and count.
+        heard: Option<([u8; 16], u64)>,
+    },
     /// We told all that we hold; the peer will name what differs.
     Told,
     /// The peer tells all that it holds.
@@ -158,6 +166,7 @@ pub(crate) struct InFlight {
     pub(crate) statements: u64,
     pub(crate) spans: Vec<(LogId, Span)>,
     pub(crate) envelopes: u64,
+    pub(crate) departure: Departure,
 }
 
 /// One side of a contact. See [`crate::node`] for what drives it.
@@ -186,6 +195,7 @@ pub struct Session {
     /// no seq, so that it can show them; a mere claim stops us no longer.
     pub(crate) doubt_until: Option<Millis>,
     pub(crate) todo: Todo,
+    pub(crate) pace: Pace,
     pub(crate) loading: bool,
     pub(crate) next_batch: u32,
     pub(crate) in_flight: BTreeMap<u32, InFlight>,
@@ -196,8 +206,10 @@ pub struct Session {
     pub(crate) expected: (u64, u64),
     pub(crate) received: (u64, u64),
     pub(crate) promised: (u64, u64),
-    /// Whether our chain was asked for and told.
-    pub(crate) told_chain: bool,
+    /// Whether we asked for the peer's chain.
+    pub(crate) wanted_chain: bool,
+    /// What of our chain was asked for and told.
+    pub(crate) told_chain: Option<Vec<StatementId>>,
     /// Whether the peer has shown why we are shut out: it closes behind it.
     pub(crate) heard_grounds: bool,
     pub(crate) end_sent: Option<[u8; 16]>,
@@ -213,9 +225,12 @@ pub struct Session {
 /// What is still to be sent, in the order of its sending.
 #[derive(Debug, Default)]
 pub(crate) struct Todo {
-    /// What everything else needs: revocations, certificates, openings.
+    /// Who is shut out, what is admitted or erased, with what is needed to check it.
     pub(crate) first: VecDeque<StatementId>,
+    /// With them leaves what they need of `needed`.
     pub(crate) urgent: VecDeque<(LogId, u64, u64)>,
+    /// What all envelopes need: certificates and openings.
+    pub(crate) needed: VecDeque<StatementId>,
     pub(crate) statements: VecDeque<StatementId>,
     pub(crate) routine: VecDeque<(LogId, u64, u64)>,
 }
@@ -224,8 +239,49 @@ impl Todo {
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_empty()
             && self.urgent.is_empty()
+            && self.needed.is_empty()
             && self.statements.is_empty()
             && self.routine.is_empty()
+    }
+}
+
+/// A piece of a log that is sent before older ones. // guess: several of them fill a batch, so that
+/// one cut costs no log much
+const PIECE: u64 = 32;
+
+impl Todo {
+    /// The statements that come next, unless envelopes do.
+    pub(crate) fn next_statements(&mut self) -> Option<&mut VecDeque<StatementId>> {
+        if !self.first.is_empty() {
+            return Some(&mut self.first);
+        }
+        let queues = [&mut self.needed, &mut self.statements];
+        queues.into_iter().find(|queue| !queue.is_empty()).filter(|_| self.urgent.is_empty())
+    }
+
+    /// Orders what is routine: the logs that the peer `reads` before those it carries, and in each of
+    /// both the newest pieces of all logs, then those before them.
+    fn newest_first(&mut self, reads: impl Fn(&LogId) -> bool) {
+        let mut runs: Vec<_> = self.routine.drain(..).collect();
+        runs.sort_unstable_by_key(|(log, from, _)| (*log, Reverse(*from)));
+        let mut pieces = Vec::new();
+        let mut ages: BTreeMap<LogId, u64> = BTreeMap::new();
+        for (log, from, to) in runs {
+            let carried = !reads(&log);
+            let age = ages.entry(log).or_default();
+            let mut end = to;
+            loop {
+                let start = end.saturating_sub(PIECE - 1).max(from);
+                pieces.push((carried, *age, log, start, end));
+                *age += 1;
+                if start == from {
+                    break;
+                }
+                end = start - 1;
+            }
+        }
+        pieces.sort_unstable();
+        self.routine.extend(pieces.into_iter().map(|(_, _, log, from, to)| (log, from, to)));
     }
 }
 
@@ -248,6 +304,7 @@ impl Session {
             spans_heard: 0,
             doubt_until: None,
             todo: Todo::default(),
+            pace: Pace::default(),
             loading: false,
             next_batch: 0,
             in_flight: BTreeMap::new(),
@@ -256,7 +313,8 @@ impl Session {
             expected: (0, 0),
             received: (0, 0),
             promised: (0, 0),
-            told_chain: false,
+            wanted_chain: false,
+            told_chain: None,
             heard_grounds: false,
             end_sent: None,
             end_received: None,
@@ -314,7 +372,8 @@ impl Session {
         Ok(())
     }
 
-    /// Plans what the peer lacks of `mine`, once its summary is complete.
+    /// Plans what the peer lacks of `mine`, once its summary is complete: of the areas that it
+    /// reads first, and of each log the newest first.
     pub(crate) fn plan(&mut self, mine: &Arc<Claims>, holdings: &Holdings, lane: &Lane) {
         let differing = self.theirs.differing_logs(mine).map(|(log, spans)| {
             let theirs = self.theirs.spans(log);
@@ -331,6 +390,13 @@ impl Session {
                 self.plan_run(log, from, to, &held.urgent);
             }
         }
+        let peer = self.peer.and_then(|peer| lane.certificate(&peer.certificate));
+        let reads = |log: &LogId| {
+            let area = lane.opening(log).map(|opening| AreaScope::Area(opening.area));
+            area.zip(peer)
+                .is_some_and(|(area, peer)| peer.areas.iter().any(|scope| scope.contains(&area)))
+        };
+        self.todo.newest_first(reads);
     }
 
     /// Plans the true history of a log whose author signed two, from its end backwards, so that

@@ -80,12 +80,12 @@ mod tests {
 
     #[test]
     fn frames_are_read_whatever_the_chunks_until_one_is_broken() {
-        let mut bytes = Frame::WantChain.to_pipe();
+        let mut bytes = Frame::WantChain { known: Vec::new() }.to_pipe();
         bytes.extend(Frame::Ack { number: 3 }.to_pipe());
         let mut reader = FrameReader::default();
         let frames: Vec<Frame> = bytes.iter().flat_map(|byte| reader.push(&[*byte])).collect();
-        assert_eq!(frames, [Frame::WantChain, Frame::Ack { number: 3 }]);
+        assert_eq!(frames, [Frame::WantChain { known: Vec::new() }, Frame::Ack { number: 3 }]);
         assert!(reader.push(&[1, 0, 0, 0, 255]).is_empty());
-        assert!(reader.push(&Frame::WantChain.to_pipe()).is_empty());
+        assert!(reader.push(&Frame::WantChain { known: Vec::new() }.to_pipe()).is_empty());
     }
 }
