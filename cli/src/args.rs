@@ -21,7 +21,7 @@ pub(crate) use authority::{
     PaperApproveArgs, PaperArgs, PaperCentreArgs, PaperCommand, PaperRevokeArgs, RecoverArgs,
     RevokeArgs, RotateArgs,
 };
-pub(crate) use bench::{BenchCommand, FirstSyncArgs};
+pub(crate) use bench::{BenchCommand, ContactArgs, FirstSyncArgs, Sizes, VisitSizeArgs};
 pub(crate) use device::{
     AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,

@@ -12,14 +12,18 @@
 //!
 //! What the workload does not do: make ids, write records, or ask the time.
 
+mod contact;
 mod phones;
+mod visit;
 mod words;
 
 use std::collections::BTreeMap;
 
 use huza_crdt::time::Stamp;
 
+pub use self::contact::{Cost, News, Pair};
 pub use self::phones::Phones;
+pub use self::visit::{Size, visit_size};
 use self::words::{FAMILY, GIVEN, NOTES};
 use crate::draw::Draw;
 

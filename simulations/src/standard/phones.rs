@@ -11,7 +11,7 @@ use huza_crdt::trust::approval::{JoinRequest, Membership, Welcome};
 use huza_crdt::trust::{Keyring, Role};
 
 use super::{Entry, Workload};
-use crate::field::Field;
+use crate::field::{Device, Field};
 
 /// The pipe of a phone to a device outside.
 const OUT: PipeId = PipeId(u64::MAX);
@@ -23,6 +23,10 @@ pub struct Phones {
     /// Whether each change has an envelope of its own; else they go together as on any phone.
     alone: bool,
     field: Field,
+    /// The phones of the village that writes now, by log.
+    here: BTreeMap<u64, usize>,
+    /// The people of that village.
+    people: BTreeMap<u64, RecordId>,
 }
 
 impl Phones {
@@ -31,7 +35,7 @@ impl Phones {
     pub fn new(workload: Workload, alone: bool) -> Option<Self> {
         let villages = usize::try_from(workload.villages()).ok()?;
         let field = Field::new(workload.seed, villages)?;
-        Some(Self { workload, alone, field })
+        Some(Self { workload, alone, field, here: BTreeMap::new(), people: BTreeMap::new() })
     }
 
     /// Approves a hub of the health centre.
@@ -58,28 +62,61 @@ impl Phones {
     /// A village's phones write all that is theirs, and have met one another. The result is how many
     /// phones there are.
     pub fn write(&mut self, village: u64) -> Option<usize> {
+        let phones = self.begin(village)?;
+        self.visits(|_| true)?;
+        Some(phones)
+    }
+
+    /// A village's phones register its people, and meet one another. The result is how many phones
+    /// there are.
+    pub(super) fn begin(&mut self, village: u64) -> Option<usize> {
         self.field.devices.clear();
-        let Workload { records, changes, logs, .. } = self.workload;
+        self.here.clear();
+        self.people.clear();
+        let Workload { records, logs, .. } = self.workload;
         let villages = usize::try_from(self.workload.villages()).ok()?;
         let code = Field::village(usize::try_from(village).ok()?);
-        let mut phones = BTreeMap::new();
         for log in (village..logs).step_by(villages) {
             let (worker, _) = self.workload.worker(log);
             let villages = std::slice::from_ref(&code);
-            phones.insert(log, self.field.add_for(&worker, Role::Worker, villages)?);
+            let phone = self.field.add_for(&worker, Role::Worker, villages)?;
+            self.here.insert(log, phone);
         }
-        let mut people = BTreeMap::new();
-        for index in (0..records).filter(|index| phones.contains_key(&(index % logs))) {
-            let record = self.enter(&phones, &people, index)?;
-            people.insert(index, record);
-        }
-        self.meet_all();
-        for index in records..changes {
-            if phones.contains_key(&self.workload.place(index).0) {
-                self.enter(&phones, &people, index)?;
+        for index in 0..records {
+            if self.here.contains_key(&(index % logs)) {
+                let record = self.enter(index)?;
+                self.people.insert(index, record);
             }
         }
-        Some(phones.len())
+        self.meet_all();
+        Some(self.here.len())
+    }
+
+    /// They write those of their visits.
+    pub(super) fn visits(&mut self, which: impl Fn(u64) -> bool) -> Option<()> {
+        let Workload { records, changes, .. } = self.workload;
+        for index in records..changes {
+            if self.here.contains_key(&self.workload.place(index).0) && which(index) {
+                self.enter(index)?;
+            }
+        }
+        Some(())
+    }
+
+    /// One of them.
+    pub(super) fn phone(&mut self, phone: usize) -> Option<&mut Device> {
+        self.field.devices.get_mut(phone)
+    }
+
+    /// A device that is not one of them, approved.
+    pub(super) fn outside(&mut self, role: Role) -> Option<Device> {
+        let device = self.field.add(role, &[])?;
+        (device + 1 == self.field.devices.len()).then(|| self.field.devices.pop())?
+    }
+
+    /// The time of the health centre.
+    pub(super) fn now(&self) -> Now {
+        self.field.now()
     }
 
     /// The first phone hears from all, then all hear from the first.
@@ -92,18 +129,13 @@ impl Phones {
     }
 
     /// Enters one change on the phone of its log.
-    fn enter(
-        &mut self,
-        phones: &BTreeMap<u64, usize>,
-        people: &BTreeMap<u64, RecordId>,
-        index: u64,
-    ) -> Option<RecordId> {
+    fn enter(&mut self, index: u64) -> Option<RecordId> {
         let (change, millis) = (self.workload.change(index), self.field.now().millis);
-        let phone = self.field.devices.get_mut(*phones.get(&change.log)?)?;
+        let phone = self.field.devices.get_mut(*self.here.get(&change.log)?)?;
         let command = match change.entry {
             Entry::Person { fields } => Command::AddPerson { area: AreaRef::Own, fields },
             Entry::Visit { person, form, occurred, answers } => {
-                let (record, form) = (*people.get(&person)?, form.to_owned());
+                let (record, form) = (*self.people.get(&person)?, form.to_owned());
                 Command::AddVisit { record, form, occurred, answers }
             }
         };

@@ -6,20 +6,19 @@ use std::time::{Duration, Instant};
 use huza_crdt::node::{Command, Reply, Status};
 use huza_simulations::standard::Workload;
 use serde_json::{Value, json};
-use tokio::process::Command as Process;
 use tokio::time::{Instant as Moment, sleep};
 
 use super::floor::{self, Floor};
 use super::memory::{self, Memory};
-use super::odd;
 use super::prepare::{Prepared, prepare};
+use super::{described, odd, workload};
 use crate::args::FirstSyncArgs;
 use crate::commands::Context;
 use crate::commands::demo::Place;
 use crate::commands::demo::happening::Stats;
 use crate::commands::demo::process::{Machine, Running, huza};
 use crate::commands::demo::programme::Member;
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 use crate::output;
 use crate::shell::Device;
 
@@ -57,13 +56,7 @@ struct Synced {
 
 /// Prepares, measures, reports.
 pub(super) async fn run(context: &Context, args: &FirstSyncArgs) -> Result<(), Failure> {
-    let FirstSyncArgs { seed, records, changes, logs, per_envelope, .. } = *args;
-    let workload = Workload { seed, records, changes, logs };
-    if records < logs || changes < records {
-        let message = "each log needs a person, and people are changes";
-        return Err(Failure::new(Kind::Input, "workload", message)
-            .hint("Give --changes as many as --records, and --records as many as --logs"));
-    }
+    let (workload, per_envelope) = (workload(&args.sizes)?, args.sizes.per_envelope);
     let place = Place::choose(args.out.as_deref(), false)?;
     let prepared = prepare(context.output, &place.folder, workload, per_envelope == 1).await?;
     context.output.note("two daemons meet");
@@ -181,7 +174,7 @@ async fn status_ms(machine: &Machine, member: &Member) -> Result<u64, Failure> {
     let mut times = Vec::new();
     for _ in 0..ASKED {
         let begun = Instant::now();
-        let mut status = Process::from(huza(&machine.program));
+        let mut status = huza(&machine.program);
         let ran = status.args(["status", "--home"]).arg(&member.home).output().await;
         let ran = ran.map_err(|error| odd(&error.to_string()))?;
         if !ran.status.success() {
@@ -232,16 +225,9 @@ fn report(
     let changes = workload.changes as f64;
     json!({
         "bench": "first-sync",
-        "workload": {
-            "seed": workload.seed,
-            "records": workload.records,
-            "changes": workload.changes,
-            "logs": workload.logs,
-            "villages": workload.villages(),
-            "per_envelope": per_envelope,
-            "envelopes": floor.envelopes,
-            "statements": floor.statements,
-        },
+        "workload": described(workload, per_envelope),
+        "envelopes": floor.envelopes,
+        "statements": floor.statements,
         "millis": durable,
         "floor_millis": exact(floor.carrier),
         "ratio": ratio(durable, exact(floor.carrier)),
@@ -268,7 +254,11 @@ fn told(workload: Workload, synced: &Synced, status_ms: u64, floor: &Floor) -> S
     let at = |milestone: Option<u64>, floor: Duration| {
         let milestone = milestone.unwrap_or_default();
         let floor = exact(floor);
-        vec![format!("{milestone} ms"), format!("{floor} ms"), format!("{}", ratio(milestone, floor))]
+        vec![
+            format!("{milestone} ms"),
+            format!("{floor} ms"),
+            format!("{}", ratio(milestone, floor)),
+        ]
     };
     let row = |name: &str, cells: Vec<String>| [vec![name.to_owned()], cells].concat();
     let listable = milestones.listable.unwrap_or_default();
@@ -281,7 +271,8 @@ fn told(workload: Workload, synced: &Synced, status_ms: u64, floor: &Floor) -> S
         ],
     );
     let size = |bytes: Option<u64>| bytes.map_or_else(|| "?".to_owned(), output::bytes);
-    let memory = |name: &str, memory: &Memory| row(name, vec![size(memory.idle), size(memory.peak)]);
+    let memory =
+        |name: &str, memory: &Memory| row(name, vec![size(memory.idle), size(memory.peak)]);
     let resident = output::table(
         &["resident", "idle", "peak"],
         &[memory("sender", sender), memory("receiver", receiver)],

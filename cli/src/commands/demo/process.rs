@@ -117,14 +117,20 @@ impl Running {
     }
 
     /// Waits until it says where it listens.
-    pub(in crate::commands) async fn address(&mut self, deadline: Instant) -> Result<String, Failure> {
+    pub(in crate::commands) async fn address(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<String, Failure> {
         let what = format!("{} to listen", self.member.title);
         let found = self.until(deadline, &what, |event| event.listening().is_some()).await?;
         Ok(found.listening().unwrap_or_default().to_owned())
     }
 
     /// Waits until it is connected to somebody.
-    pub(in crate::commands) async fn connected(&mut self, deadline: Instant) -> Result<(), Failure> {
+    pub(in crate::commands) async fn connected(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
         let what = format!("{} to be connected", self.member.title);
         self.until(deadline, &what, Happening::is_connection).await?;
         Ok(())
