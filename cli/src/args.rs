@@ -1,6 +1,7 @@
 //! The command line: what can be said, and the help that teaches it.
 
 mod authority;
+mod bench;
 mod bundle;
 mod device;
 mod help;
@@ -21,6 +22,7 @@ pub(crate) use authority::{
     PaperApproveArgs, PaperArgs, PaperCentreArgs, PaperCommand, PaperRevokeArgs, RecoverArgs,
     RevokeArgs, RotateArgs,
 };
+pub(crate) use bench::{BenchCommand, ContactArgs, FirstSyncArgs, Sizes, VisitSizeArgs};
 pub(crate) use bundle::{BundleCommand, BundleExportArgs, BundleImportArgs};
 pub(crate) use device::{
     AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
@@ -120,6 +122,9 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Watch records travel phone to phone to hub to facility, and the receipts come home
     Demo(DemoArgs),
+    /// Measure this machine: real processes, beside what cannot be avoided
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
 }

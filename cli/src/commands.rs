@@ -2,6 +2,7 @@
 
 mod audit;
 mod authority;
+mod bench;
 mod bundle;
 mod completions;
 mod demo;
@@ -118,6 +119,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Peers => status::peers(context).await,
         Command::Export(args) => export::run(context, &args).await,
         Command::Demo(args) => demo::run(context, &args).await,
+        Command::Bench(command) => bench::run(context, command).await,
         Command::Completions(args) => completions::run(context, &args),
     }
 }

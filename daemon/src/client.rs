@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use huza_crdt::node::{Command, Reply};
+use huza_crdt::node::{Command, Input, Output, Reply};
 
 use crate::{
     api::{
@@ -189,6 +189,28 @@ impl Client {
                 Ok(reply)
             }
             Way::Lost => Err(ClientError::Lost),
+        }
+    }
+
+    /// Has a session go on over a pipe that the caller carries: tells the node that it was opened,
+    /// what came over it, or that it is closed. The results are what is to be sent over it, and
+    /// whether to close it; when they are there, what was acknowledged is durable.
+    ///
+    /// # Errors
+    /// If a store failed, or a daemon runs on this home, which has pipes of its own.
+    pub async fn carry(&mut self, input: Input) -> Result<Vec<Output>, ClientError> {
+        match core::mem::replace(&mut self.way, Way::Lost) {
+            Way::Here(mut here) => {
+                let run = move || (here.node.carry(input), here);
+                let ran = tokio::task::spawn_blocking(run).await;
+                let (outputs, here) = ran.map_err(|_panic| ClientError::Lost)?;
+                self.way = Way::Here(here);
+                Ok(outputs?)
+            }
+            way @ (Way::Daemon(_) | Way::Lost) => {
+                self.way = way;
+                Err(ClientError::Lost)
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use huza_crdt::session::frame::Frame;
 use huza_crdt::store::{Batch, MemoryStore, Range, Row, StoreKind, Table};
 use huza_crdt::time::{Millis, Stamp};
 use huza_crdt::trust::Role;
-use huza_crdt::trust::approval::Approval;
+use huza_crdt::trust::approval::{Approval, JoinRequest, Welcome};
 use huza_crdt::trust::paper::{Centre, Programme};
 
 use crate::draw::Draw;
@@ -53,8 +53,8 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    fn new(reads: bool, draw: &mut Draw, now: Now) -> Self {
-        let open = ReaderState::Open { worker: "worker".to_owned() };
+    fn new(reads: bool, worker: &str, draw: &mut Draw, now: Now) -> Self {
+        let open = ReaderState::Open { worker: worker.to_owned() };
         let reader = if reads { open } else { ReaderState::Absent };
         let (entropy, life) = (draw.bytes(), draw.bytes());
         let config = Config { entropy, life, reader, erasure_delay_ms: ERASURE_DELAY_MS };
@@ -150,6 +150,12 @@ impl Device {
         self.sent.push_back((pipe, bytes));
     }
 
+    /// What it has said on one pipe, and on others, which are closed.
+    pub(crate) fn take_sent(&mut self, pipe: PipeId) -> Vec<Vec<u8>> {
+        let sent = self.sent.drain(..).filter(|(on, _)| *on == pipe);
+        sent.map(|(_, bytes)| bytes).collect()
+    }
+
     pub(crate) fn call(&mut self, now: Now, command: Command) -> Option<Reply> {
         self.commands += 1;
         let id = CommandId(self.commands);
@@ -208,17 +214,37 @@ impl Field {
         Now { millis: Millis(self.at), stamp: Stamp(BEGIN + seconds) }
     }
 
-    /// Adds a device, approved by the centre's paper key. The result is its index.
+    /// The answer of the centre's paper key to a request.
+    pub(crate) fn approve(
+        &mut self,
+        request: &JoinRequest,
+        role: Role,
+        villages: &[String],
+    ) -> Option<Welcome> {
+        let (approval, stamp) = (Approval::of(role, villages), self.now().stamp);
+        self.centre.approve(request, &approval, stamp, &mut self.entropy).ok()
+    }
+
+    /// Adds a device, approved. The result is its index.
     pub(crate) fn add(&mut self, role: Role, villages: &[String]) -> Option<usize> {
+        self.add_for("worker", role, villages)
+    }
+
+    /// Adds a device with which `worker` works, approved. The result is its index.
+    pub(crate) fn add_for(
+        &mut self,
+        worker: &str,
+        role: Role,
+        villages: &[String],
+    ) -> Option<usize> {
         let now = self.now();
-        let mut device = Device::new(role != Role::Relay, &mut self.draw, now);
+        let mut device = Device::new(role != Role::Relay, worker, &mut self.draw, now);
         let label = format!("device {}", self.devices.len());
         let Some(Reply::Request { request }) = device.call(now, Command::Init { label }) else {
             return None;
         };
-        let approval = Approval::of(role, villages);
-        let welcome = self.centre.approve(&request, &approval, now.stamp, &mut self.entropy);
-        let joined = device.call(now, Command::Join { welcome: welcome.ok()? });
+        let welcome = self.approve(&request, role, villages)?;
+        let joined = device.call(now, Command::Join { welcome });
         matches!(joined, Some(Reply::Joined { .. })).then_some(())?;
         self.devices.push(device);
         Some(self.devices.len() - 1)

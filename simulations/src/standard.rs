@@ -1,29 +1,36 @@
 //! The standard workload: what the health workers of one catchment write in a month. Sizes and
 //! times that are published are measured on it, so that they can be compared from year to year.
 //!
-//! Enter at [`change`]: it gives the `index`-th of [`CHANGES`] changes as a user would enter it,
-//! first [`RECORDS`] people, then visits to them. It is a function of seed and index alone, so that
-//! a part of the workload is the same as in the whole, and anybody may draw it in any order.
+//! Enter at [`Workload::change`]: it gives the `index`-th of [`CHANGES`] changes as a user would
+//! enter it, first [`RECORDS`] people, then visits to them. It is a function of workload and index
+//! alone, so that a part of the workload is the same as in the whole, and anybody may draw it in any
+//! order. [`Phones`] are the devices that write it.
 //!
 //! Every draw is counted ([`Change::bits`]): the sum is what a code that knows this generator, its
 //! tables included, could not do without. No name, phrase or worker of it is in the training set of
 //! the dictionaries (`crdt/examples/train-dictionary.rs`); a test looks for each of them there.
 //!
-//! What it does not do: make ids, write records, or ask the time.
+//! What the workload does not do: make ids, write records, or ask the time.
 
+mod contact;
+mod phones;
+mod visit;
 mod words;
 
 use std::collections::BTreeMap;
 
 use huza_crdt::time::Stamp;
 
+pub use self::contact::{Cost, News, Pair};
+pub use self::phones::Phones;
+pub use self::visit::{Size, visit_size};
 use self::words::{FAMILY, GIVEN, NOTES};
 use crate::draw::Draw;
 
 /// Villages of the catchment (design: about 30).
 pub const VILLAGES: u64 = 30;
 
-/// Logs, one of each phone: log `n` belongs to village `n % VILLAGES`.
+/// Logs, one of each phone.
 pub const LOGS: u64 = 130;
 
 /// People, each registered on one of the phones of the village.
@@ -40,6 +47,19 @@ const VISITS_OF_DAY: u64 = 8;
 const VISIT_SECONDS: u64 = 3_000;
 
 const DAY_SECONDS: u64 = 86_400;
+
+/// The workload of one seed, whole or smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workload {
+    /// What all draws come from.
+    pub seed: u64,
+    /// People; at least one in each log.
+    pub records: u64,
+    /// Changes in all; the first [`Self::records`] are people.
+    pub changes: u64,
+    /// Logs: log `n` belongs to village `n % self.villages()`.
+    pub logs: u64,
+}
 
 /// One change, as a user enters it.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,38 +97,85 @@ pub enum Entry {
     },
 }
 
-/// The worker who writes in a log, and the bits of the draws that made the name.
-#[must_use]
-pub fn worker(seed: u64, log: u64) -> (String, f64) {
-    let mut draw = Counted::new(seed, "worker", log);
-    let name = format!("{} {}", draw.pick(&FAMILY), draw.pick(&GIVEN));
-    (name, draw.bits)
-}
-
-/// Change number `index` of the workload of this seed.
-#[must_use]
-pub fn change(seed: u64, index: u64) -> Change {
-    let mut draw = Counted::new(seed, "change", index);
-    let (log, counter) = place(index);
-    let (at, entry) = match index.checked_sub(RECORDS) {
-        None => (registered_at(counter), person(&mut draw)),
-        Some(visit) => visited(&mut draw, log, visit / LOGS),
-    };
-    Change { log, counter, at, entry, bits: draw.bits }
-}
-
-/// The log of change `index`, and its position there.
-#[must_use]
-pub fn place(index: u64) -> (u64, u64) {
-    match index.checked_sub(RECORDS) {
-        None => (index % LOGS, index / LOGS),
-        Some(visit) => (visit % LOGS, people_of(visit % LOGS) + visit / LOGS),
+impl Workload {
+    /// All of it.
+    #[must_use]
+    pub const fn standard(seed: u64) -> Self {
+        Self { seed, records: RECORDS, changes: CHANGES, logs: LOGS }
     }
-}
 
-/// How many people were registered in a log.
-fn people_of(log: u64) -> u64 {
-    (RECORDS - log).div_ceil(LOGS)
+    /// Villages: as in the whole, or fewer, so that two phones of one are colleagues.
+    #[must_use]
+    pub fn villages(&self) -> u64 {
+        (self.logs / 2).clamp(1, VILLAGES)
+    }
+
+    /// The worker who writes in a log, and the bits of the draws that made the name.
+    #[must_use]
+    pub fn worker(&self, log: u64) -> (String, f64) {
+        let mut draw = Counted::new(self.seed, "worker", log);
+        let name = format!("{} {}", draw.pick(&FAMILY), draw.pick(&GIVEN));
+        (name, draw.bits)
+    }
+
+    /// Change number `index`.
+    #[must_use]
+    pub fn change(&self, index: u64) -> Change {
+        let mut draw = Counted::new(self.seed, "change", index);
+        let (log, counter) = self.place(index);
+        let (at, entry) = match index.checked_sub(self.records) {
+            None => (registered_at(counter), person(&mut draw)),
+            Some(visit) => self.visited(&mut draw, log, visit / self.logs),
+        };
+        Change { log, counter, at, entry, bits: draw.bits }
+    }
+
+    /// The log of change `index`, and its position there.
+    #[must_use]
+    pub fn place(&self, index: u64) -> (u64, u64) {
+        let logs = self.logs;
+        match index.checked_sub(self.records) {
+            None => (index % logs, index / logs),
+            Some(visit) => (visit % logs, self.people_of(visit % logs) + visit / logs),
+        }
+    }
+
+    /// How many people were registered in a log.
+    const fn people_of(&self, log: u64) -> u64 {
+        (self.records - log).div_ceil(self.logs)
+    }
+
+    /// The `nth` visit that a log's worker makes.
+    fn visited(&self, draw: &mut Counted, log: u64, nth: u64) -> (Stamp, Entry) {
+        let (day, of_day) = (nth / VISITS_OF_DAY, nth % VISITS_OF_DAY);
+        let start = day * DAY_SECONDS + of_day * VISIT_SECONDS;
+        let occurred = Stamp(FIRST_DAY.saturating_add_unsigned(start + draw.below(1_800)));
+        let at = Stamp(occurred.0.saturating_add_unsigned(draw.below(1_200)));
+        // Most visits are to the households that the worker registered, others to a colleague's.
+        let by = if draw.chance(750) { log } else { self.colleague(draw, log) };
+        let person = by + self.logs * draw.below(self.people_of(by));
+        let (form, mut answers) = if draw.chance(600) {
+            ("sick-child", sick_child(draw))
+        } else {
+            ("anc", antenatal(draw, occurred))
+        };
+        if draw.chance(500) {
+            answers.push(("note", note(draw)));
+        }
+        (at, Entry::Visit { person, form, occurred, answers: owned(answers) })
+    }
+
+    /// Another log of the village, if there is one.
+    fn colleague(&self, draw: &mut Counted, log: u64) -> u64 {
+        let villages = self.villages();
+        let village = log % villages;
+        let phones = (self.logs - village).div_ceil(villages);
+        if phones < 2 {
+            return log;
+        }
+        let other = village + villages * draw.below(phones - 1);
+        if other < log { other } else { other + villages }
+    }
 }
 
 /// People are registered before, one every five minutes.
@@ -135,26 +202,6 @@ fn person(draw: &mut Counted) -> Entry {
         fields.push(("phone", format!("+25078{:07}", draw.below(10_000_000))));
     }
     Entry::Person { fields: owned(fields) }
-}
-
-/// The `nth` visit that a log's worker makes.
-fn visited(draw: &mut Counted, log: u64, nth: u64) -> (Stamp, Entry) {
-    let (day, of_day) = (nth / VISITS_OF_DAY, nth % VISITS_OF_DAY);
-    let start = day * DAY_SECONDS + of_day * VISIT_SECONDS;
-    let occurred = Stamp(FIRST_DAY.saturating_add_unsigned(start + draw.below(1_800)));
-    let at = Stamp(occurred.0.saturating_add_unsigned(draw.below(1_200)));
-    // Most visits are to the households that the worker registered, others to a colleague's.
-    let by = if draw.chance(750) { log } else { draw.colleague(log) };
-    let person = by + LOGS * draw.below(people_of(by));
-    let (form, mut answers) = if draw.chance(600) {
-        ("sick-child", sick_child(draw))
-    } else {
-        ("anc", antenatal(draw, occurred))
-    };
-    if draw.chance(500) {
-        answers.push(("note", note(draw)));
-    }
-    (at, Entry::Visit { person, form, occurred, answers: owned(answers) })
 }
 
 type Answers = Vec<(&'static str, String)>;
@@ -281,14 +328,6 @@ impl Counted {
         let index = usize::try_from(self.below(from.len() as u64)).unwrap_or_default();
         from.get(index).copied().unwrap_or_default()
     }
-
-    /// Another log of the village.
-    fn colleague(&mut self, log: u64) -> u64 {
-        let village = log % VILLAGES;
-        let phones = (LOGS - village).div_ceil(VILLAGES);
-        let other = village + VILLAGES * self.below(phones - 1);
-        if other < log { other } else { other + VILLAGES }
-    }
 }
 
 #[cfg(test)]
@@ -300,7 +339,7 @@ mod tests {
     fn every_index_has_a_place_of_its_own_and_logs_have_no_gaps() {
         let mut next = BTreeMap::new();
         for index in 0..CHANGES {
-            let (log, counter) = place(index);
+            let (log, counter) = Workload::standard(1).place(index);
             let expected = next.entry(log).or_insert(0_u64);
             assert_eq!(counter, *expected, "log {log}");
             *expected += 1;
@@ -311,10 +350,11 @@ mod tests {
     #[test]
     fn visits_are_of_people_of_the_village_and_forms_take_their_answers() {
         let mut urgent = 0;
+        let all = Workload::standard(1);
         for index in (RECORDS..CHANGES).step_by(7) {
-            let one = change(1, index);
+            let one = all.change(index);
             let Entry::Visit { person, form: id, occurred, answers } = &one.entry else { panic!() };
-            assert_eq!(place(*person).0 % VILLAGES, one.log % VILLAGES);
+            assert_eq!(all.place(*person).0 % VILLAGES, one.log % VILLAGES);
             assert!(*occurred <= one.at && *person < RECORDS);
             let checked = check(form(id, 1).unwrap(), answers).unwrap();
             assert_eq!(&checked.answers, answers, "in normal form already");
@@ -322,8 +362,22 @@ mod tests {
             assert!((20.0..200.0).contains(&one.bits), "{}", one.bits);
         }
         assert!((100..600).contains(&urgent), "{urgent} of 3571");
-        assert_eq!(change(1, 30_000), change(1, 30_000));
-        assert_ne!(change(1, 30_000), change(2, 30_000));
+        assert_eq!(all.change(30_000), all.change(30_000));
+        assert_ne!(all.change(30_000), Workload::standard(2).change(30_000));
+    }
+
+    #[test]
+    fn a_small_one_holds_together() {
+        for logs in 1..=5 {
+            let small = Workload { seed: 1, records: 7, changes: 40, logs };
+            for index in small.records..small.changes {
+                let one = small.change(index);
+                let Entry::Visit { person, .. } = one.entry else { panic!() };
+                let villages = small.villages();
+                assert_eq!(small.place(person).0 % villages, one.log % villages);
+                assert!(person < small.records);
+            }
+        }
     }
 
     /// A dictionary holds the most useful pieces of its training set as they were.

@@ -10,10 +10,10 @@
 //! the processes report and what a further process, `huza status`, proves from A's files at the end.
 //! Then phone B is stolen.
 
-mod happening;
+pub(super) mod happening;
 mod journey;
-mod process;
-mod programme;
+pub(super) mod process;
+pub(super) mod programme;
 mod proof;
 mod report;
 mod stolen;
@@ -28,8 +28,8 @@ use crate::error::{Failure, Kind};
 
 /// Where everything is, and whether it goes at the end.
 #[derive(Debug)]
-struct Place {
-    folder: PathBuf,
+pub(super) struct Place {
+    pub(super) folder: PathBuf,
     /// Removes the folder when dropped.
     temporary: Option<tempfile::TempDir>,
 }
@@ -38,7 +38,7 @@ struct Place {
 pub(crate) async fn run(context: &Context, args: &DemoArgs) -> Result<(), Failure> {
     let start = Instant::now();
     check_files(&args.import)?;
-    let place = Place::choose(args)?;
+    let place = Place::choose(args.out.as_deref(), args.keep)?;
     let output = context.output;
     output.tell(&report::opening(&place.folder, place.temporary.is_some()))?;
     let programme = programme::found(&place.folder).await?;
@@ -69,8 +69,9 @@ pub(crate) async fn run(context: &Context, args: &DemoArgs) -> Result<(), Failur
 }
 
 impl Place {
-    fn choose(args: &DemoArgs) -> Result<Self, Failure> {
-        if let Some(folder) = &args.out {
+    /// The folder that was named, which must be free; else a temporary one.
+    pub(super) fn choose(named: Option<&Path>, keep: bool) -> Result<Self, Failure> {
+        if let Some(folder) = named {
             refuse_occupied(folder)?;
             crate::files::private_folder(folder)?;
             let folder = std::path::absolute(folder)
@@ -78,10 +79,10 @@ impl Place {
             return Ok(Self { folder, temporary: None });
         }
         let temporary = tempfile::Builder::new()
-            .prefix("huza-demo-")
+            .prefix("huza-")
             .tempdir()
             .map_err(|error| Failure::file("make", &std::env::temp_dir(), &error))?;
-        Ok(if args.keep {
+        Ok(if keep {
             Self { folder: temporary.keep(), temporary: None }
         } else {
             Self { folder: temporary.path().to_owned(), temporary: Some(temporary) }

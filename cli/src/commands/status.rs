@@ -73,6 +73,10 @@ fn summary(status: &Status) -> String {
         let changes = output::count(status.pending, "change");
         text.push_str(&format!("\n{changes} written here wait for the next contact."));
     }
+    if status.unfiled > 0 {
+        let envelopes = output::count(status.unfiled, "envelope");
+        text.push_str(&format!("\n{envelopes} are here and still to be opened."));
+    }
     if status.waiting > 0 {
         let envelopes = output::count(status.waiting, "envelope");
         text.push_str(&format!("\nCarries {envelopes} of others that it cannot read."));
@@ -152,6 +156,7 @@ fn of_status(status: &Status) -> Value {
         "statements": status.statements,
         "records_count": status.records_count,
         "pending": status.pending,
+        "unfiled": status.unfiled,
         "waiting": status.waiting,
         "records": status.records.iter().map(of_record).collect::<Vec<_>>(),
     })

@@ -267,6 +267,10 @@ impl Node {
             records_count: reader
                 .map_or(0, |reader| reader.visible_from(RecordId([0; 16])).count()),
             pending: reader.map_or(0, |reader| reader.pending.len()),
+            unfiled: reader.map_or(0, |reader| {
+                let behind = carrier.next_ingest.saturating_sub(reader.cursor);
+                usize::try_from(behind).unwrap_or(usize::MAX).saturating_add(reader.refile.len())
+            }),
             waiting: reader.map_or(0, |reader| reader.waiting.len()),
             records,
         }

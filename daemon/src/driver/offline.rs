@@ -1,5 +1,5 @@
-//! A node without a network, driven by one thread: for `init`, and for commands while no daemon
-//! runs on the home.
+//! A node without a network, driven by one thread: for `init`, for commands while no daemon runs on
+//! the home, and for sessions over pipes that the caller carries.
 //!
 //! It answers every request of the node at once and in order, so that when [`Offline::call`]
 //! returns, nothing is under way and all that was told is durable. It gives nothing to the
@@ -56,6 +56,8 @@ pub(crate) struct Offline {
     outputs: VecDeque<Output>,
     commands: u64,
     reply: Option<Reply>,
+    /// What the node wants sent over pipes.
+    sent: Vec<Output>,
     ended: bool,
 }
 
@@ -64,7 +66,8 @@ impl Offline {
         let clock = Clock::start();
         let node = Node::new(config, clock.now());
         let outputs = VecDeque::new();
-        Self { node, stores, clock, outputs, commands: 0, reply: None, ended: false }
+        let sent = Vec::new();
+        Self { node, stores, clock, outputs, commands: 0, reply: None, sent, ended: false }
     }
 
     /// Carries out `command` and everything that follows from it.
@@ -80,6 +83,20 @@ impl Offline {
         self.handle(Input::Command { id, command: Box::new(command) });
         self.settle()?;
         self.wait()
+    }
+
+    /// Tells the node what happened on a pipe, and carries out what follows from it. The results are
+    /// what it wants sent, and pipes that it wants closed.
+    pub(crate) fn carry(&mut self, input: Input) -> Result<Vec<Output>, OfflineError> {
+        if self.ended {
+            return Err(OfflineError::Ended);
+        }
+        self.drain();
+        self.settle()?;
+        self.sent.clear();
+        self.handle(input);
+        self.settle()?;
+        Ok(core::mem::take(&mut self.sent))
     }
 
     /// Lets time pass until there is a reply.
@@ -152,7 +169,10 @@ impl Offline {
             Output::NewsValid { .. } | Output::Publish { .. } | Output::Deliver { .. } => {
                 Vec::new()
             }
-            Output::Send { .. } | Output::Close { .. } => Vec::new(),
+            output @ (Output::Send { .. } | Output::Close { .. }) => {
+                self.sent.push(output);
+                Vec::new()
+            }
             Output::Event(event) => {
                 tracing::debug!(?event, "node");
                 Vec::new()

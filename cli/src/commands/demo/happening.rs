@@ -7,32 +7,32 @@ use serde_json::Value;
 
 /// One line.
 #[derive(Debug, Clone)]
-pub(super) struct Happening(Value);
+pub(in crate::commands) struct Happening(Value);
 
 /// What a contact took, as the process that reports it sees it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stats {
+pub(in crate::commands) struct Stats {
     /// Bytes of its frames.
-    pub(super) bytes_sent: u64,
+    pub(in crate::commands) bytes_sent: u64,
     /// Bytes of the other's frames.
-    pub(super) bytes_received: u64,
+    pub(in crate::commands) bytes_received: u64,
     /// Envelopes it gave.
-    pub(super) envelopes_sent: u64,
+    pub(in crate::commands) envelopes_sent: u64,
     /// Envelopes it took.
-    pub(super) envelopes_received: u64,
+    pub(in crate::commands) envelopes_received: u64,
     /// Statements it gave.
-    pub(super) statements_sent: u64,
+    pub(in crate::commands) statements_sent: u64,
     /// Statements it took.
-    pub(super) statements_received: u64,
+    pub(in crate::commands) statements_received: u64,
     /// Times it sent and then waited.
-    pub(super) round_trips: u32,
+    pub(in crate::commands) round_trips: u32,
     /// From the opening of the pipe until both held the same.
-    pub(super) millis: u64,
+    pub(in crate::commands) millis: u64,
 }
 
 impl Happening {
     /// Reads a line; `None` for anything but an event.
-    pub(super) fn read(line: &str) -> Option<Self> {
+    pub(in crate::commands) fn read(line: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(line).ok()?;
         value.get("event")?.as_str()?;
         Some(Self(value))
@@ -51,22 +51,27 @@ impl Happening {
     }
 
     /// Where it listens, if it says so.
-    pub(super) fn listening(&self) -> Option<&str> {
+    pub(in crate::commands) fn listening(&self) -> Option<&str> {
         if self.is("listening") { self.text("address") } else { None }
     }
 
+    /// Whether a pipe to somebody was opened.
+    pub(in crate::commands) fn is_connection(&self) -> bool {
+        self.is("pipe_opened")
+    }
+
     /// Whether its own certificate was revoked.
-    pub(super) fn is_own_revocation(&self) -> bool {
+    pub(in crate::commands) fn is_own_revocation(&self) -> bool {
         self.is("revoked") && self.0.get("own").and_then(Value::as_bool) == Some(true)
     }
 
     /// Whether both it and `device` hold the same.
-    pub(super) fn is_complete_with(&self, device: &str) -> bool {
+    pub(in crate::commands) fn is_complete_with(&self, device: &str) -> bool {
         self.is("contact_complete") && self.device() == Some(device)
     }
 
     /// What the session with `device` took so far, and on which pipe.
-    pub(super) fn stats_with(&self, device: &str) -> Option<(u64, Stats)> {
+    pub(in crate::commands) fn stats_with(&self, device: &str) -> Option<(u64, Stats)> {
         let of_contact = self.is("contact_complete") || self.is("contact_ended");
         if !of_contact || self.device() != Some(device) {
             return None;
@@ -78,7 +83,7 @@ impl Happening {
 
 impl Stats {
     /// What two sessions took together.
-    pub(super) const fn plus(self, other: Self) -> Self {
+    pub(in crate::commands) const fn plus(self, other: Self) -> Self {
         Self {
             bytes_sent: self.bytes_sent + other.bytes_sent,
             bytes_received: self.bytes_received + other.bytes_received,
@@ -94,7 +99,7 @@ impl Stats {
 
 /// What the contact with `device` took: the last word of every session, added up. A session that
 /// was cut and taken up again on another pipe is the same contact.
-pub(super) fn contact_with(device: &str, events: &[Happening]) -> Stats {
+pub(in crate::commands) fn contact_with(device: &str, events: &[Happening]) -> Stats {
     let last: BTreeMap<u64, Stats> =
         events.iter().filter_map(|event| event.stats_with(device)).collect();
     last.into_values().fold(Stats::default(), Stats::plus)

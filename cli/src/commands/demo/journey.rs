@@ -68,11 +68,11 @@ async fn meet(
     until: Until,
 ) -> Result<(Contact, u32), Failure> {
     let deadline = Instant::now() + Duration::from_secs(CONTACT_SECONDS);
-    let mut listener = Running::start(all, to, None)?;
+    let mut listener = Running::start(&all.machine, to, None)?;
     let address = listener.address(deadline).await?;
     let mut dialler = match until {
-        Until::Equal => Running::start(all, from, Some(&address))?,
-        Until::Accepted => Running::start_open(all, from, &address)?,
+        Until::Equal => Running::start(&all.machine, from, Some(&address))?,
+        Until::Accepted => Running::start_open(&all.machine, from, &address)?,
     };
     let process = dialler.id();
     dialler.complete_with(to, deadline).await?;
@@ -94,9 +94,9 @@ pub(super) async fn meet_quietly(all: &Members, from: &Member, to: &Member) -> R
 /// `from`, which is shut out and does not know it, dials `to`, and learns it.
 pub(super) async fn turned_away(all: &Members, from: &Member, to: &Member) -> Result<(), Failure> {
     let deadline = Instant::now() + Duration::from_secs(CONTACT_SECONDS);
-    let mut listener = Running::start(all, to, None)?;
+    let mut listener = Running::start(&all.machine, to, None)?;
     let address = listener.address(deadline).await?;
-    let mut dialler = Running::start(all, from, Some(&address))?;
+    let mut dialler = Running::start(&all.machine, from, Some(&address))?;
     dialler.shut_out(deadline).await?;
     dialler.stop(to).await?;
     listener.stop(from).await?;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::happening::{Happening, Stats, contact_with};
-use super::programme::{Member, Members};
+use super::programme::Member;
 use crate::error::{Failure, Kind};
 
 /// Events of one process that may wait to be read.
@@ -25,9 +25,29 @@ const LISTEN: &str = "/ip4/127.0.0.1/tcp/0";
 /// Lines of its log that are shown when a process disappoints.
 const LOG_LINES_SHOWN: usize = 8;
 
+/// What is common to all processes.
+#[derive(Debug)]
+pub(in crate::commands) struct Machine {
+    /// This very program, where it was when it began: it may be replaced meanwhile.
+    pub(in crate::commands) program: PathBuf,
+    /// Where each process writes its log.
+    pub(in crate::commands) logs: PathBuf,
+}
+
+impl Machine {
+    /// With logs in this folder, which is made.
+    pub(in crate::commands) fn new(logs: PathBuf) -> Result<Self, Failure> {
+        let program = std::env::current_exe().map_err(|error| {
+            Failure::new(Kind::Storage, "program", format!("Cannot find this program: {error}"))
+        })?;
+        crate::files::private_folder(&logs)?;
+        Ok(Self { program, logs })
+    }
+}
+
 /// A running process.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(in crate::commands) struct Running {
     member: Member,
     child: Child,
     events: mpsc::Receiver<Happening>,
@@ -38,36 +58,36 @@ pub(super) struct Running {
 impl Running {
     /// Starts the daemon of `member`, which dials `dial` and nobody else. If it has a passphrase,
     /// it starts locked.
-    pub(super) fn start(
-        members: &Members,
+    pub(in crate::commands) fn start(
+        machine: &Machine,
         member: &Member,
         dial: Option<&str>,
     ) -> Result<Self, Failure> {
-        Self::start_with(members, member, dial, None)
+        Self::start_with(machine, member, dial, None)
     }
 
     /// The same, opened by whoever works with it.
-    pub(super) fn start_open(
-        members: &Members,
+    pub(in crate::commands) fn start_open(
+        machine: &Machine,
         member: &Member,
         dial: &str,
     ) -> Result<Self, Failure> {
-        Self::start_with(members, member, Some(dial), member.passphrase.as_deref())
+        Self::start_with(machine, member, Some(dial), member.passphrase.as_deref())
     }
 
     fn start_with(
-        members: &Members,
+        machine: &Machine,
         member: &Member,
         dial: Option<&str>,
         passphrase: Option<&Path>,
     ) -> Result<Self, Failure> {
-        let log = members.logs.join(format!("{}.log", member.name));
+        let log = machine.logs.join(format!("{}.log", member.name));
         let stderr = std::fs::OpenOptions::new()
             .append(true)
             .create(true)
             .open(&log)
             .map_err(|error| Failure::file("write", &log, &error))?;
-        let mut command = huza(&members.program);
+        let mut command = huza(&machine.program);
         command
             .arg("run")
             .args(["--json", "--no-mdns", "--no-remember", "--listen", LISTEN, "--home"])
@@ -92,19 +112,32 @@ impl Running {
     }
 
     /// Its process id, while it runs.
-    pub(super) fn id(&self) -> u32 {
+    pub(in crate::commands) fn id(&self) -> u32 {
         self.child.id().unwrap_or_default()
     }
 
     /// Waits until it says where it listens.
-    pub(super) async fn address(&mut self, deadline: Instant) -> Result<String, Failure> {
+    pub(in crate::commands) async fn address(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<String, Failure> {
         let what = format!("{} to listen", self.member.title);
         let found = self.until(deadline, &what, |event| event.listening().is_some()).await?;
         Ok(found.listening().unwrap_or_default().to_owned())
     }
 
+    /// Waits until it is connected to somebody.
+    pub(in crate::commands) async fn connected(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let what = format!("{} to be connected", self.member.title);
+        self.until(deadline, &what, Happening::is_connection).await?;
+        Ok(())
+    }
+
     /// Waits until it and `other` hold the same.
-    pub(super) async fn complete_with(
+    pub(in crate::commands) async fn complete_with(
         &mut self,
         other: &Member,
         deadline: Instant,
@@ -115,7 +148,7 @@ impl Running {
     }
 
     /// Waits until it has heard that it is shut out itself.
-    pub(super) async fn shut_out(&mut self, deadline: Instant) -> Result<(), Failure> {
+    pub(in crate::commands) async fn shut_out(&mut self, deadline: Instant) -> Result<(), Failure> {
         let what = format!("{} to hear that it is shut out", self.member.title);
         self.until(deadline, &what, Happening::is_own_revocation).await?;
         Ok(())
@@ -141,7 +174,7 @@ impl Running {
     }
 
     /// Asks it to end, waits for that, and gives what its contact with `other` took.
-    pub(super) async fn stop(mut self, other: &Member) -> Result<Stats, Failure> {
+    pub(in crate::commands) async fn stop(mut self, other: &Member) -> Result<Stats, Failure> {
         ask_to_end(&self.child);
         let deadline = Instant::now() + Duration::from_secs(STOP_SECONDS);
         while let Ok(Some(event)) = timeout_at(deadline, self.events.recv()).await {
@@ -179,7 +212,7 @@ impl Running {
 }
 
 /// The program, with no settings from the environment: only the intended pairs may meet.
-pub(super) fn huza(program: &Path) -> Command {
+pub(in crate::commands) fn huza(program: &Path) -> Command {
     let mut command = Command::new(program);
     let is_ours = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("HUZA_");
     for name in std::env::vars_os().map(|(name, _)| name).filter(is_ours) {

@@ -12,6 +12,7 @@ use huza_crdt::trust::approval::{Approval, JoinRequest};
 use huza_daemon::InitOptions;
 use huza_daemon::vault::{NewSecret, Secret};
 
+use super::process::Machine;
 use crate::commands::authority::paper;
 use crate::error::{Failure, Kind};
 use crate::secrets::Secrets;
@@ -29,25 +30,25 @@ const PASSPHRASE: &str = "igicumbi cy'umudugudu";
 
 /// One device.
 #[derive(Debug, Clone)]
-pub(super) struct Member {
+pub(in crate::commands) struct Member {
     /// Its folder.
-    pub(super) name: &'static str,
+    pub(in crate::commands) name: &'static str,
     /// What the story calls it.
-    pub(super) title: &'static str,
+    pub(in crate::commands) title: &'static str,
     /// What it is for.
-    pub(super) role: Role,
+    pub(in crate::commands) role: Role,
     /// The villages it works in; none is the whole catchment.
-    pub(super) villages: &'static [&'static str],
+    pub(in crate::commands) villages: &'static [&'static str],
     /// Its home.
-    pub(super) home: PathBuf,
+    pub(in crate::commands) home: PathBuf,
     /// Who works with it.
-    pub(super) worker: &'static str,
+    pub(in crate::commands) worker: &'static str,
     /// The file with its passphrase, if it has one.
-    pub(super) passphrase: Option<PathBuf>,
+    pub(in crate::commands) passphrase: Option<PathBuf>,
     /// Its key, in hexadecimal.
-    pub(super) device: String,
+    pub(in crate::commands) device: String,
     /// The folder of its facility, for a gateway.
-    pub(super) facility: Option<PathBuf>,
+    pub(in crate::commands) facility: Option<PathBuf>,
 }
 
 /// All of them.
@@ -63,12 +64,10 @@ pub(super) struct Members {
     pub(super) hub: Member,
     /// The server that feeds the facility.
     pub(super) gateway: Member,
-    /// This very program, where it was when the story began: it may be replaced meanwhile.
-    pub(super) program: PathBuf,
+    /// What the processes of all have in common.
+    pub(super) machine: Machine,
     /// What the facility received.
     pub(super) delivered: PathBuf,
-    /// Where each process writes its log.
-    pub(super) logs: PathBuf,
 }
 
 impl Members {
@@ -80,7 +79,7 @@ impl Members {
 
 impl Member {
     /// A way to ask it things, with its reader open.
-    pub(super) async fn open(&self) -> Result<Device, Failure> {
+    pub(in crate::commands) async fn open(&self) -> Result<Device, Failure> {
         let mut device = Device::open(&self.home).await?;
         let worker = self.passphrase.as_ref().map(|_| self.worker.to_owned());
         device.unlock(&Secrets::of(worker, self.passphrase.clone())).await?;
@@ -90,9 +89,6 @@ impl Member {
 
 /// Founds the programme in `folder` and makes every device a member.
 pub(super) async fn found(folder: &Path) -> Result<Members, Failure> {
-    let program = std::env::current_exe().map_err(|error| {
-        Failure::new(Kind::Storage, "program", format!("Cannot find this program: {error}"))
-    })?;
     let mut device = Enrolling { folder, authority: None };
     let authority = device.enrol(("authority", "the authority"), Role::Authority, &[], "Odette");
     let authority = authority.await?;
@@ -103,10 +99,9 @@ pub(super) async fn found(folder: &Path) -> Result<Members, Failure> {
     let gateway = device.enrol(("gateway", "the gateway"), Role::Gateway, &[], "Odette").await?;
     let facility = folder.join("facility");
     let delivered = facility.join("resources.ndjson");
-    let logs = folder.join("logs");
-    crate::files::private_folder(&logs)?;
+    let machine = Machine::new(folder.join("logs"))?;
     let gateway = Member { facility: Some(facility), ..gateway };
-    Ok(Members { authority, phone_a, phone_b, hub, gateway, program, delivered, logs })
+    Ok(Members { authority, phone_a, phone_b, hub, gateway, machine, delivered })
 }
 
 /// Makes devices in a folder and has them approved: the first by the health centre's key, the

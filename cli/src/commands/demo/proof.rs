@@ -95,7 +95,7 @@ pub(super) async fn gather(all: &Members, told: Told) -> Result<Proof, Failure> 
     let (hub, gateway) = (certificate(&all.hub).await?, certificate(&all.gateway).await?);
     let mut records = Vec::new();
     for phone in [&all.phone_a, &all.phone_b] {
-        let of_phone = status_of(&all.program, phone).await?;
+        let of_phone = status_of(&all.machine.program, phone).await?;
         records.extend(of_phone.into_iter().map(|record| (phone.title, record)));
     }
     let receipts_complete =

@@ -297,6 +297,8 @@ pub struct Status {
     pub records_count: usize,
     /// Changes written here that no envelope carries yet.
     pub pending: usize,
+    /// Envelopes that are held and that the reader has still to open; of a locked one, unknown.
+    pub unfiled: usize,
     /// Envelopes that wait for a key.
     pub waiting: usize,
     /// Envelopes that are carried and not read, because their author's device is shut out.
