@@ -177,7 +177,7 @@ pub const ERASURE_LOOK_MS: u64 = 3_600_000;
 /// Rows that one load returns at most.
 pub const LOAD_ROWS_MAX: usize = 4_096;
 
-/// Bytes that one load returns at most, unless its first row alone is larger.
+/// Bytes after which a load gives no further row.
 pub const LOAD_BYTES_MAX: usize = 1_048_576;
 
 /// Longest text that a form field takes, in characters, unless the form says less.

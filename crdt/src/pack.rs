@@ -4,6 +4,11 @@
 //! dictionary comes: 0 is none, 1 and 2 are `crdt/dictionaries/1` and `2`. From 2 on, a payload is in
 //! its short spelling.
 
+use std::sync::LazyLock;
+
+use zstd::bulk::Decompressor;
+use zstd::dict::DecoderDictionary;
+
 /// The dictionary that new payloads are packed with.
 const CURRENT: u8 = 2;
 
@@ -19,6 +24,10 @@ fn dictionary(version: u8) -> Option<&'static [u8]> {
         _ => None,
     }
 }
+
+/// The dictionaries, read: that takes longer than to unpack a payload with one.
+static READ: LazyLock<Vec<DecoderDictionary<'static>>> =
+    LazyLock::new(|| (0_u8..).map_while(dictionary).map(DecoderDictionary::copy).collect());
 
 /// Whether a payload that is packed in this way is in the short spelling.
 pub(crate) fn is_short(packed: &[u8]) -> bool {
@@ -60,12 +69,13 @@ pub fn pack(plain: &[u8]) -> Result<Vec<u8>, PackError> {
 /// If the dictionary is unknown, or the bytes are not zstd's, or are too many.
 pub fn unpack(packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, PackError> {
     let (version, packed) = packed.split_first().ok_or(PackError::Malformed)?;
-    let dictionary = dictionary(*version).ok_or(PackError::UnknownDictionary(*version))?;
-    let bound = zstd::bulk::Decompressor::upper_bound(packed).ok_or(PackError::Malformed)?;
+    let dictionary = READ.get(usize::from(*version));
+    let dictionary = dictionary.ok_or(PackError::UnknownDictionary(*version))?;
+    let bound = Decompressor::upper_bound(packed).ok_or(PackError::Malformed)?;
     if bound > bytes_max {
         return Err(PackError::Malformed);
     }
-    zstd::bulk::Decompressor::with_dictionary(dictionary)
+    Decompressor::with_prepared_dictionary(dictionary)
         .and_then(|mut decompressor| decompressor.decompress(packed, bound))
         .map_err(|_failed| PackError::Malformed)
 }

@@ -139,9 +139,9 @@ impl Batch {
     }
 }
 
-/// Keys from `from` (inclusive) to `to` (exclusive; `None`: to the end of the table), ascending,
-/// at most `rows_max` of them and at most [`LOAD_BYTES_MAX`] bytes, but always one if there is
-/// one. Fewer rows than exist mean: ask again behind the last.
+/// Keys from `from` (inclusive) to `to` (exclusive; `None`: to the end of the table), ascending, until
+/// there are `rows_max` of them or they reach [`LOAD_BYTES_MAX`] bytes. Then there may be more, behind
+/// the last: see [`Range::rest`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// Where.
@@ -169,6 +169,20 @@ impl Range {
         let from = prefix.into();
         let to = after_prefix(&from);
         Self { table, from, to, rows_max: LOAD_ROWS_MAX }
+    }
+
+    /// Whether a load that has so far given so many rows and bytes stops there.
+    #[must_use]
+    pub const fn is_full(&self, rows: usize, bytes: usize) -> bool {
+        rows >= self.rows_max || bytes >= LOAD_BYTES_MAX
+    }
+
+    /// Where to ask again after a load gave `rows`, if there may be more.
+    #[must_use]
+    pub fn rest(&self, rows: &[Row]) -> Option<Self> {
+        let bytes = rows.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let (last, _) = rows.last().filter(|_| self.is_full(rows.len(), bytes))?;
+        Some(self.behind(last))
     }
 
     /// The rest of this range behind `key`.
@@ -227,12 +241,10 @@ impl MemoryStore {
         let mut bytes = 0;
         let Some(table) = self.tables.get(&range.table) else { return rows };
         for (key, value) in table.range(range.from.clone()..) {
-            let end = range.to.as_ref().is_some_and(|to| key >= to);
-            bytes += key.len() + value.len();
-            let full = rows.len() >= range.rows_max || bytes > LOAD_BYTES_MAX && !rows.is_empty();
-            if end || full {
+            if range.is_full(rows.len(), bytes) || range.to.as_ref().is_some_and(|to| key >= to) {
                 break;
             }
+            bytes += key.len() + value.len();
             rows.push((key.clone(), value.clone()));
         }
         rows
@@ -260,6 +272,8 @@ mod tests {
         let range = Range { rows_max: 3, ..Range::all(Table::Ingest) };
         let first = store.load(&range);
         assert_eq!(first.len(), 3);
-        assert_eq!(store.load(&range.behind(&first[2].0)).len(), 2);
+        let rest = range.rest(&first).unwrap();
+        let second = store.load(&rest);
+        assert_eq!((second.len(), rest.rest(&second)), (2, None));
     }
 }

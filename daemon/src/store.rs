@@ -28,10 +28,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use huza_crdt::{
-    limits::LOAD_BYTES_MAX,
-    store::{Batch, Op, Range, Row, StoreKind, Table},
-};
+use huza_crdt::store::{Batch, Op, Range, Row, StoreKind, Table};
 use redb::{
     Builder, Database, Durability, ReadableDatabase as _, StorageBackend, TableDefinition,
     WriteTransaction,
@@ -287,12 +284,11 @@ impl Store {
         for row in table.range(range.from.as_slice()..)? {
             let (key, value) = row?;
             let (key, value) = (key.value(), value.value());
-            bytes += key.len() + value.len();
             let end = range.to.as_ref().is_some_and(|to| key >= to.as_slice());
-            let full = rows.len() >= range.rows_max || bytes > LOAD_BYTES_MAX && !rows.is_empty();
-            if end || full {
+            if end || range.is_full(rows.len(), bytes) {
                 break;
             }
+            bytes += key.len() + value.len();
             rows.push((key.to_vec(), value.to_vec()));
         }
         Ok(rows)

@@ -167,8 +167,7 @@ impl Node {
         };
         let Some(gather) = self.fx.gathers.get_mut(&id) else { return };
         let Some(range) = gather.ranges.get(index) else { return };
-        let last = rows.last().filter(|_| gather.whole && range.rows_max > 1);
-        let more = last.map(|(key, _)| range.behind(key));
+        let more = range.rest(&rows).filter(|_| gather.whole && range.rows_max > 1);
         if let Some(all) = gather.rows.get_mut(index) {
             all.extend(rows);
         }

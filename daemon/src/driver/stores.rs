@@ -28,6 +28,9 @@ const JOBS_BUSY: usize = 512;
 /// person notices
 const COMMIT_OPS_MAX: usize = 4_096;
 
+/// Bytes of rows after which an answer takes no further load.
+const ANSWER_BYTES_MAX: usize = 1_048_576;
+
 /// Name of the thread of the reader's store.
 const READER: &str = "huza-reader";
 
@@ -197,10 +200,7 @@ fn work(mut store: Store, mut todo: mpsc::Receiver<Job>, answers: &mpsc::Sender<
     let mut next = todo.blocking_recv();
     while let Some(job) = next.take() {
         let (jobs, result) = match job {
-            Job::Load(token, range) => {
-                let rows = store.load(&range);
-                (1, rows.map(|rows| vec![Input::Loaded { token, rows }]))
-            }
+            Job::Load(token, range) => load((token, range), &store, &mut todo, &mut next),
             Job::Apply(token, batch) => {
                 let (tokens, batch) = gather(token, batch, &mut todo, &mut next);
                 let done = store.apply(&batch);
@@ -217,6 +217,36 @@ fn work(mut store: Store, mut todo: mpsc::Receiver<Job>, answers: &mpsc::Sender<
         }
         next = next.or_else(|| todo.blocking_recv());
     }
+}
+
+/// Reads a range, and those that wait right behind it: to be answered together costs less than to
+/// wake the driver for each. What comes behind them goes to `next`.
+fn load(
+    first: (Token, Range),
+    store: &Store,
+    todo: &mut mpsc::Receiver<Job>,
+    next: &mut Option<Job>,
+) -> (usize, Result<Vec<Input>, StoreError>) {
+    let mut inputs = Vec::new();
+    let mut bytes = 0;
+    let mut one = Some(first);
+    while let Some((token, range)) = one.take() {
+        let rows = match store.load(&range) {
+            Ok(rows) => rows,
+            Err(error) => return (inputs.len() + 1, Err(error)),
+        };
+        bytes += rows.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+        inputs.push(Input::Loaded { token, rows });
+        if bytes > ANSWER_BYTES_MAX {
+            break;
+        }
+        match todo.try_recv() {
+            Ok(Job::Load(token, range)) => one = Some((token, range)),
+            Ok(other) => *next = Some(other),
+            Err(_) => {}
+        }
+    }
+    (inputs.len(), Ok(inputs))
 }
 
 /// Joins the batches that wait right behind one. What comes behind them goes to `next`.
