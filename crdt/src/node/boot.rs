@@ -6,7 +6,7 @@ use super::Node;
 use super::api::{Command, CommandError, CommandId, Event, Input, ReaderState, Reply};
 use super::state::{Identity, OutboxRow, OwnLog, OwnRow, Task, key, read_log_key};
 use crate::codec;
-use crate::control::{Lane, Statement, kind};
+use crate::control::{Admitted, Lane, Statement, kind};
 use crate::crypto::{SealingKey, SymmetricKey};
 use crate::holdings::Held;
 use crate::id::{
@@ -360,8 +360,16 @@ impl Node {
             batch.put(Table::Statements, statement.id().0, statement.to_bytes());
         }
         self.persist(StoreKind::Carrier, batch, move |node| {
-            node.carrier.holdings.statements = lane.statements().map(|(id, _)| *id).collect();
-            node.carrier.lane = Some(lane);
+            // What a contact brought while this was written stays.
+            let lane = node.carrier.lane.get_or_insert_with(|| Lane::new(membership.root));
+            for statement in welcome.statements {
+                let id = statement.id();
+                if let Ok(Admitted::New { replaced, .. }) = lane.admit(statement) {
+                    let statements = &mut node.carrier.holdings.statements;
+                    statements.insert(id);
+                    replaced.iter().for_each(|old| _ = statements.remove(old));
+                }
+            }
             let programme = membership.programme.clone();
             let (workers, hubs) = (membership.workers.clone(), membership.hubs.clone());
             node.carrier.membership = Some(membership);
