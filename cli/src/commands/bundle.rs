@@ -17,6 +17,9 @@ use crate::files::Pending;
 use crate::output::{bytes, count};
 use crate::shell::Device;
 
+/// Batches that are named as missing: whoever made the file chose their numbers.
+const MISSING_SHOWN: usize = 16;
+
 /// Bytes of a file that are read at once.
 const CHUNK_BYTES: usize = 65_536;
 
@@ -201,10 +204,10 @@ impl Import {
             .hint("Nothing was taken; bring a file of `huza bundle export` of this programme"))
     }
 
-    /// Batches in front of the last one found that were not.
+    /// The first batches in front of the last one found that were not.
     fn missing(&self) -> Vec<u32> {
         let last = self.batches.last().copied().unwrap_or_default();
-        (0..last).filter(|number| !self.batches.contains(number)).collect()
+        (0..last).filter(|number| !self.batches.contains(number)).take(MISSING_SHOWN).collect()
     }
 
     /// Envelopes that were in the file and did not come out of it, if that can be known.
@@ -264,7 +267,8 @@ impl Import {
         let missing = self.missing();
         if !missing.is_empty() {
             let numbers: Vec<String> = missing.iter().map(ToString::to_string).collect();
-            lines.push(format!("  missing: batch {}", numbers.join(", ")));
+            let more = if numbers.len() < MISSING_SHOWN { "" } else { ", ..." };
+            lines.push(format!("  missing: batch {}{more}", numbers.join(", ")));
         }
         match self.lost() {
             Some(0) => {}

@@ -128,7 +128,7 @@ pub fn frame(bytes: &[u8]) {
 }
 
 fn pipe(bytes: &[u8]) {
-    let mut pipe = bytes.to_vec();
+    let mut pipe = std::collections::VecDeque::from(bytes.to_vec());
     while let Ok(Some(taken)) = take_frame_within(&mut pipe, 4_096) {
         frame(&taken);
     }

@@ -12,7 +12,9 @@ use super::api::PipeId;
 use crate::codec;
 use crate::holdings::{Claims, Span, Spans};
 use crate::id::{Hash, LogId, StatementId, hash_parts, truncated};
-use crate::limits::{SUMMARY_ENTRIES_PER_FRAME, SUMMARY_STATEMENTS_MAX, SYMBOLS_MAX};
+use crate::limits::{
+    RANGES_MAX, SUMMARY_ENTRIES_PER_FRAME, SUMMARY_SPANS_MAX, SUMMARY_STATEMENTS_MAX, SYMBOLS_MAX,
+};
 use crate::session::difference::{ShortId, Symbol, decode, encode};
 use crate::session::frame::{Channel, Frame, ShortSpan, ToldLog};
 use crate::session::{Comparing, Fault, Known};
@@ -57,7 +59,7 @@ impl Shortener {
 
     /// A log as it is held.
     fn held(&self, log: &LogId, spans: &Spans) -> ShortId {
-        self.shorten(1, &codec::encode(&(log, spans.newest())))
+        self.shorten(1, &codec::encode(&(log, spans)))
     }
 
     fn log(&self, log: &LogId) -> ShortId {
@@ -154,11 +156,11 @@ impl Node {
         );
         for (log, spans) in session.theirs.named_logs() {
             match mine.logs.get(log) {
-                Some(same) if same.newest() == spans.as_slice() => continue,
+                // What a summary leaves out of a log with many spans counts as not held.
+                Some(same) if same == spans && spans.as_slice().len() < RANGES_MAX => {}
                 Some(other) => logs.push(short.told(log, other)),
-                None => {}
+                None => logs.push(short.told(log, &Spans::default())),
             }
-            wanted.push(short.held(log, spans));
         }
         self.tell_difference(pipe, logs, wanted);
         self.begin_transfer(pipe);
@@ -186,7 +188,7 @@ impl Node {
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
         let to = usize::try_from(to).unwrap_or(usize::MAX);
         match session.comparing {
-            Comparing::Encoding { symbols } if symbols < to && to <= SYMBOLS_MAX => {
+            Comparing::Encoding { symbols } if to == further(symbols) && to <= SYMBOLS_MAX => {
                 self.tell_symbols(pipe, symbols, to);
                 Ok(())
             }
@@ -289,6 +291,11 @@ impl Node {
     ) -> Result<(), Fault> {
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
         let malformed = || Fault::Malformed("spans out of order".to_owned());
+        session.spans_heard += logs.iter().map(|log| log.spans.len().max(1)).sum::<usize>();
+        let nothing = !last && logs.is_empty() && wanted.is_empty();
+        if nothing || session.spans_heard > SUMMARY_SPANS_MAX {
+            return Err(Fault::Malformed("its difference exceeds the limit".to_owned()));
+        }
         match &mut session.comparing {
             Comparing::Awaiting { logs: awaited } => {
                 // Its answer: what it holds of the logs that we named.

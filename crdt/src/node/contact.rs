@@ -56,7 +56,7 @@ impl Node {
     pub(super) fn received(&mut self, pipe: PipeId, bytes: &[u8]) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.hear(bytes.len(), self.now.millis);
-        session.buffer.extend_from_slice(bytes);
+        session.buffer.extend(bytes);
         if session.unproven.is_some() && self.early_bytes() > EARLY_BYTES_MAX {
             self.fault(pipe, Fault::OutOfTurn("bytes before a proof".to_owned()));
         }
@@ -142,7 +142,7 @@ impl Node {
                 if session.unproven.is_some() =>
             {
                 // It knows our certificate and went on; we still wait for its chain.
-                session.early_bytes += frame.to_pipe().len();
+                session.early_bytes += frame.to_pipe().len() + size_of::<Frame>();
                 session.early.push(frame);
                 Ok(())
             }
@@ -162,6 +162,9 @@ impl Node {
                 }
                 if !matches!(session.comparing, Comparing::Hearing) {
                     return Err(Fault::OutOfTurn(name.to_owned()));
+                }
+                if !last && statements.is_empty() && logs.is_empty() {
+                    return Err(Fault::Malformed("a part of a summary with nothing".to_owned()));
                 }
                 session.hear_summary(statements, logs)?;
                 if last {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Node;
 use super::api::{Output, PipeId};
-use super::state::log_key;
+use super::state::{log_key, read_log_key};
 use crate::codec;
 use crate::control::{Statement, kind};
 use crate::envelope::Stored;
@@ -70,22 +70,19 @@ impl Node {
         lane.sort_for_sending(&mut ids);
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.promised.0 += ids.len() as u64;
-        let mut first = BTreeSet::new();
-        for id in &ids {
-            let Some(statement) = lane.statement(id) else { continue };
-            if let kind::REVOCATION | kind::ADMISSION | kind::ERASURE = statement.kind() {
-                first.insert(*id);
-                first.extend(lane.needed_by_statement(statement));
-            }
-        }
         for id in ids {
+            let Some(statement) = lane.statement(&id) else { continue };
             let todo = &mut session.todo;
-            let queue = match lane.statement(&id).map(Statement::kind) {
-                _ if first.contains(&id) => &mut todo.first,
-                Some(kind::CERTIFICATE | kind::OPENING) => &mut todo.needed,
-                _ => &mut todo.statements,
-            };
-            queue.push_back(id);
+            match statement.kind() {
+                kind::REVOCATION | kind::ADMISSION | kind::ERASURE => {
+                    // Also what waits already, behind something urgent.
+                    let needed = lane.needed_by_statement(statement).into_iter();
+                    todo.first.extend(needed.filter(|id| !session.theirs.has(id)));
+                    todo.first.push_back(id);
+                }
+                kind::CERTIFICATE | kind::OPENING => todo.needed.push_back(id),
+                _ => todo.statements.push_back(id),
+            }
         }
     }
 
@@ -128,6 +125,7 @@ impl Node {
                 continue;
             }
             let (before, routine) = (session.promised, session.todo.routine.len());
+            let urgent = session.todo.urgent.len();
             session.complete = false;
             for (log, (held, seqs)) in &grown {
                 let known = session.theirs.spans(log);
@@ -144,6 +142,8 @@ impl Node {
             // What is new goes before what is old.
             let new = session.todo.routine.len() - routine;
             session.todo.routine.rotate_right(new);
+            let new = session.todo.urgent.len() - urgent;
+            session.todo.urgent.rotate_right(new);
             let news = statements.iter().filter(|id| !session.theirs.has(id)).copied().collect();
             self.plan_statements(pipe, news);
             if self.sessions.get(&pipe).is_some_and(|session| session.promised != before) {
@@ -332,15 +332,17 @@ pub(super) fn fill_batch(
     let mut runs = Vec::new();
     let mut later = Vec::new();
     let (mut bytes, mut count) = (0, 0);
+    let mut full = false;
     for ((log, from, to), rows) in wanted.into_iter().zip(rows) {
         let mut next = from;
         let mut run: Option<Run> = None;
-        for (_, value) in rows {
-            let full = bytes > 0 && bytes + value.len() > full_bytes;
-            let Ok(stored) = codec::decode::<Stored>(&value) else { break };
-            if full || count >= BATCH_ENVELOPES_MAX {
+        for (row_key, value) in rows {
+            // In their order: a branch goes downwards, and each envelope leads to the next.
+            full |= count >= BATCH_ENVELOPES_MAX || bytes > 0 && bytes + value.len() > full_bytes;
+            if full || read_log_key(&row_key) != Some((log, next)) {
                 break;
             }
+            let Ok(stored) = codec::decode::<Stored>(&value) else { break };
             bytes += value.len();
             count += 1;
             let run = run.get_or_insert_with(|| Run {

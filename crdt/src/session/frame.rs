@@ -1,5 +1,7 @@
 //! The frames of a session. On the pipe each is preceded by its length (4 bytes, little endian).
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use super::difference::{ShortId, Symbol};
@@ -221,29 +223,35 @@ impl Frame {
 /// # Errors
 /// If its announced length exceeds the limit.
 pub fn take_frame(buffer: &mut Vec<u8>) -> Result<Option<Vec<u8>>, DecodeError> {
-    take_frame_within(buffer, FRAME_BYTES_MAX)
+    let mut queue = VecDeque::from(core::mem::take(buffer));
+    let taken = take_frame_within(&mut queue, FRAME_BYTES_MAX);
+    *buffer = queue.into();
+    taken
 }
 
-/// The same, for a frame of at most `bytes_max` bytes.
+/// The same, for a frame of at most `bytes_max` bytes. What is behind it is not moved: many small
+/// frames may wait.
 ///
 /// # Errors
 /// If its announced length exceeds that.
 pub fn take_frame_within(
-    buffer: &mut Vec<u8>,
+    buffer: &mut VecDeque<u8>,
     bytes_max: usize,
 ) -> Result<Option<Vec<u8>>, DecodeError> {
-    let Some(length) = buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
-    let length = u32::from_le_bytes(*length) as usize;
+    let mut length = [0; LENGTH_BYTES];
+    if buffer.len() < LENGTH_BYTES {
+        return Ok(None);
+    }
+    length.iter_mut().zip(&*buffer).for_each(|(to, from)| *to = *from);
+    let length = u32::from_le_bytes(length) as usize;
     if length > bytes_max {
         return Err(DecodeError::Limit("frame bytes"));
     }
     if buffer.len() < LENGTH_BYTES + length {
         return Ok(None);
     }
-    let rest = buffer.split_off(LENGTH_BYTES + length);
-    let mut frame = core::mem::replace(buffer, rest);
-    frame.drain(..LENGTH_BYTES);
-    Ok(Some(frame))
+    buffer.drain(..LENGTH_BYTES);
+    Ok(Some(buffer.drain(..length).collect()))
 }
 
 /// What both sides say first.

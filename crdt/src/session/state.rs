@@ -175,7 +175,7 @@ pub struct Session {
     pub(crate) channel: Channel,
     pub(crate) opened: Millis,
     pub(crate) heard: Millis,
-    pub(crate) buffer: Vec<u8>,
+    pub(crate) buffer: VecDeque<u8>,
     pub(crate) phase: Phase,
     pub(crate) peer: Option<Peer>,
     /// A hello whose certificate we do not know yet.
@@ -291,7 +291,7 @@ impl Session {
             channel,
             opened: now,
             heard: now,
-            buffer: Vec::new(),
+            buffer: VecDeque::new(),
             phase: Phase::Hello,
             peer: None,
             unproven: None,
