@@ -1,5 +1,5 @@
 //! What a contact costs, exactly: bytes of frames each way, and round trips, of a link on which what
-//! both sides say at once passes each other.
+//! both sides say at once passes each other; and what leaves first in it.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -15,11 +15,12 @@ use std::collections::VecDeque;
 
 use common::{Host, World, complete};
 use huza_crdt::codec;
+use huza_crdt::control::{Reason, Statement};
 use huza_crdt::holdings::Held;
 use huza_crdt::id::{AreaTag, Hash, LogId};
-use huza_crdt::node::{Input, PipeId};
+use huza_crdt::node::{Input, Order, PipeId, Reply};
 use huza_crdt::session::frame::{Frame, take_frame};
-use huza_crdt::store::{Batch, Table};
+use huza_crdt::store::{Batch, Range, Table};
 use huza_crdt::trust::Role;
 use raw_peer::RawPeer;
 
@@ -273,4 +274,41 @@ fn a_red_alert_overtakes_a_first_sync() {
     }
     println!("a red alert passed a first sync in {} ms", steps * 10);
     assert!(!complete(&phone, pipe), "the first sync was over");
+}
+
+/// Somebody is shut out in the middle of a first sync, whose certificate has not left yet.
+#[test]
+fn a_revocation_in_mid_contact_takes_along_what_it_needs() {
+    let mut world = World::new();
+    let (rows, peers) = nation(&mut world, 10_000);
+    let [mut authority, mut carrier] =
+        [(4, Role::Authority), (5, Role::Relay)].map(|(seed, role)| {
+            let mut host = world.device(seed, role, &[]);
+            host.store.apply(&rows);
+            host.restart(false);
+            host
+        });
+    world.meet(&mut authority, &mut carrier);
+    let mut phone = world.device(3, Role::Relay, &[]);
+    let pipe = world.open(&mut carrier, &mut phone);
+    let mut link = Link::new(200, 5);
+    for _ in 0..40 {
+        link.step([&mut carrier, &mut phone], pipe);
+    }
+    // Certificates leave in the order of their ids.
+    let statement =
+        |peer: &RawPeer| Statement::from_bytes(peer.chain.last().unwrap()).unwrap().id();
+    let (peer, _) = peers.iter().max_by_key(|(peer, _)| statement(peer)).unwrap();
+    let held = phone.store.load(&Range::prefix(Table::Statements, statement(peer).0));
+    assert!(held.is_empty(), "it has left already");
+    let certificate = peer.membership.certificate;
+    let order = Order::Revoke { certificate, reason: Reason::Stolen, trust: true, rotate: false };
+    assert!(matches!(authority.order(order), Reply::Issued { .. }));
+    world.meet(&mut authority, &mut carrier);
+    let mut steps = 0;
+    while !(complete(&carrier, pipe) && complete(&phone, pipe)) {
+        link.step([&mut carrier, &mut phone], pipe);
+        steps += 1;
+        assert!(steps < 60_000, "ten minutes");
+    }
 }

@@ -10,7 +10,7 @@
 //! | [`api`] | the local door between the two |
 //! | [`gateway`] | the directory that a facility reads |
 //! | [`net`] | the network as byte pipes |
-//! | [`pipe`] | a session over any pair of byte streams |
+//! | [`mod@pipe`] | a session over any pair of byte streams |
 //! | [`store`] | the two redb files |
 //! | [`vault`] | who may open the reader's file |
 //!
