@@ -66,7 +66,8 @@ fn a_running_daemon_gives_and_takes_bundles_and_passes_them_on() {
     }
     lab.member("hub", "hub", &[]);
     lab.person("far", "Immaculee Uwase");
-    let far = lab.run("far", None);
+    let mut far = lab.run("far", None);
+    far.wait("listening");
     export(&lab, "far", "file", &[]);
     far.stop();
     let mut hub = lab.run("hub", None);
