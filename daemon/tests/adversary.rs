@@ -78,7 +78,7 @@ impl Liar {
         let mut peer = Peer::start(NetConfig { dial, redial_ms_min: 60_000, ..config(&[]) });
         let opened = peer.opened().await;
         let channel = Channel { binding: opened.binding, dialer: true };
-        let hello = Hello { version: VERSION, certificate, digest: [0; 16], count: 0 };
+        let hello = Hello { version: VERSION, certificate, digest: [0; 16], count: 0, room: 0 };
         let hello = channel.seal_hello(&hello, &self.key, &self.membership.member, [1; 32]);
         let chain = channel.seal_chain(&self.chain, &self.membership.member, [2; 32]);
         peer.net.send(opened.pipe, Frame::Hello(hello).to_pipe()).await.unwrap();
@@ -394,7 +394,9 @@ async fn a_flooding_member_is_slowed_and_the_others_are_served() {
                 if peer.net.send(opened.pipe, batch.to_pipe()).await.is_err() {
                     return number;
                 }
-                let acknowledged = |frames: &[Frame]| frames.contains(&Frame::Ack { number });
+                let acknowledged = |frames: &[Frame]| {
+                    frames.contains(&Frame::Ack { number, left_out: Vec::new() })
+                };
                 let mut buffer = Vec::new();
                 let mut frames = Vec::new();
                 while !acknowledged(&frames) {
@@ -406,7 +408,8 @@ async fn a_flooding_member_is_slowed_and_the_others_are_served() {
                     while let Some(bytes) = take_frame(&mut buffer).unwrap() {
                         let frame = Frame::from_bytes(&bytes).unwrap();
                         if let Frame::Batch { number, .. } = &frame {
-                            let ack = Frame::Ack { number: *number }.to_pipe();
+                            let ack =
+                                Frame::Ack { number: *number, left_out: Vec::new() }.to_pipe();
                             drop(peer.net.try_send(opened.pipe, ack));
                         }
                         frames.push(frame);

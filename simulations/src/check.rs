@@ -17,7 +17,7 @@ pub(crate) mod stranger;
 use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::control::{Statement, kind};
-use huza_crdt::id::{CertId, RecordId, StatementId};
+use huza_crdt::id::{CertId, LogId, RecordId, StatementId};
 use huza_crdt::node::{Event, PipeId};
 use huza_crdt::session::Fault;
 use huza_crdt::session::frame::Frame;
@@ -111,11 +111,13 @@ impl Laws {
             stranger::may_be_said(frame, talk.stranger, talk.hello_heard)?;
             shut_out::may_be_said(frame, revoked)?;
             match frame {
-                Frame::Ack { number } => {
+                Frame::Ack { number, left_out } => {
                     let (batch, dirty) = (talk.batches.remove(number), talk.dirty);
                     let lenient = (dirty, self.forks_expected);
-                    durable::acknowledged(*number, batch.as_ref(), speaker.durable, lenient)?;
+                    let number = (*number, left_out.as_slice());
+                    durable::acknowledged(number, batch.as_ref(), speaker.durable, lenient)?;
                     self.count("acks", 1);
+                    self.count("runs left out", left_out.len() as u64);
                 }
                 Frame::Batch { statements, runs, .. } => {
                     let batch = Heard::read(statements, runs);
@@ -136,6 +138,7 @@ impl Laws {
                 | Frame::Totals { .. }
                 | Frame::End { .. }
                 | Frame::Revoked(_) => {}
+                Frame::Same => self.count("contacts as they parted", 1),
             }
         }
         Ok(())
@@ -161,9 +164,10 @@ impl Laws {
         &self,
         nature: &Nature,
         batch: &Batch,
+        borrowed: &dyn Fn(LogId) -> bool,
         outside: &dyn Fn(&Token) -> bool,
     ) -> Result<(), Broken> {
-        durable::keeps(batch)?;
+        durable::keeps(batch, borrowed)?;
         secrecy::on_disk(&self.tokens, nature, batch, outside)
     }
 
@@ -201,6 +205,9 @@ impl Laws {
             Event::Erased { envelopes, records } => {
                 self.count("payloads erased", *envelopes as u64);
                 self.count("records erased", *records as u64);
+            }
+            Event::Released { envelopes, .. } => {
+                self.count("envelopes let go", *envelopes as u64);
             }
             Event::ReaderClosed => self.count("readers locked", 1),
             Event::Forked { log, seq } => {

@@ -333,9 +333,9 @@ fn injected(wide: usize, narrow: u8) -> Frame {
     match narrow % 11 {
         0 => Frame::WantChain { known: vec![] },
         10 => Frame::Now { digest: [narrow; 16], count: wide as u64 },
-        1 => Frame::Ack { number },
+        1 => Frame::Ack { number, left_out: vec![] },
         2 => Frame::Totals { statements: wide as u64, envelopes: u64::MAX },
-        3 => Frame::End { digest: [narrow; 16] },
+        3 => Frame::End { digest: [narrow; 16], all: [narrow; 16] },
         4 => Frame::Batch { number, statements: vec![], runs: vec![] },
         5 => Frame::Summary { statements: vec![], logs: vec![], last: wide.is_multiple_of(2) },
         6 => Frame::Symbols(vec![Symbol([narrow; 12]); wide % 200]),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::api::{Event, PipeId, Reply, Taken, TakenPart};
+use super::carry::fits;
 use super::judge::grounds;
 use super::state::{IngestRow, Source, Task, key, log_key, read_log_key};
 use crate::codec;
@@ -23,6 +24,8 @@ struct Checked {
     header: Header,
     wire: Wire,
     valid: bool,
+    /// The run of its batch in which it came.
+    run: u32,
 }
 
 /// What became of an envelope.
@@ -33,6 +36,9 @@ enum Placed {
     Held(Box<Checked>),
     /// Its author's share is full.
     TooMuch,
+    /// It is not kept: there is no room to carry it for others, or its log is frozen or has too
+    /// many gaps.
+    LeftOut,
     /// It contradicts the envelope held at this seq.
     Contradicts(u64, Box<(Header, Signature)>),
 }
@@ -53,8 +59,12 @@ pub(super) struct Change {
     /// Certificates that were revoked, and whether anything was that decides on quarantine.
     pub(super) revoked: Vec<CertId>,
     pub(super) judged: bool,
-    /// Bytes of envelopes held of certificates' logs, where that changes.
-    pub(super) bytes: BTreeMap<CertId, u64>,
+    /// Bytes of envelopes of certificates' logs that are held more, or less; and of those that are
+    /// only carried.
+    pub(super) bytes: BTreeMap<CertId, i64>,
+    pub(super) borrowed: i64,
+    /// Whether a receipt has come.
+    pub(super) vouched: bool,
     /// Erasures that are new, or of which something has come.
     pub(super) erasures: BTreeSet<StatementId>,
 }
@@ -76,6 +86,9 @@ impl Node {
             } else if self.carrier.erasures_at.is_some_and(|at| at <= self.now.millis) {
                 self.carrier.erasures_at = None;
                 self.carrier.tasks.push_back(Task::Ripen);
+            } else if self.carrier.release_at.is_some_and(|at| at <= self.now.millis) {
+                self.carrier.release_at = None;
+                self.carrier.tasks.push_back(Task::Release);
             } else {
                 break;
             }
@@ -115,6 +128,8 @@ impl Node {
             Task::Ripen => self.ripen(),
             Task::Stub { erasures } => self.stub(&erasures),
             Task::Reclaim { log } => self.reclaim(log),
+            Task::Release => self.release(),
+            Task::Reopen => self.reopen(),
             Task::EraseMore { record, places } => self.erase_more(record, places),
         }
     }
@@ -136,17 +151,19 @@ impl Node {
                 change.batch.put(Table::Taken, row_key, codec::encode(spans));
             }
         }
-        if change.batch.is_empty() {
+        for device in core::mem::take(&mut self.carrier.met_changed) {
+            match self.carrier.met.get(&device) {
+                Some(met) => change.batch.put(Table::Met, device.0, codec::encode(met)),
+                None => change.batch.delete(Table::Met, device.0),
+            }
+        }
+        if change.batch.is_empty() && change.logs.is_empty() {
             self.carrier.busy = false;
             then(self);
             return;
         }
         for (log, held) in &change.logs {
             change.batch.put(Table::Frontiers, log.0, codec::encode(held));
-        }
-        for (certificate, bytes) in &change.bytes {
-            let row_key = [key::BYTES, &certificate.0].concat();
-            change.batch.put(Table::CarrierMeta, row_key, codec::encode(bytes));
         }
         if change.next_ingest != self.carrier.next_ingest {
             let next = codec::encode(&change.next_ingest);
@@ -158,15 +175,18 @@ impl Node {
         self.persist(StoreKind::Carrier, batch, move |node| {
             let carrier = &mut node.carrier;
             carrier.busy = false;
-            carrier.digest = None;
+            carrier.digests = None;
             carrier.claims = None;
             carrier.next_ingest = change.next_ingest;
             carrier.holdings.logs.append(&mut change.logs);
-            carrier.bytes.append(&mut change.bytes);
             for id in &change.removed {
                 carrier.holdings.statements.remove(id);
             }
             carrier.holdings.statements.extend(&change.added);
+            node.weighed(&change);
+            if change.trusts {
+                node.settle_home();
+            }
             if change.judged {
                 node.judged(&change.revoked);
             }
@@ -328,16 +348,25 @@ impl Node {
         });
         let mut suspects = Vec::new();
         let (mut too_much, mut known) = (0, 0);
+        let mut left_out = BTreeSet::new();
         for one in envelopes {
             let Header { log, seq, .. } = one.header;
+            let run = one.run;
             heard.push((log, Span { from: seq, to: seq, end: one.header.hash() }));
             let held = |log| self.carrier.holdings.logs.get(log);
             known += u64::from(held(&log).is_some_and(|held| held.spans.contains(seq)));
             match self.place(&mut change, one) {
                 Placed::Done => {}
-                Placed::TooMuch => too_much += 1,
+                Placed::TooMuch => {
+                    too_much += 1;
+                    left_out.insert(run);
+                }
+                Placed::LeftOut => _ = left_out.insert(run),
                 Placed::Held(one) => suspects.push(*one),
-                Placed::Contradicts(seq, theirs) => forks.push((seq, *theirs)),
+                Placed::Contradicts(seq, theirs) => {
+                    left_out.insert(run);
+                    forks.push((seq, *theirs));
+                }
             }
         }
         let new = change.envelopes.len();
@@ -360,7 +389,9 @@ impl Node {
         }
         self.commit(change, move |node| {
             match from {
-                Source::Session(pipe, _) => node.acknowledge(pipe, taken, &baseless),
+                Source::Session(pipe, _) => {
+                    node.acknowledge(pipe, taken, &baseless, left_out.into_iter().collect());
+                }
                 Source::Bundle(id) => node.reply(id, Reply::PageTaken(Box::new(taken))),
             }
             for (seq, theirs) in forks {
@@ -371,16 +402,25 @@ impl Node {
     }
 
     /// What came in a session is durable.
-    fn acknowledge(&mut self, pipe: PipeId, taken: Taken, baseless: &[Checked]) {
+    fn acknowledge(
+        &mut self,
+        pipe: PipeId,
+        taken: Taken,
+        baseless: &[Checked],
+        left_out: Vec<u32>,
+    ) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         let TakenPart { new, known, refused } = taken.envelopes;
         session.owed_acks = session.owed_acks.saturating_sub(1);
         session.received.1 += new + known + refused;
         session.received.0 += taken.statements.new;
+        session.refused |= !left_out.is_empty();
         session.stats.envelopes_received += new;
         session.stats.statements_received += taken.statements.new;
         match taken.batch {
-            Some(number) if baseless.is_empty() => self.say(pipe, &Frame::Ack { number }),
+            Some(number) if baseless.is_empty() => {
+                self.say(pipe, &Frame::Ack { number, left_out });
+            }
             _ => self.fault(pipe, Fault::UnknownLog),
         }
     }
@@ -407,8 +447,9 @@ impl Node {
             if lane.cut_off(&log).is_some_and(|end| held.leads_to(end, seq, hash)) {
                 let stored = Stored { previous: header.previous, wire };
                 self.add_envelope(change, held, &header, &stored, None);
+                return Placed::Done;
             }
-            return Placed::Done;
+            return Placed::LeftOut;
         }
         // What a thief wrote in other places does not keep out what may lead to a cut-off: for that
         // there is as much again. Two histories below it are proven to be a fork.
@@ -416,11 +457,12 @@ impl Node {
         let shares = if end.is_some_and(|(to, _)| seq <= to) { 2 } else { 1 };
         let against = match held.fit(seq, header.previous, hash) {
             Fit::New if held.spans.as_slice().len() >= shares * HELD_SPANS_MAX => {
-                return Placed::Done;
+                return Placed::LeftOut;
             }
             Fit::New if !self.has_room(change, log, &wire, shares as u64) => {
                 return Placed::TooMuch;
             }
+            Fit::New if !self.carries(change, &header, &wire) => return Placed::LeftOut,
             Fit::New => {
                 let stored = Stored { previous: header.previous, wire };
                 if self.carrier.own_area(log).is_some() {
@@ -431,11 +473,15 @@ impl Node {
                 self.add_envelope(change, held, &header, &stored, None);
                 return Placed::Done;
             }
+            // It was here, and was let go.
+            Fit::Held if !held.keeps(seq) => return Placed::LeftOut,
             Fit::Held => match held.spans.as_slice().iter().find(|span| span.to == seq) {
                 Some(span) if span.end == hash => return Placed::Done,
                 Some(_) => seq,
                 // Inside a span only the store can tell whether it is the same.
-                None => return Placed::Held(Box::new(Checked { header, wire, valid: true })),
+                None => {
+                    return Placed::Held(Box::new(Checked { header, wire, valid: true, run: 0 }));
+                }
             },
             Fit::Unlinked(at) => at,
         };
@@ -483,8 +529,6 @@ impl Node {
         rows: Vec<Row>,
     ) {
         held.keep_branch(end);
-        let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
-        let certificate = opening.map(|opening| opening.certificate);
         for (row_key, value) in rows {
             let Some((_, seq)) = read_log_key(&row_key) else { continue };
             let stored = codec::decode::<Stored>(&value).ok();
@@ -494,11 +538,9 @@ impl Node {
             let hash = stored.wire.header(log, seq, stored.previous).hash();
             change.batch.delete(Table::Envelopes, row_key.clone());
             change.batch.put(Table::Forked, [row_key.as_slice(), &hash.0].concat(), value);
-            if let Some(certificate) = certificate {
-                let before = self.carrier.bytes.get(&certificate).copied().unwrap_or_default();
-                let bytes = change.bytes.entry(certificate).or_insert(before);
-                *bytes = bytes.saturating_sub(stored.wire.bytes() as u64);
-            }
+            let bytes = stored.wire.bytes() as u64;
+            held.bytes = held.bytes.saturating_sub(bytes);
+            self.weigh(change, &log, 0_i64.saturating_sub_unsigned(bytes));
         }
         change.logs.insert(log, held);
     }
@@ -571,10 +613,18 @@ impl Node {
     fn has_room(&self, change: &Change, log: LogId, wire: &Wire, shares: u64) -> bool {
         let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
         let Some(certificate) = opening.map(|opening| opening.certificate) else { return true };
-        let held = change.bytes.get(&certificate).or_else(|| self.carrier.bytes.get(&certificate));
+        let held = self.carrier.bytes.get(&certificate).copied().unwrap_or_default();
+        let held = held.saturating_add_signed(change.bytes.get(&certificate).copied().unwrap_or(0));
         let own = self.carrier.issuer().is_some_and(|(_, own)| own == certificate);
-        let bytes = held.copied().unwrap_or_default() + wire.bytes() as u64;
-        own || bytes <= shares * BYTES_PER_AUTHOR_MAX
+        let bytes = wire.bytes() as u64;
+        own || held + bytes <= shares * BYTES_PER_AUTHOR_MAX
+    }
+
+    /// Whether an envelope is kept here for ever, or urgent, or there is room to carry it.
+    fn carries(&self, change: &Change, header: &Header, wire: &Wire) -> bool {
+        header.urgency == Urgency::Urgent
+            || self.keeps(&header.log)
+            || fits(self.room(), change, wire.bytes() as u64)
     }
 
     /// Compares envelopes with those that are held in their places.
@@ -621,12 +671,10 @@ impl Node {
             Content::Sealed(_) => held.restore(seq),
             Content::Erased { .. } => held.strip(seq, header.previous, hash),
         }
+        let bytes = stored.wire.bytes() as u64;
+        held.bytes += bytes;
         change.logs.insert(log, held);
-        let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
-        if let Some(certificate) = opening.map(|opening| opening.certificate) {
-            let before = self.carrier.bytes.get(&certificate).copied().unwrap_or_default();
-            *change.bytes.entry(certificate).or_insert(before) += stored.wire.bytes() as u64;
-        }
+        self.weigh(change, &log, 0_i64.saturating_add_unsigned(bytes));
         change.batch.put(Table::Envelopes, log_key(log, seq), codec::encode(stored));
         let row = IngestRow { log, seq, hash, own };
         let ingest = change.next_ingest.to_be_bytes();
@@ -674,6 +722,7 @@ impl Node {
                         change.revoked.push(revocation.certificate);
                     }
                     Body::Admission(_) => change.judged = true,
+                    Body::Receipt(_) => change.vouched = true,
                     Body::Certificate(_) => change.judged |= lane.has_revocations(),
                     Body::Erasure(_) => {
                         change.erasures.insert(id);
@@ -734,7 +783,7 @@ impl Node {
             let scope = crate::control::Scope::Catchment(area.catchment());
             let task = Task::Issue { scope, kind: kind::FORK_PROOF, body };
             node.carrier.tasks.push_back(task);
-            node.carrier.digest = None;
+            node.carrier.digests = None;
         });
     }
 
@@ -757,13 +806,13 @@ fn check(
 ) -> (bool, Vec<Checked>) {
     let mut all = signed.to_vec();
     let mut envelopes = Vec::new();
-    for (run, author) in runs.into_iter().zip(authors) {
+    for ((index, run), author) in (0..).zip(runs).zip(authors) {
         let mut previous: Hash = run.previous;
         for (seq, wire) in (run.first..).zip(run.envelopes) {
             let header = wire.header(run.log, seq, previous);
             previous = header.hash();
             all.push(header.signed(*author, wire.signature));
-            envelopes.push(Checked { header, wire, valid: false });
+            envelopes.push(Checked { header, wire, valid: false, run: index });
         }
     }
     let mut valid = verify_all(&all, entropy).into_iter();

@@ -117,7 +117,7 @@ impl Node {
                 if let (Some(stored), Some(held)) = (stored, held) {
                     let hash = stored.wire.header(log, seq, stored.previous).hash();
                     held.marks.insert(seq, hash);
-                    (node.carrier.digest, node.carrier.claims) = (None, None);
+                    (node.carrier.digests, node.carrier.claims) = (None, None);
                 }
             }
             node.carrier.marking = false;

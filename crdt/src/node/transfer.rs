@@ -8,12 +8,12 @@ use super::api::{Output, PipeId};
 use super::state::{log_key, read_log_key};
 use crate::codec;
 use crate::control::{Statement, kind};
-use crate::envelope::Stored;
+use crate::envelope::{Stored, Wire};
 use crate::holdings::Span;
 use crate::id::{LogId, StatementId};
 use crate::limits::{BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, BATCHES_IN_FLIGHT_MAX};
 use crate::session::frame::{Bytes, Frame, Run};
-use crate::session::{Comparing, Fault, InFlight, Phase};
+use crate::session::{Class, Comparing, Fault, InFlight, Phase};
 use crate::store::{Range, Row, Table};
 
 /// Runs looked up for one batch. // guess: at a meeting each log has a little news
@@ -31,6 +31,8 @@ impl Node {
         session.comparing = Comparing::Not;
         session.at_hello = Arc::default();
         if let Some(lane) = &self.carrier.lane {
+            session.home =
+                session.peer.map(|peer| lane.home(&peer.certificate)).unwrap_or_default();
             session.plan(&mine, &self.carrier.holdings, lane);
         }
         if let Some(told) = &session.told_chain {
@@ -59,7 +61,8 @@ impl Node {
         for (log, seq) in void.into_iter().filter(|(log, seq)| lane.was_erased(log, *seq)) {
             let claimed = session.theirs.spans(&log).is_some_and(|spans| spans.contains(seq));
             if let Some(held) = self.carrier.holdings.logs.get(&log).filter(|_| claimed) {
-                session.plan_run(log, seq, seq, &held.urgent);
+                let class = session.class(lane, &log);
+                session.plan_run(log, (seq, seq), class, &held.urgent);
             }
         }
     }
@@ -124,8 +127,9 @@ impl Node {
             if session.phase != Phase::Transfer {
                 continue;
             }
-            let (before, routine) = (session.promised, session.todo.routine.len());
-            let urgent = session.todo.urgent.len();
+            let before = session.promised;
+            let classes = [Class::Urgent, Class::Routine, Class::Borrowed];
+            let lengths = classes.map(|class| session.todo.runs(class).len());
             session.complete = false;
             for (log, (held, seqs)) in &grown {
                 let known = session.theirs.spans(log);
@@ -135,15 +139,16 @@ impl Node {
                 let lacks = |seq: &&u64| {
                     !known.is_some_and(|known| known.contains(**seq)) || restored(**seq)
                 };
+                let class = lane.map_or(Class::Routine, |lane| session.class(lane, log));
                 for seq in seqs.iter().filter(lacks).copied().collect::<Vec<_>>() {
-                    session.plan_run(*log, seq, seq, &held.urgent);
+                    session.plan_run(*log, (seq, seq), class, &held.urgent);
                 }
             }
             // What is new goes before what is old.
-            let new = session.todo.routine.len() - routine;
-            session.todo.routine.rotate_right(new);
-            let new = session.todo.urgent.len() - urgent;
-            session.todo.urgent.rotate_right(new);
+            for (class, length) in classes.into_iter().zip(lengths) {
+                let queue = session.todo.runs(class);
+                queue.rotate_right(queue.len() - length);
+            }
             let news = statements.iter().filter(|id| !session.theirs.has(id)).copied().collect();
             self.plan_statements(pipe, news);
             if self.sessions.get(&pipe).is_some_and(|session| session.promised != before) {
@@ -191,39 +196,47 @@ impl Node {
     /// Looks up the next envelopes to send.
     fn load_runs(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
-        let urgent = !session.todo.urgent.is_empty();
-        let queue = if urgent { &mut session.todo.urgent } else { &mut session.todo.routine };
-        let runs = take_runs(queue);
+        let Some(class) = session.todo.next_class() else { return };
+        let runs = take_runs(session.todo.runs(class));
         session.loading = true;
         let ranges = runs.iter().map(range_of).collect();
-        self.pages(ranges, move |node, rows| node.loaded_runs(pipe, urgent, runs, rows));
+        self.pages(ranges, move |node, rows| node.loaded_runs(pipe, class, runs, rows));
     }
 
     fn loaded_runs(
         &mut self,
         pipe: PipeId,
-        urgent: bool,
+        class: Class,
         wanted: Vec<(LogId, u64, u64)>,
         rows: Vec<Vec<Row>>,
     ) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.loading = false;
+        let urgent = class == Class::Urgent;
         if !session.todo.first.is_empty() || (!urgent && !session.todo.urgent.is_empty()) {
             // An erasure may have come meanwhile, and emptied what was looked up, or something
             // urgent: it goes first.
-            let todo = &mut session.todo;
-            let queue = if urgent { &mut todo.urgent } else { &mut todo.routine };
+            let queue = session.todo.runs(class);
             wanted.into_iter().rev().for_each(|run| queue.push_front(run));
             return;
         }
         let (runs, later) = fill_batch(session.pace.batch_bytes(), wanted, rows);
-        let queue = if urgent { &mut session.todo.urgent } else { &mut session.todo.routine };
         if runs.is_empty() {
             // Nothing there: what was held is held no more. It is not asked for again.
             return;
         }
+        let queue = session.todo.runs(class);
         for run in later.into_iter().rev() {
             queue.push_front(run);
+        }
+        let wires = runs.iter().flat_map(|run| &run.envelopes);
+        if class == Class::Borrowed {
+            let (envelopes, bytes) = wires
+                .map(Wire::bytes)
+                .fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes as u64));
+            if !session.lend(envelopes, bytes) {
+                return self.tell_totals(pipe);
+            }
         }
         let needed = if urgent { self.tell_needed(pipe, &runs) } else { Vec::new() };
         self.send_batch(pipe, needed, runs);
@@ -236,9 +249,8 @@ impl Node {
         let mut in_flight = InFlight { statements: statements.len() as u64, ..InFlight::default() };
         for run in &runs {
             let to = run.first + run.envelopes.len() as u64 - 1;
-            in_flight.envelopes += run.envelopes.len() as u64;
             let span = Span { from: run.first, to, end: end_hash(run) };
-            in_flight.spans.push((run.log, span));
+            in_flight.runs.push((run.log, span));
             session.theirs.add_span(run.log, span);
         }
         let bytes = Frame::Batch { number, statements, runs }.to_pipe();
@@ -248,15 +260,24 @@ impl Node {
         self.fx.outputs.push_back(Output::Send { pipe, bytes });
     }
 
-    pub(super) fn hear_ack(&mut self, pipe: PipeId, number: u32) -> Result<(), Fault> {
+    pub(super) fn hear_ack(
+        &mut self,
+        pipe: PipeId,
+        number: u32,
+        left_out: &[u32],
+    ) -> Result<(), Fault> {
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
         let done =
             session.in_flight.remove(&number).ok_or_else(|| Fault::OutOfTurn("ack".to_owned()))?;
         session.pace.arrive(done.departure, self.now.millis);
-        session.stats.envelopes_sent += done.envelopes;
+        session.short |= !left_out.is_empty();
+        let kept = (0..).zip(done.runs).filter(|(run, _)| !left_out.contains(run));
+        let kept: Vec<(LogId, Span)> = kept.map(|(_, run)| run).collect();
+        let envelopes = kept.iter().map(|(_, span)| span.to - span.from + 1);
+        session.stats.envelopes_sent += envelopes.sum::<u64>();
         session.stats.statements_sent += done.statements;
         let Some(peer) = session.peer else { return Ok(()) };
-        for (log, span) in done.spans {
+        for (log, span) in kept {
             self.carrier.taken.entry((log, peer.device)).or_default().insert(span);
             self.carrier.taken_changed.insert((log, peer.device));
         }

@@ -101,8 +101,13 @@ impl RawPeer {
         host.handle(Input::PipeOpened { pipe, dialer: false, binding });
         let channel = Channel { binding, dialer: true };
         let certificate = self.membership.certificate;
-        let hello =
-            Hello { version: self.version, certificate, digest: [0; 16], count: self.count };
+        let hello = Hello {
+            version: self.version,
+            certificate,
+            digest: [0; 16],
+            count: self.count,
+            room: 0,
+        };
         let member = &self.membership.member;
         let sealed = channel.seal_hello(&hello, &self.key, member, [1; 32]);
         self.say(host, pipe, &Frame::Hello(sealed));

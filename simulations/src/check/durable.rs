@@ -3,10 +3,11 @@
 use huza_crdt::codec;
 use huza_crdt::control::{Statement, kind};
 use huza_crdt::envelope::Stored;
+use huza_crdt::id::LogId;
 use huza_crdt::store::{Batch, Op, Table};
 
 use super::frames::{Heard, HeardEnvelope};
-use crate::audit::{Place, envelope_key};
+use crate::audit::{Place, envelope_key, place_of};
 use crate::disk::Durable;
 use crate::violation::{Broken, Law};
 
@@ -29,11 +30,11 @@ fn name((log, seq): Place) -> String {
     format!("envelope {seq} of log {}", log.short())
 }
 
-/// What an `Ack` says: all of the batch is durable here. Receipts may have been replaced by later
+/// What an `Ack` says: all of the batch is durable here, but for the runs that are `left_out`. Receipts may have been replaced by later
 /// ones meanwhile; every other statement stays, unless it was altered on a `dirty` pipe, in which
 /// case it may be refused and the rest of the batch taken.
 pub(crate) fn acknowledged(
-    number: u32,
+    (number, left_out): (u32, &[u32]),
     batch: Option<&Heard>,
     durable: &Durable,
     (dirty, forks): (bool, bool),
@@ -43,8 +44,8 @@ pub(crate) fn acknowledged(
     };
     let Some(batch) = batch else { return broken("it never came".to_owned()) };
     // Of a log that is proven to be forked nothing more is taken.
-    if let Some(lost) = batch.envelopes.iter().find(|envelope| !forks && !holds(durable, envelope))
-    {
+    let taken = batch.envelopes.iter().filter(|envelope| !left_out.contains(&envelope.run));
+    if let Some(lost) = taken.clone().find(|envelope| !forks && !holds(durable, envelope)) {
         return broken(format!("{} is not on the disk", name(lost.place)));
     }
     let lasts = |statement: &&Statement| statement.kind() != kind::RECEIPT && !dirty;
@@ -69,9 +70,14 @@ pub(crate) fn offered(batch: &Heard, durable: &Durable) -> Result<(), Broken> {
     }
 }
 
-/// No envelope is removed.
-pub(crate) fn keeps(batch: &Batch) -> Result<(), Broken> {
-    let removes = |op: &&Op| matches!(op, Op::Delete { table: Table::Envelopes, .. });
+/// No envelope is removed but of logs that are only carried.
+pub(crate) fn keeps(batch: &Batch, borrowed: &dyn Fn(LogId) -> bool) -> Result<(), Broken> {
+    let removes = |op: &&Op| match op {
+        Op::Delete { table: Table::Envelopes, key } => {
+            place_of(key).is_none_or(|(log, _)| !borrowed(log))
+        }
+        _ => false,
+    };
     match batch.0.iter().find(removes) {
         None => Ok(()),
         Some(_) => Err(Broken::new(Law::HeldForEver, "an envelope is removed from the disk")),
@@ -83,7 +89,7 @@ mod tests {
     use super::*;
     use huza_crdt::crypto::{SigningKey, SymmetricKey};
     use huza_crdt::envelope::{Item, Payload, Seal, Urgency};
-    use huza_crdt::id::{Hash, LogId, RecordId};
+    use huza_crdt::id::{Hash, RecordId};
     use huza_crdt::session::frame::Run;
 
     fn stored() -> Stored {
@@ -111,11 +117,12 @@ mod tests {
     #[test]
     fn a_node_that_acknowledges_before_it_persists_is_found() {
         let held = disk_with(codec::encode(&stored()));
-        assert!(acknowledged(0, Some(&batch()), &held, (false, false)).is_ok());
+        assert!(acknowledged((0, &[]), Some(&batch()), &held, (false, false)).is_ok());
         let none = Durable::default();
-        let broken = acknowledged(0, Some(&batch()), &none, (false, false)).unwrap_err();
+        let broken = acknowledged((0, &[]), Some(&batch()), &none, (false, false)).unwrap_err();
         assert_eq!(broken.law, Law::AckedIsDurable);
-        assert!(acknowledged(0, None, &held, (false, false)).is_err());
+        assert!(acknowledged((0, &[0]), Some(&batch()), &none, (false, false)).is_ok());
+        assert!(acknowledged((0, &[]), None, &held, (false, false)).is_err());
     }
 
     #[test]
@@ -123,8 +130,13 @@ mod tests {
         let mut other = stored();
         other.wire.items_root = [9; 16];
         assert!(
-            acknowledged(0, Some(&batch()), &disk_with(codec::encode(&other)), (false, false))
-                .is_err()
+            acknowledged(
+                (0, &[]),
+                Some(&batch()),
+                &disk_with(codec::encode(&other)),
+                (false, false)
+            )
+            .is_err()
         );
         assert!(offered(&batch(), &disk_with(codec::encode(&other))).is_err());
         assert!(offered(&batch(), &disk_with(codec::encode(&stored()))).is_ok());
@@ -134,8 +146,9 @@ mod tests {
     fn a_node_that_removes_an_envelope_is_found() {
         let mut batch = Batch::default();
         batch.delete(Table::Outbox, [1]);
-        assert!(keeps(&batch).is_ok());
-        batch.delete(Table::Envelopes, [1]);
-        assert_eq!(keeps(&batch).unwrap_err().law, Law::HeldForEver);
+        assert!(keeps(&batch, &|_| false).is_ok());
+        batch.delete(Table::Envelopes, envelope_key((LogId([3; 32]), 0)));
+        assert_eq!(keeps(&batch, &|_| false).unwrap_err().law, Law::HeldForEver);
+        assert!(keeps(&batch, &|_| true).is_ok());
     }
 }

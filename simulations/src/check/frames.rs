@@ -41,6 +41,8 @@ pub(crate) struct HeardEnvelope {
     pub(crate) place: Place,
     pub(crate) hash: Hash,
     pub(crate) wire: Wire,
+    /// The run in which it came.
+    pub(crate) run: u32,
 }
 
 /// A batch, its places restored.
@@ -56,13 +58,14 @@ impl Heard {
         let statements =
             statements.iter().filter_map(|bytes| Statement::from_bytes(&bytes.0).ok()).collect();
         let mut envelopes = Vec::new();
-        for run in runs {
+        for (number, run) in (0..).zip(runs) {
             let mut previous = run.previous;
             for (wire, seq) in run.envelopes.iter().zip(run.first..) {
                 let header: Header = wire.header(run.log, seq, previous);
                 previous = header.hash();
                 let place = (run.log, seq);
-                envelopes.push(HeardEnvelope { place, hash: previous, wire: wire.clone() });
+                let wire = wire.clone();
+                envelopes.push(HeardEnvelope { place, hash: previous, wire, run: number });
             }
         }
         Self { statements, envelopes }
@@ -81,10 +84,13 @@ mod tests {
     #[test]
     fn frames_are_read_whatever_the_chunks_until_one_is_broken() {
         let mut bytes = Frame::WantChain { known: Vec::new() }.to_pipe();
-        bytes.extend(Frame::Ack { number: 3 }.to_pipe());
+        bytes.extend(Frame::Ack { number: 3, left_out: vec![] }.to_pipe());
         let mut reader = FrameReader::default();
         let frames: Vec<Frame> = bytes.iter().flat_map(|byte| reader.push(&[*byte])).collect();
-        assert_eq!(frames, [Frame::WantChain { known: Vec::new() }, Frame::Ack { number: 3 }]);
+        assert_eq!(
+            frames,
+            [Frame::WantChain { known: Vec::new() }, Frame::Ack { number: 3, left_out: vec![] }]
+        );
         assert!(reader.push(&[1, 0, 0, 0, 255]).is_empty());
         assert!(reader.push(&Frame::WantChain { known: Vec::new() }.to_pipe()).is_empty());
     }
