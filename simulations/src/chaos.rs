@@ -350,8 +350,9 @@ fn rested(
     if let Err(broken) = end::same_holdings(&disks) {
         return Ok(Some((None, broken)));
     }
-    for disk in &disks {
-        end::within_quota(disk, world.options.carry_bytes)
+    let certificates = members.iter().filter_map(|id| world.hosts.get(id)).map(|h| h.certificate);
+    for (disk, own) in disks.iter().zip(certificates) {
+        end::within_quota(disk, own, world.options.carry_bytes)
             .map_err(|broken| world.violated(None, &broken))?;
     }
     let (judged, forked) = (!world.laws.revoked.is_empty(), world.laws.forks_expected);

@@ -226,6 +226,7 @@ impl Node {
                     role: certificate.role,
                 };
                 let grounds = grounds(lane, peer.certificate);
+                session.home = lane.home(&peer.certificate);
                 self.prove(pipe, peer, (&hello, signature), grounds)
             }
             None => {
@@ -286,6 +287,9 @@ impl Node {
             role: certificate.role,
         };
         let grounds = grounds(&lane, peer.certificate);
+        if let Some(session) = self.sessions.get_mut(&pipe) {
+            session.home = lane.home(&peer.certificate);
+        }
         if grounds.is_none() {
             self.carrier.tasks.push_back(Task::Admit { statements, of: Some(pipe) });
         }

@@ -31,8 +31,6 @@ impl Node {
         session.comparing = Comparing::Not;
         session.at_hello = Arc::default();
         if let Some(lane) = &self.carrier.lane {
-            session.home =
-                session.peer.map(|peer| lane.home(&peer.certificate)).unwrap_or_default();
             session.plan(&mine, &self.carrier.holdings, lane);
         }
         if let Some(told) = &session.told_chain {

@@ -218,7 +218,8 @@ pub struct Session {
     pub(crate) told_chain: Option<Vec<StatementId>>,
     /// Whether the peer has shown why we are shut out: it closes behind it.
     pub(crate) heard_grounds: bool,
-    /// What the peer keeps; all else it only carries, while it has room for so many bytes.
+    /// What the peer keeps, as its certificate says when it is proven; all else it only carries,
+    /// while it has room for so many bytes.
     pub(crate) home: Home,
     pub(crate) room: u64,
     /// Whether the peer had no room for something, and whether something of it was not kept here.

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::codec;
-use huza_crdt::control::{Statement, kind};
+use huza_crdt::control::{Opening, Statement, kind};
 use huza_crdt::envelope::{ForkProof, Stored, Urgency};
-use huza_crdt::id::{CatchmentTag, LogId, RecordId};
+use huza_crdt::id::{CatchmentTag, CertId, LogId, RecordId};
 use huza_crdt::node::{RecordStatus, Status};
 use huza_crdt::record::project;
 use huza_crdt::store::Table;
@@ -67,13 +67,20 @@ pub(crate) fn same_holdings(disks: &[Kept<'_>]) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Whether a device carries no more for others than it is set to, urgent envelopes apart.
-pub(crate) fn within_quota((name, durable, home): &Kept<'_>, bytes_max: u64) -> Result<(), Broken> {
-    let openings: BTreeMap<LogId, CatchmentTag> =
-        openings(durable).map(|(log, opening)| (log, opening.area.catchment())).collect();
+/// Whether a device carries no more for others than it is set to, urgent envelopes and its own
+/// apart.
+pub(crate) fn within_quota(
+    (name, durable, home): &Kept<'_>,
+    own: Option<CertId>,
+    bytes_max: u64,
+) -> Result<(), Broken> {
+    let openings: BTreeMap<LogId, Opening> = openings(durable).collect();
+    let own = openings.values().find(|one| Some(one.certificate) == own).map(|one| one.device);
     let rows = durable.rows(Table::Envelopes).into_iter().filter_map(|(key, value)| {
         let (log, _) = place_of(&key)?;
-        let borrowed = openings.get(&log).is_some_and(|tag| !home.contains(tag));
+        let borrowed = openings
+            .get(&log)
+            .is_some_and(|one| !home.contains(&one.area.catchment()) && Some(one.device) != own);
         codec::decode::<Stored>(&value).ok().filter(|_| borrowed)
     });
     let routine = rows.filter(|stored| stored.wire.urgency == Urgency::Routine);
