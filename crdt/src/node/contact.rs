@@ -276,6 +276,9 @@ impl Node {
             role: certificate.role,
         };
         let grounds = grounds(&lane, peer.certificate);
+        if let Some(session) = self.sessions.get_mut(&pipe) {
+            session.heard_chain = statements.iter().map(Statement::id).collect();
+        }
         if grounds.is_none() {
             self.carrier.tasks.push_back(Task::Admit { statements, of: Some(pipe) });
         }

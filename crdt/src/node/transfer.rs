@@ -33,9 +33,8 @@ impl Node {
         if let Some(lane) = &self.carrier.lane {
             session.plan(&mine, &self.carrier.holdings, lane);
         }
-        if let Some(told) = &session.told_chain {
-            session.theirs.add_statements(told);
-        }
+        let chains = session.told_chain.iter().flatten().chain(&session.heard_chain);
+        session.theirs.add_statements(chains);
         let missing = session.theirs.missing_statements(&mine);
         self.plan_restored(pipe, &missing);
         self.plan_statements(pipe, missing);

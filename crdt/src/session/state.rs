@@ -210,6 +210,8 @@ pub struct Session {
     pub(crate) wanted_chain: bool,
     /// What of our chain was asked for and told.
     pub(crate) told_chain: Option<Vec<StatementId>>,
+    /// What of its chain it told us.
+    pub(crate) heard_chain: Vec<StatementId>,
     /// Whether the peer has shown why we are shut out: it closes behind it.
     pub(crate) heard_grounds: bool,
     pub(crate) end_sent: Option<[u8; 16]>,
@@ -315,6 +317,7 @@ impl Session {
             promised: (0, 0),
             wanted_chain: false,
             told_chain: None,
+            heard_chain: Vec::new(),
             heard_grounds: false,
             end_sent: None,
             end_received: None,
