@@ -214,6 +214,8 @@ fn frame() -> impl Strategy<Value = Frame> {
             .prop_map(|(statements, envelopes)| Frame::Totals { statements, envelopes }),
         batch,
         any::<u32>().prop_map(|number| Frame::Ack { number }),
+        (any::<u32>(), hash())
+            .prop_map(|(number, log)| Frame::Refused { number, logs: [LogId(log.0)].into() }),
         any::<[u8; 16]>().prop_map(|digest| Frame::End { digest }),
     ]
 }

@@ -163,13 +163,22 @@ fn a_payload_over_the_limit_is_refused() {
 }
 
 #[test]
-fn an_envelope_of_an_unknown_log_ends_the_session() {
+fn an_envelope_of_an_unknown_log_is_refused_and_the_rest_of_its_batch_taken() {
     let (_, mut raw, mut hub) = world();
     let pipe = raw.meet(&mut hub);
     let log = raw.opening(raw.area, 1).log();
     let envelope = raw.envelope(log, 0, Hash([0; 32]));
-    raw.say(&mut hub, pipe, &batch(0, &[], &[(log, 0, &envelope)]));
-    assert_eq!(fault(&hub, pipe), Some(Fault::UnknownLog));
+    let opening = raw.opening(raw.area, 2);
+    let known = raw.envelope(opening.log(), 0, Hash([0; 32]));
+    let before = hub.status().envelopes;
+    let runs = [(log, 0, &envelope), (opening.log(), 0, &known)];
+    raw.say(&mut hub, pipe, &batch(0, &[&opening], &runs));
+    assert_eq!(fault(&hub, pipe), None);
+    assert_eq!(hub.status().envelopes, before + 1);
+    let heard = RawPeer::heard(&mut hub, pipe);
+    let told = Frame::Refused { number: 0, logs: [log].into() };
+    let at = |frame: &Frame| heard.iter().position(|one| one == frame).unwrap();
+    assert!(at(&told) < at(&Frame::Ack { number: 0 }));
 }
 
 #[test]

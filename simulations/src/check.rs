@@ -117,6 +117,13 @@ impl Laws {
                     durable::acknowledged(*number, batch.as_ref(), speaker.durable, lenient)?;
                     self.count("acks", 1);
                 }
+                // It says itself that it did not take these.
+                Frame::Refused { number, logs } => {
+                    if let Some(batch) = talk.batches.get_mut(number) {
+                        batch.envelopes.retain(|one| !logs.contains(&one.place.0));
+                    }
+                    self.count("batches refused in part", 1);
+                }
                 Frame::Batch { statements, runs, .. } => {
                     let batch = Heard::read(statements, runs);
                     secrecy::in_envelopes(&self.tokens, batch.wires())?;

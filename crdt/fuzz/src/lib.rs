@@ -331,10 +331,11 @@ impl Run {
 fn injected(wide: usize, narrow: u8) -> Frame {
     let number = wide as u32 % 4;
     let short = ShortId([narrow; 8]);
-    match narrow % 11 {
+    match narrow % 12 {
         0 => Frame::WantChain { known: vec![] },
         10 => Frame::Now { digest: [narrow; 16], count: wide as u64 },
         1 => Frame::Ack { number },
+        11 => Frame::Refused { number, logs: [LogId([narrow; 32])].into() },
         2 => Frame::Totals { statements: wide as u64, envelopes: u64::MAX },
         3 => Frame::End { digest: [narrow; 16] },
         4 => Frame::Batch { number, statements: vec![], runs: vec![] },

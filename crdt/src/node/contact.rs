@@ -186,6 +186,9 @@ impl Node {
                 self.hear_batch(pipe, number, &statements, runs)
             }
             (Phase::Transfer, Frame::Ack { number }) => self.hear_ack(pipe, number),
+            (Phase::Transfer, Frame::Refused { number, logs }) => {
+                self.hear_refused(pipe, number, &logs)
+            }
             (Phase::Transfer, Frame::End { digest }) => {
                 session.end_received = Some(digest);
                 Ok(())

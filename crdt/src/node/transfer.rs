@@ -39,7 +39,9 @@ impl Node {
         self.plan_restored(pipe, &missing);
         self.plan_statements(pipe, missing);
         self.notice_own_past(pipe);
-        self.tell_totals(pipe);
+        if self.sessions.get(&pipe).is_some_and(|session| session.promised != (0, 0)) {
+            self.tell_totals(pipe);
+        }
     }
 
     /// If some of the statements that the peer lacks shut somebody out, it may count stubs as held
@@ -101,9 +103,6 @@ impl Node {
 
     fn tell_totals(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
-        if session.promised == (0, 0) {
-            return;
-        }
         session.complete = false;
         let (statements, envelopes) = session.promised;
         self.say(pipe, &Frame::Totals { statements, envelopes });
@@ -126,7 +125,9 @@ impl Node {
             let (before, routine) = (session.promised, session.todo.routine.len());
             let urgent = session.todo.urgent.len();
             session.complete = false;
-            for (log, (held, seqs)) in &grown {
+            let refused = |log: &LogId| session.refused.contains(log);
+            let grown: Vec<_> = grown.iter().filter(|(log, _)| !refused(log)).collect();
+            for (log, (held, seqs)) in grown {
                 let known = session.theirs.spans(log);
                 let lane = self.carrier.lane.as_ref();
                 // What it claims to hold may be a stub that counts no more.
@@ -207,12 +208,18 @@ impl Node {
     ) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.loading = false;
-        if !session.todo.first.is_empty() || (!urgent && !session.todo.urgent.is_empty()) {
+        let refused = wanted.iter().any(|(log, ..)| session.refused.contains(log));
+        let overtaken =
+            !session.todo.first.is_empty() || (!urgent && !session.todo.urgent.is_empty());
+        if overtaken || refused {
             // An erasure may have come meanwhile, and emptied what was looked up, or something
-            // urgent: it goes first.
+            // urgent: it goes first. Or the peer takes no more of a log.
             let todo = &mut session.todo;
             let queue = if urgent { &mut todo.urgent } else { &mut todo.routine };
             wanted.into_iter().rev().for_each(|run| queue.push_front(run));
+            if refused {
+                self.leave_refused(pipe);
+            }
             return;
         }
         let (runs, later) = fill_batch(session.pace.batch_bytes(), wanted, rows);
@@ -260,6 +267,42 @@ impl Node {
             self.carrier.taken_changed.insert((log, peer.device));
         }
         Ok(())
+    }
+
+    /// What of a batch was refused counts as neither sent nor taken, and no more of its logs leaves.
+    pub(super) fn hear_refused(
+        &mut self,
+        pipe: PipeId,
+        number: u32,
+        logs: &BTreeSet<LogId>,
+    ) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
+        let batch = session.in_flight.get_mut(&number);
+        let batch = batch.ok_or_else(|| Fault::OutOfTurn("refused".to_owned()))?;
+        let refused = batch.spans.extract_if(.., |(log, _)| logs.contains(log));
+        for (log, span) in refused {
+            let envelopes = span.to - span.from + 1;
+            batch.envelopes = batch.envelopes.saturating_sub(envelopes);
+            session.promised.1 = session.promised.1.saturating_sub(envelopes);
+            session.refused.insert(log);
+        }
+        self.leave_refused(pipe);
+        Ok(())
+    }
+
+    /// Leaves out what is still to be sent of logs that the peer refuses.
+    fn leave_refused(&mut self, pipe: PipeId) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        let mut left = 0;
+        for queue in [&mut session.todo.urgent, &mut session.todo.routine] {
+            queue.retain(|(log, from, to)| {
+                let stays = !session.refused.contains(log);
+                left += if stays { 0 } else { to - from + 1 };
+                stays
+            });
+        }
+        session.promised.1 = session.promised.1.saturating_sub(left);
+        self.tell_totals(pipe);
     }
 
     pub(super) fn hear_batch(

@@ -1,6 +1,6 @@
 //! The frames of a session. On the pipe each is preceded by its length (4 bytes, little endian).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +103,15 @@ pub enum Frame {
     /// "You are shut out": the statements that say so, each with the chain of its issuer in front,
     /// sealed under the member key. The sender closes behind it.
     Revoked(Bytes),
+    /// "Of these logs I did not take all that is in batch `number`: I do not know them, or have no
+    /// room for more of them. Send no more of them in this session." Said before the batch is
+    /// acknowledged, which says nothing of them.
+    Refused {
+        /// Which.
+        number: u32,
+        /// The logs.
+        logs: BTreeSet<LogId>,
+    },
 }
 
 /// What is held of a log, in few bytes: ids and hashes shortened under the session's key.
@@ -162,6 +171,9 @@ impl Frame {
                 (entries || logs.iter().any(|(_, spans)| spans.len() > RANGES_MAX))
                     .then_some("summary entries")
             }
+            Self::Refused { logs, .. } => {
+                (logs.is_empty() || logs.len() > BATCH_ENVELOPES_MAX).then_some("logs refused")
+            }
             Self::WantChain { known } => (known.len() > CHAIN_MAX).then_some("chain"),
             Self::Symbols(symbols) => (symbols.len() > SYMBOLS_MAX).then_some("symbols"),
             Self::Differ { logs, wanted, .. } => {
@@ -214,6 +226,7 @@ impl Frame {
             Self::Ack { .. } => "ack",
             Self::End { .. } => "end",
             Self::Revoked(_) => "revoked",
+            Self::Refused { .. } => "refused",
         }
     }
 }

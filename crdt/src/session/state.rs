@@ -49,9 +49,6 @@ pub enum Fault {
     /// A signature in a batch does not hold.
     #[error("it sent a signature that does not hold")]
     BadSignature,
-    /// It sent envelopes of a log without its opening.
-    #[error("it sent an envelope whose log is not known")]
-    UnknownLog,
     /// It said nothing for too long.
     #[error("it was silent for too long")]
     Silent,
@@ -206,6 +203,8 @@ pub struct Session {
     pub(crate) expected: (u64, u64),
     pub(crate) received: (u64, u64),
     pub(crate) promised: (u64, u64),
+    /// Logs of which the peer takes no more in this session.
+    pub(crate) refused: BTreeSet<LogId>,
     /// Whether we asked for the peer's chain.
     pub(crate) wanted_chain: bool,
     /// What of our chain was asked for and told.
@@ -315,6 +314,7 @@ impl Session {
             expected: (0, 0),
             received: (0, 0),
             promised: (0, 0),
+            refused: BTreeSet::new(),
             wanted_chain: false,
             told_chain: None,
             heard_chain: Vec::new(),
