@@ -70,6 +70,14 @@ impl Spans {
         self.0.iter().any(|span| span.contains(seq))
     }
 
+    /// Whether `seq` is next to one of them.
+    #[must_use]
+    pub fn touches(&self, seq: u64) -> bool {
+        let beside =
+            |one: &Span| one.to.checked_add(1) == Some(seq) || seq.checked_add(1) == Some(one.from);
+        self.0.iter().any(beside)
+    }
+
     /// The greatest seq.
     #[must_use]
     pub fn last(&self) -> Option<u64> {

@@ -213,8 +213,9 @@ fn frame() -> impl Strategy<Value = Frame> {
         (number(), number())
             .prop_map(|(statements, envelopes)| Frame::Totals { statements, envelopes }),
         batch,
-        (any::<u32>(), prop::collection::vec(any::<u32>(), 0..5))
-            .prop_map(|(number, left_out)| Frame::Ack { number, left_out }),
+        any::<u32>().prop_map(|number| Frame::Ack { number }),
+        (any::<u32>(), hash())
+            .prop_map(|(number, log)| Frame::Refused { number, logs: [LogId(log.0)].into() }),
         any::<([u8; 16], [u8; 16])>().prop_map(|(digest, all)| Frame::End { digest, all }),
         Just(Frame::Same),
     ]

@@ -471,7 +471,8 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("frame-differ", differ),
         ("frame-totals", Frame::Totals { statements: 3, envelopes: 70_000 }),
         ("frame-batch", batch),
-        ("frame-ack", Frame::Ack { number: 130, left_out: vec![2, 300] }),
+        ("frame-ack", Frame::Ack { number: 130 }),
+        ("frame-refused", Frame::Refused { number: 130, logs: [LogId([0x79; 32])].into() }),
         ("frame-end", Frame::End { digest: [0x99; 16], all: [0x9a; 16] }),
         ("frame-same", Frame::Same),
     ]

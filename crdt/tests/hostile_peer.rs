@@ -56,7 +56,7 @@ fn a_member_that_says_the_truth_is_heard() {
     let before = hub.status().envelopes;
     raw.say(&mut hub, pipe, &batch(0, &[&opening], &[(log, 0, &envelope)]));
     assert_eq!(hub.status().envelopes, before + 1);
-    assert!(RawPeer::heard(&mut hub, pipe).contains(&Frame::Ack { number: 0, left_out: vec![] }));
+    assert!(RawPeer::heard(&mut hub, pipe).contains(&Frame::Ack { number: 0 }));
     assert_eq!(fault(&hub, pipe), None);
 }
 
@@ -163,13 +163,22 @@ fn a_payload_over_the_limit_is_refused() {
 }
 
 #[test]
-fn an_envelope_of_an_unknown_log_ends_the_session() {
+fn an_envelope_of_an_unknown_log_is_refused_and_the_rest_of_its_batch_taken() {
     let (_, mut raw, mut hub) = world();
     let pipe = raw.meet(&mut hub);
     let log = raw.opening(raw.area, 1).log();
     let envelope = raw.envelope(log, 0, Hash([0; 32]));
-    raw.say(&mut hub, pipe, &batch(0, &[], &[(log, 0, &envelope)]));
-    assert_eq!(fault(&hub, pipe), Some(Fault::UnknownLog));
+    let opening = raw.opening(raw.area, 2);
+    let known = raw.envelope(opening.log(), 0, Hash([0; 32]));
+    let before = hub.status().envelopes;
+    let runs = [(log, 0, &envelope), (opening.log(), 0, &known)];
+    raw.say(&mut hub, pipe, &batch(0, &[&opening], &runs));
+    assert_eq!(fault(&hub, pipe), None);
+    assert_eq!(hub.status().envelopes, before + 1);
+    let heard = RawPeer::heard(&mut hub, pipe);
+    let told = Frame::Refused { number: 0, logs: [log].into() };
+    let at = |frame: &Frame| heard.iter().position(|one| one == frame).unwrap();
+    assert!(at(&told) < at(&Frame::Ack { number: 0 }));
 }
 
 #[test]
@@ -209,7 +218,7 @@ fn another_version_is_refused_by_name() {
 #[test]
 fn frames_out_of_turn_end_the_session() {
     let turns = [
-        Frame::Ack { number: 0, left_out: vec![] },
+        Frame::Ack { number: 0 },
         Frame::Summary { statements: vec![], logs: vec![], last: true },
         Frame::WantChain { known: vec![] },
         Frame::Now { digest: [0; 16], count: 0 },

@@ -111,13 +111,18 @@ impl Laws {
             stranger::may_be_said(frame, talk.stranger, talk.hello_heard)?;
             shut_out::may_be_said(frame, revoked)?;
             match frame {
-                Frame::Ack { number, left_out } => {
+                Frame::Ack { number } => {
                     let (batch, dirty) = (talk.batches.remove(number), talk.dirty);
                     let lenient = (dirty, self.forks_expected);
-                    let number = (*number, left_out.as_slice());
-                    durable::acknowledged(number, batch.as_ref(), speaker.durable, lenient)?;
+                    durable::acknowledged(*number, batch.as_ref(), speaker.durable, lenient)?;
                     self.count("acks", 1);
-                    self.count("runs left out", left_out.len() as u64);
+                }
+                // It says itself that it did not take these.
+                Frame::Refused { number, logs } => {
+                    if let Some(batch) = talk.batches.get_mut(number) {
+                        batch.envelopes.retain(|one| !logs.contains(&one.place.0));
+                    }
+                    self.count("batches refused in part", 1);
                 }
                 Frame::Batch { statements, runs, .. } => {
                     let batch = Heard::read(statements, runs);

@@ -158,7 +158,7 @@ fn wants(draw: &mut Draw) -> Vec<u8> {
         Frame::Differ { logs: Vec::new(), wanted: vec![ShortId(draw.bytes())], last: true },
         Frame::Totals { statements: 0, envelopes: 0 },
         Frame::Batch { number: 0, statements: vec![Bytes(draw.blob(80))], runs: Vec::new() },
-        Frame::Ack { number: 0, left_out: Vec::new() },
+        Frame::Ack { number: 0 },
         Frame::End { digest: draw.bytes(), all: draw.bytes() },
     ];
     let from = usize::try_from(draw.below(all.len() as u64)).unwrap_or_default();

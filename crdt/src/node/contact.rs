@@ -191,8 +191,9 @@ impl Node {
             (Phase::Transfer, Frame::Batch { number, statements, runs }) => {
                 self.hear_batch(pipe, number, &statements, runs)
             }
-            (Phase::Transfer, Frame::Ack { number, left_out }) => {
-                self.hear_ack(pipe, number, &left_out)
+            (Phase::Transfer, Frame::Ack { number }) => self.hear_ack(pipe, number),
+            (Phase::Transfer, Frame::Refused { number, logs }) => {
+                self.hear_refused(pipe, number, &logs)
             }
             (Phase::Transfer, Frame::End { digest, all }) => {
                 session.end_received = Some(digest);
@@ -289,6 +290,7 @@ impl Node {
         let grounds = grounds(&lane, peer.certificate);
         if let Some(session) = self.sessions.get_mut(&pipe) {
             session.home = lane.home(&peer.certificate);
+            session.heard_chain = statements.iter().map(Statement::id).collect();
         }
         if grounds.is_none() {
             self.carrier.tasks.push_back(Task::Admit { statements, of: Some(pipe) });
@@ -511,7 +513,7 @@ impl Node {
         {
             session.complete = true;
             let met = Met { ours: all, theirs: session.all_received, short: session.short };
-            let met = Some(met).filter(|met| met.ours != met.theirs && !session.refused);
+            let met = Some(met).filter(|met| met.ours != met.theirs && !session.left_out);
             self.remember_met(peer.device, met);
             let Some(session) = self.sessions.get_mut(&pipe) else { return };
             session.stats.millis = self.now.millis.since(session.opened);

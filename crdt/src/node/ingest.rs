@@ -1,9 +1,9 @@
 //! The carrier's writes, one after the other; above all, what peers sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Node;
-use super::api::{Event, PipeId, Reply, Taken, TakenPart};
+use super::api::{Event, PipeId, Reply, Taken};
 use super::carry::fits;
 use super::judge::grounds;
 use super::state::{IngestRow, Source, Task, key, log_key, read_log_key};
@@ -24,8 +24,6 @@ struct Checked {
     header: Header,
     wire: Wire,
     valid: bool,
-    /// The run of its batch in which it came.
-    run: u32,
 }
 
 /// What became of an envelope.
@@ -34,11 +32,12 @@ enum Placed {
     Done,
     /// Something is in its place already.
     Held(Box<Checked>),
-    /// Its author's share is full.
+    /// Its author's share is full, or its log has as many spans as are held of one.
     TooMuch,
-    /// It is not kept: there is no room to carry it for others, or its log is frozen or has too
-    /// many gaps.
+    /// It is only carried, and there is no room for it, or it was let go.
     LeftOut,
+    /// It would be one more span than are held of a log, unless one next to it comes in.
+    Apart(Box<Checked>),
     /// It contradicts the envelope held at this seq.
     Contradicts(u64, Box<(Header, Signature)>),
 }
@@ -238,30 +237,26 @@ impl Node {
                 Err(error) => refused.push(error.to_string()),
             }
         }
+        // Their opening may have been refused here, since their author made too many, or the page with
+        // it be lost: the others stay.
         let author = |run: &Run| candidates.author(&run.log);
-        if let Source::Bundle(_) = from {
-            // The page with their opening may be lost: that is nobody's fault, and the others stay.
-            let unknown = runs.extract_if(.., |run| author(run).is_none());
-            let lost: usize = unknown.map(|run| run.envelopes.len()).sum();
-            taken.envelopes.refuse(lost);
-            taken.why.extend((lost > 0).then(|| Fault::UnknownLog.to_string()));
-        }
-        let authors: Option<Vec<DeviceKey>> = runs.iter().map(author).collect();
+        let unknown: Vec<Run> = runs.extract_if(.., |run| author(run).is_none()).collect();
+        let authors: Vec<DeviceKey> = runs.iter().filter_map(author).collect();
         taken.statements.refuse(refused.len());
+        taken.envelopes.refuse(unknown.iter().map(|run| run.envelopes.len()).sum());
+        let unknown: BTreeSet<LogId> = unknown.into_iter().map(|run| run.log).collect();
+        refused.extend((!unknown.is_empty()).then(|| LaneError::UnknownLog.to_string()));
         for why in refused {
             self.refuse_part(from, &mut taken, why);
         }
         let counts = (usable.len(), runs.iter().map(|run| run.envelopes.len()).sum());
-        let Some(authors) = authors else {
-            return self.refuse_batch(from, taken, counts, Fault::UnknownLog);
-        };
         let entropy = self.entropy.draw();
         self.work(
             "verify",
             move || check(&signed, runs, &authors, entropy),
             move |node, (statements_valid, envelopes)| {
                 if statements_valid && envelopes.iter().all(|one| one.valid) {
-                    node.accept_batch(from, taken, usable, envelopes);
+                    node.accept_batch(from, (taken, unknown), usable, envelopes);
                 } else {
                     node.refuse_batch(from, taken, counts, Fault::BadSignature);
                 }
@@ -300,11 +295,12 @@ impl Node {
         }
     }
 
-    /// All signatures hold: apply the rules, write, acknowledge.
+    /// All signatures hold: apply the rules, write, acknowledge. `refused`: logs of which something
+    /// is not taken.
     fn accept_batch(
         &mut self,
         from: Source,
-        mut taken: Taken,
+        (mut taken, mut refused): (Taken, BTreeSet<LogId>),
         statements: Vec<Statement>,
         envelopes: Vec<Checked>,
     ) {
@@ -319,7 +315,7 @@ impl Node {
         if !displaced.is_empty() {
             return self.displace(displaced, move |node| {
                 node.carrier.busy = true;
-                node.accept_batch(from, taken, statements, envelopes);
+                node.accept_batch(from, (taken, refused), statements, envelopes);
             });
         }
         let mut change = self.change();
@@ -332,6 +328,7 @@ impl Node {
             }
         }
         let (heard_statements, heard_envelopes) = (change.added.len(), envelopes.len());
+        let logs: Vec<LogId> = envelopes.iter().map(|one| one.header.log).collect();
         taken.statements.new = heard_statements as u64;
         taken.statements.known = taken.statements.known.saturating_sub(taken.statements.new);
         let mut forks = Vec::new();
@@ -348,30 +345,34 @@ impl Node {
         });
         let mut suspects = Vec::new();
         let (mut too_much, mut known) = (0, 0);
-        let mut left_out = BTreeSet::new();
-        for one in envelopes {
+        if !baseless.is_empty() {
+            self.refuse_part(from, &mut taken, LaneError::UnknownLog.to_string());
+        }
+        refused.extend(baseless.into_iter().map(|one| one.header.log));
+        let mut apart = Vec::new();
+        let mut coming = VecDeque::from(envelopes);
+        // What was apart may touch what came after it, so it is looked at once more from behind.
+        while let Some(one) = coming.pop_front().or_else(|| apart.pop()) {
             let Header { log, seq, .. } = one.header;
-            let run = one.run;
             heard.push((log, Span { from: seq, to: seq, end: one.header.hash() }));
             let held = |log| self.carrier.holdings.logs.get(log);
+            let last_look = coming.is_empty();
             known += u64::from(held(&log).is_some_and(|held| held.spans.contains(seq)));
             match self.place(&mut change, one) {
                 Placed::Done => {}
-                Placed::TooMuch => {
+                Placed::LeftOut => _ = refused.insert(log),
+                Placed::Apart(one) if !last_look => apart.push(*one),
+                Placed::TooMuch | Placed::Apart(_) => {
                     too_much += 1;
-                    left_out.insert(run);
+                    refused.insert(log);
                 }
-                Placed::LeftOut => _ = left_out.insert(run),
                 Placed::Held(one) => suspects.push(*one),
-                Placed::Contradicts(seq, theirs) => {
-                    left_out.insert(run);
-                    forks.push((seq, *theirs));
-                }
+                Placed::Contradicts(seq, theirs) => forks.push((seq, *theirs)),
             }
         }
         let new = change.envelopes.len();
         if too_much > 0 {
-            let why = format!("{too_much} envelopes beyond the share of their author");
+            let why = format!("{too_much} envelopes beyond what is kept of an author or a log");
             self.refuse_part(from, &mut taken, why);
         }
         // Payloads that take the place of stubs are new, although their places were held.
@@ -387,11 +388,10 @@ impl Node {
                 session.theirs.add_span(log, span);
             }
         }
+        let counted = logs.iter().filter(|log| !refused.contains(log)).count() as u64;
         self.commit(change, move |node| {
             match from {
-                Source::Session(pipe, _) => {
-                    node.acknowledge(pipe, taken, &baseless, left_out.into_iter().collect());
-                }
+                Source::Session(pipe, _) => node.acknowledge(pipe, &taken, counted, refused),
                 Source::Bundle(id) => node.reply(id, Reply::PageTaken(Box::new(taken))),
             }
             for (seq, theirs) in forks {
@@ -401,28 +401,21 @@ impl Node {
         });
     }
 
-    /// What came in a session is durable.
-    fn acknowledge(
-        &mut self,
-        pipe: PipeId,
-        taken: Taken,
-        baseless: &[Checked],
-        left_out: Vec<u32>,
-    ) {
+    /// What came in a session is durable, but for some of these logs. `counted`: envelopes of the
+    /// others.
+    fn acknowledge(&mut self, pipe: PipeId, taken: &Taken, counted: u64, logs: BTreeSet<LogId>) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
-        let TakenPart { new, known, refused } = taken.envelopes;
         session.owed_acks = session.owed_acks.saturating_sub(1);
-        session.received.1 += new + known + refused;
+        session.received.1 += counted;
         session.received.0 += taken.statements.new;
-        session.refused |= !left_out.is_empty();
-        session.stats.envelopes_received += new;
+        session.left_out |= !logs.is_empty();
+        session.stats.envelopes_received += taken.envelopes.new;
         session.stats.statements_received += taken.statements.new;
-        match taken.batch {
-            Some(number) if baseless.is_empty() => {
-                self.say(pipe, &Frame::Ack { number, left_out });
-            }
-            _ => self.fault(pipe, Fault::UnknownLog),
+        let Some(number) = taken.batch else { return };
+        if !logs.is_empty() {
+            self.say(pipe, &Frame::Refused { number, logs });
         }
+        self.say(pipe, &Frame::Ack { number });
     }
 
     /// Puts one envelope in its place.
@@ -447,17 +440,19 @@ impl Node {
             if lane.cut_off(&log).is_some_and(|end| held.leads_to(end, seq, hash)) {
                 let stored = Stored { previous: header.previous, wire };
                 self.add_envelope(change, held, &header, &stored, None);
-                return Placed::Done;
             }
-            return Placed::LeftOut;
+            return Placed::Done;
         }
         // What a thief wrote in other places does not keep out what may lead to a cut-off: for that
         // there is as much again. Two histories below it are proven to be a fork.
         let end = self.carrier.lane.as_ref().and_then(|lane| lane.cut_off(&log));
         let shares = if end.is_some_and(|(to, _)| seq <= to) { 2 } else { 1 };
         let against = match held.fit(seq, header.previous, hash) {
-            Fit::New if held.spans.as_slice().len() >= shares * HELD_SPANS_MAX => {
-                return Placed::LeftOut;
+            Fit::New
+                if held.spans.as_slice().len() >= shares * HELD_SPANS_MAX
+                    && !held.spans.touches(seq) =>
+            {
+                return Placed::Apart(Box::new(Checked { header, wire, valid: true }));
             }
             Fit::New if !self.has_room(change, log, &wire, shares as u64) => {
                 return Placed::TooMuch;
@@ -480,7 +475,7 @@ impl Node {
                 Some(_) => seq,
                 // Inside a span only the store can tell whether it is the same.
                 None => {
-                    return Placed::Held(Box::new(Checked { header, wire, valid: true, run: 0 }));
+                    return Placed::Held(Box::new(Checked { header, wire, valid: true }));
                 }
             },
             Fit::Unlinked(at) => at,
@@ -806,13 +801,13 @@ fn check(
 ) -> (bool, Vec<Checked>) {
     let mut all = signed.to_vec();
     let mut envelopes = Vec::new();
-    for ((index, run), author) in (0..).zip(runs).zip(authors) {
+    for (run, author) in runs.into_iter().zip(authors) {
         let mut previous: Hash = run.previous;
         for (seq, wire) in (run.first..).zip(run.envelopes) {
             let header = wire.header(run.log, seq, previous);
             previous = header.hash();
             all.push(header.signed(*author, wire.signature));
-            envelopes.push(Checked { header, wire, valid: false, run: index });
+            envelopes.push(Checked { header, wire, valid: false });
         }
     }
     let mut valid = verify_all(&all, entropy).into_iter();

@@ -33,14 +33,15 @@ impl Node {
         if let Some(lane) = &self.carrier.lane {
             session.plan(&mine, &self.carrier.holdings, lane);
         }
-        if let Some(told) = &session.told_chain {
-            session.theirs.add_statements(told);
-        }
+        let chains = session.told_chain.iter().flatten().chain(&session.heard_chain);
+        session.theirs.add_statements(chains);
         let missing = session.theirs.missing_statements(&mine);
         self.plan_restored(pipe, &missing);
         self.plan_statements(pipe, missing);
         self.notice_own_past(pipe);
-        self.tell_totals(pipe);
+        if self.sessions.get(&pipe).is_some_and(|session| session.promised != (0, 0)) {
+            self.tell_totals(pipe);
+        }
     }
 
     /// If some of the statements that the peer lacks shut somebody out, it may count stubs as held
@@ -103,9 +104,6 @@ impl Node {
 
     fn tell_totals(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
-        if session.promised == (0, 0) {
-            return;
-        }
         session.complete = false;
         let (statements, envelopes) = session.promised;
         self.say(pipe, &Frame::Totals { statements, envelopes });
@@ -129,7 +127,9 @@ impl Node {
             let classes = [Class::Urgent, Class::Routine, Class::Borrowed];
             let lengths = classes.map(|class| session.todo.runs(class).len());
             session.complete = false;
-            for (log, (held, seqs)) in &grown {
+            let refused = |log: &LogId| session.refused.contains(log);
+            let grown: Vec<_> = grown.iter().filter(|(log, _)| !refused(log)).collect();
+            for (log, (held, seqs)) in grown {
                 let known = session.theirs.spans(log);
                 let lane = self.carrier.lane.as_ref();
                 // What it claims to hold may be a stub that counts no more.
@@ -211,11 +211,17 @@ impl Node {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.loading = false;
         let urgent = class == Class::Urgent;
-        if !session.todo.first.is_empty() || (!urgent && !session.todo.urgent.is_empty()) {
+        let refused = wanted.iter().any(|(log, ..)| session.refused.contains(log));
+        let overtaken =
+            !session.todo.first.is_empty() || (!urgent && !session.todo.urgent.is_empty());
+        if overtaken || refused {
             // An erasure may have come meanwhile, and emptied what was looked up, or something
-            // urgent: it goes first.
+            // urgent: it goes first. Or the peer takes no more of a log.
             let queue = session.todo.runs(class);
             wanted.into_iter().rev().for_each(|run| queue.push_front(run));
+            if refused {
+                self.leave_refused(pipe);
+            }
             return;
         }
         let (runs, later) = fill_batch(session.pace.batch_bytes(), wanted, rows);
@@ -258,28 +264,63 @@ impl Node {
         self.fx.outputs.push_back(Output::Send { pipe, bytes });
     }
 
-    pub(super) fn hear_ack(
-        &mut self,
-        pipe: PipeId,
-        number: u32,
-        left_out: &[u32],
-    ) -> Result<(), Fault> {
+    pub(super) fn hear_ack(&mut self, pipe: PipeId, number: u32) -> Result<(), Fault> {
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
         let done =
             session.in_flight.remove(&number).ok_or_else(|| Fault::OutOfTurn("ack".to_owned()))?;
         session.pace.arrive(done.departure, self.now.millis);
-        session.short |= !left_out.is_empty();
-        let kept = (0..).zip(done.runs).filter(|(run, _)| !left_out.contains(run));
-        let kept: Vec<(LogId, Span)> = kept.map(|(_, run)| run).collect();
-        let envelopes = kept.iter().map(|(_, span)| span.to - span.from + 1);
+        let envelopes = done.runs.iter().map(|(_, span)| span.to - span.from + 1);
         session.stats.envelopes_sent += envelopes.sum::<u64>();
         session.stats.statements_sent += done.statements;
         let Some(peer) = session.peer else { return Ok(()) };
-        for (log, span) in kept {
+        for (log, span) in done.runs {
             self.carrier.taken.entry((log, peer.device)).or_default().insert(span);
             self.carrier.taken_changed.insert((log, peer.device));
         }
         Ok(())
+    }
+
+    /// What of a batch was refused counts as neither sent nor taken, and no more of its logs leaves.
+    pub(super) fn hear_refused(
+        &mut self,
+        pipe: PipeId,
+        number: u32,
+        logs: &BTreeSet<LogId>,
+    ) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
+        let batch = session.in_flight.get_mut(&number);
+        let batch = batch.ok_or_else(|| Fault::OutOfTurn("refused".to_owned()))?;
+        let refused = batch.runs.extract_if(.., |(log, _)| logs.contains(log));
+        let refused: Vec<(LogId, Span)> = refused.collect();
+        for (log, span) in refused {
+            let envelopes = span.to - span.from + 1;
+            session.promised.1 = session.promised.1.saturating_sub(envelopes);
+            let class = self.carrier.lane.as_ref().map(|lane| session.class(lane, &log));
+            if class == Some(Class::Borrowed) {
+                // Of what it only carries: it may still take what is urgent.
+                session.lend_no_more();
+            } else {
+                session.refused.insert(log);
+            }
+        }
+        self.leave_refused(pipe);
+        Ok(())
+    }
+
+    /// Leaves out what is still to be sent of logs that the peer refuses.
+    fn leave_refused(&mut self, pipe: PipeId) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        let mut left = 0;
+        let todo = &mut session.todo;
+        for queue in [&mut todo.urgent, &mut todo.routine, &mut todo.borrowed] {
+            queue.retain(|(log, from, to)| {
+                let stays = !session.refused.contains(log);
+                left += if stays { 0 } else { to - from + 1 };
+                stays
+            });
+        }
+        session.promised.1 = session.promised.1.saturating_sub(left);
+        self.tell_totals(pipe);
     }
 
     pub(super) fn hear_batch(

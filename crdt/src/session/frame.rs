@@ -1,6 +1,6 @@
 //! The frames of a session. On the pipe each is preceded by its length (4 bytes, little endian).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -94,8 +94,6 @@ pub enum Frame {
     Ack {
         /// Which.
         number: u32,
-        /// The runs of it, counted from 0, of which something was not kept.
-        left_out: Vec<u32>,
     },
     /// "I have nothing more to send."
     End {
@@ -111,6 +109,15 @@ pub enum Frame {
     /// "We hold other things, and both hold just what we held at the end of our last contact: there
     /// is nothing to say."
     Same,
+    /// "Of these logs I did not take all that is in batch `number`: I do not know them, or have no
+    /// room for more of them. Send no more of them in this session." Said before the batch is
+    /// acknowledged, which says nothing of them.
+    Refused {
+        /// Which.
+        number: u32,
+        /// The logs.
+        logs: BTreeSet<LogId>,
+    },
 }
 
 /// What is held of a log, in few bytes: ids and hashes shortened under the session's key.
@@ -170,6 +177,9 @@ impl Frame {
                 (entries || logs.iter().any(|(_, spans)| spans.len() > RANGES_MAX))
                     .then_some("summary entries")
             }
+            Self::Refused { logs, .. } => {
+                (logs.is_empty() || logs.len() > BATCH_ENVELOPES_MAX).then_some("logs refused")
+            }
             Self::WantChain { known } => (known.len() > CHAIN_MAX).then_some("chain"),
             Self::Symbols(symbols) => (symbols.len() > SYMBOLS_MAX).then_some("symbols"),
             Self::Differ { logs, wanted, .. } => {
@@ -193,14 +203,12 @@ impl Frame {
                     || empty)
                     .then_some("batch entries")
             }
-            Self::Ack { left_out, .. } => {
-                (left_out.len() > BATCH_ENVELOPES_MAX).then_some("runs left out")
-            }
             Self::Hello(_)
             | Self::Chain(_)
             | Self::Now { .. }
             | Self::WantSymbols { .. }
             | Self::Totals { .. }
+            | Self::Ack { .. }
             | Self::End { .. }
             | Self::Revoked(_)
             | Self::Same => None,
@@ -226,6 +234,7 @@ impl Frame {
             Self::End { .. } => "end",
             Self::Revoked(_) => "revoked",
             Self::Same => "same",
+            Self::Refused { .. } => "refused",
         }
     }
 }
@@ -379,7 +388,7 @@ mod tests {
     fn frames_come_off_a_pipe_whole_whatever_the_chunks() {
         let frames = [
             Frame::WantChain { known: vec![] },
-            Frame::Ack { number: 7, left_out: vec![] },
+            Frame::Ack { number: 7 },
             Frame::End { digest: [1; 16], all: [2; 16] },
         ];
         let pipe: Vec<u8> = frames.iter().flat_map(Frame::to_pipe).collect();

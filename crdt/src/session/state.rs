@@ -49,9 +49,6 @@ pub enum Fault {
     /// A signature in a batch does not hold.
     #[error("it sent a signature that does not hold")]
     BadSignature,
-    /// It sent envelopes of a log without its opening.
-    #[error("it sent an envelope whose log is not known")]
-    UnknownLog,
     /// It said nothing for too long.
     #[error("it was silent for too long")]
     Silent,
@@ -212,10 +209,14 @@ pub struct Session {
     pub(crate) expected: (u64, u64),
     pub(crate) received: (u64, u64),
     pub(crate) promised: (u64, u64),
+    /// Logs of which the peer takes no more in this session.
+    pub(crate) refused: BTreeSet<LogId>,
     /// Whether we asked for the peer's chain.
     pub(crate) wanted_chain: bool,
     /// What of our chain was asked for and told.
     pub(crate) told_chain: Option<Vec<StatementId>>,
+    /// What of its chain it told us.
+    pub(crate) heard_chain: Vec<StatementId>,
     /// Whether the peer has shown why we are shut out: it closes behind it.
     pub(crate) heard_grounds: bool,
     /// What the peer keeps, as its certificate says when it is proven; all else it only carries,
@@ -224,7 +225,7 @@ pub struct Session {
     pub(crate) room: u64,
     /// Whether the peer had no room for something, and whether something of it was not kept here.
     pub(crate) short: bool,
-    pub(crate) refused: bool,
+    pub(crate) left_out: bool,
     /// Digests of what both keep and hold, as both said last.
     pub(crate) end_sent: Option<[u8; 16]>,
     pub(crate) end_received: Option<[u8; 16]>,
@@ -360,13 +361,15 @@ impl Session {
             expected: (0, 0),
             received: (0, 0),
             promised: (0, 0),
+            refused: BTreeSet::new(),
             wanted_chain: false,
             told_chain: None,
+            heard_chain: Vec::new(),
             heard_grounds: false,
             home: Home::default(),
             room: 0,
             short: false,
-            refused: false,
+            left_out: false,
             end_sent: None,
             end_received: None,
             all_received: [0; 16],
@@ -507,10 +510,16 @@ impl Session {
             self.room = room;
             return true;
         }
-        let others = self.todo.borrowed.drain(..).map(|(_, from, to)| to - from + 1);
-        self.promised.1 -= envelopes + others.sum::<u64>();
-        (self.room, self.short) = (0, true);
+        self.promised.1 -= envelopes;
+        self.lend_no_more();
         false
+    }
+
+    /// The peer has no more room for what it only carries.
+    pub(crate) fn lend_no_more(&mut self) {
+        let others = self.todo.borrowed.drain(..).map(|(_, from, to)| to - from + 1);
+        self.promised.1 -= others.sum::<u64>();
+        (self.room, self.short) = (0, true);
     }
 
     /// Whether another batch may leave now.

@@ -38,6 +38,8 @@ pub struct Host {
     pub printed: Option<String>,
     /// What it carries for others, from its next start on.
     pub carry: Carry,
+    /// What is to be written and is not yet, if its disk is slow. See [`Host::write_next`].
+    pub unwritten: Option<VecDeque<Output>>,
     reader: bool,
     reader_open: bool,
     seed: u8,
@@ -64,6 +66,7 @@ impl Host {
             opened: BTreeSet::new(),
             printed: None,
             carry: Carry::default(),
+            unwritten: None,
             reader,
             reader_open: reader,
             seed,
@@ -95,6 +98,7 @@ impl Host {
             closed: Vec::new(),
             opened: BTreeSet::new(),
             printed: self.printed.clone(),
+            unwritten: None,
             ..*self
         };
         host.restart(false);
@@ -126,6 +130,15 @@ impl Host {
         self.settle();
     }
 
+    /// What has waited longest to be written is durable now.
+    pub fn write_next(&mut self) {
+        let next = self.unwritten.as_mut().and_then(VecDeque::pop_front);
+        if let Some(Output::Persist { token, batch, .. }) = next {
+            self.store.apply(&batch);
+            self.handle(Input::Persisted { token });
+        }
+    }
+
     pub fn pass(&mut self, ms: u64) {
         self.now.millis = self.now.millis.plus(ms);
         self.handle(Input::Tick);
@@ -143,6 +156,10 @@ impl Host {
                     let reads = range.table.store() == StoreKind::Reader;
                     assert!(self.reader_open || !reads, "it is closed: {range:?}");
                     Input::Loaded { token, rows: self.store.load(&range) }
+                }
+                Output::Persist { .. } if self.unwritten.is_some() => {
+                    self.unwritten.as_mut().unwrap().push_back(output);
+                    continue;
                 }
                 Output::Persist { token, batch, store } => {
                     assert!(batch.0.iter().all(|op| op.table().store() == store), "{batch:?}");

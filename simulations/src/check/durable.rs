@@ -30,11 +30,11 @@ fn name((log, seq): Place) -> String {
     format!("envelope {seq} of log {}", log.short())
 }
 
-/// What an `Ack` says: all of the batch is durable here, but for the runs that are `left_out`. Receipts may have been replaced by later
+/// What an `Ack` says: all of the batch is durable here. Receipts may have been replaced by later
 /// ones meanwhile; every other statement stays, unless it was altered on a `dirty` pipe, in which
 /// case it may be refused and the rest of the batch taken.
 pub(crate) fn acknowledged(
-    (number, left_out): (u32, &[u32]),
+    number: u32,
     batch: Option<&Heard>,
     durable: &Durable,
     (dirty, forks): (bool, bool),
@@ -44,8 +44,8 @@ pub(crate) fn acknowledged(
     };
     let Some(batch) = batch else { return broken("it never came".to_owned()) };
     // Of a log that is proven to be forked nothing more is taken.
-    let taken = batch.envelopes.iter().filter(|envelope| !left_out.contains(&envelope.run));
-    if let Some(lost) = taken.clone().find(|envelope| !forks && !holds(durable, envelope)) {
+    if let Some(lost) = batch.envelopes.iter().find(|envelope| !forks && !holds(durable, envelope))
+    {
         return broken(format!("{} is not on the disk", name(lost.place)));
     }
     let lasts = |statement: &&Statement| statement.kind() != kind::RECEIPT && !dirty;
@@ -117,12 +117,11 @@ mod tests {
     #[test]
     fn a_node_that_acknowledges_before_it_persists_is_found() {
         let held = disk_with(codec::encode(&stored()));
-        assert!(acknowledged((0, &[]), Some(&batch()), &held, (false, false)).is_ok());
+        assert!(acknowledged(0, Some(&batch()), &held, (false, false)).is_ok());
         let none = Durable::default();
-        let broken = acknowledged((0, &[]), Some(&batch()), &none, (false, false)).unwrap_err();
+        let broken = acknowledged(0, Some(&batch()), &none, (false, false)).unwrap_err();
         assert_eq!(broken.law, Law::AckedIsDurable);
-        assert!(acknowledged((0, &[0]), Some(&batch()), &none, (false, false)).is_ok());
-        assert!(acknowledged((0, &[]), None, &held, (false, false)).is_err());
+        assert!(acknowledged(0, None, &held, (false, false)).is_err());
     }
 
     #[test]
@@ -130,13 +129,8 @@ mod tests {
         let mut other = stored();
         other.wire.items_root = [9; 16];
         assert!(
-            acknowledged(
-                (0, &[]),
-                Some(&batch()),
-                &disk_with(codec::encode(&other)),
-                (false, false)
-            )
-            .is_err()
+            acknowledged(0, Some(&batch()), &disk_with(codec::encode(&other)), (false, false))
+                .is_err()
         );
         assert!(offered(&batch(), &disk_with(codec::encode(&other))).is_err());
         assert!(offered(&batch(), &disk_with(codec::encode(&stored()))).is_ok());

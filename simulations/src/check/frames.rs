@@ -41,8 +41,6 @@ pub(crate) struct HeardEnvelope {
     pub(crate) place: Place,
     pub(crate) hash: Hash,
     pub(crate) wire: Wire,
-    /// The run in which it came.
-    pub(crate) run: u32,
 }
 
 /// A batch, its places restored.
@@ -58,14 +56,14 @@ impl Heard {
         let statements =
             statements.iter().filter_map(|bytes| Statement::from_bytes(&bytes.0).ok()).collect();
         let mut envelopes = Vec::new();
-        for (number, run) in (0..).zip(runs) {
+        for run in runs {
             let mut previous = run.previous;
             for (wire, seq) in run.envelopes.iter().zip(run.first..) {
                 let header: Header = wire.header(run.log, seq, previous);
                 previous = header.hash();
                 let place = (run.log, seq);
                 let wire = wire.clone();
-                envelopes.push(HeardEnvelope { place, hash: previous, wire, run: number });
+                envelopes.push(HeardEnvelope { place, hash: previous, wire });
             }
         }
         Self { statements, envelopes }
@@ -84,13 +82,10 @@ mod tests {
     #[test]
     fn frames_are_read_whatever_the_chunks_until_one_is_broken() {
         let mut bytes = Frame::WantChain { known: Vec::new() }.to_pipe();
-        bytes.extend(Frame::Ack { number: 3, left_out: vec![] }.to_pipe());
+        bytes.extend(Frame::Ack { number: 3 }.to_pipe());
         let mut reader = FrameReader::default();
         let frames: Vec<Frame> = bytes.iter().flat_map(|byte| reader.push(&[*byte])).collect();
-        assert_eq!(
-            frames,
-            [Frame::WantChain { known: Vec::new() }, Frame::Ack { number: 3, left_out: vec![] }]
-        );
+        assert_eq!(frames, [Frame::WantChain { known: Vec::new() }, Frame::Ack { number: 3 }]);
         assert!(reader.push(&[1, 0, 0, 0, 255]).is_empty());
         assert!(reader.push(&Frame::WantChain { known: Vec::new() }.to_pipe()).is_empty());
     }

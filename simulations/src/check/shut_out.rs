@@ -109,7 +109,7 @@ pub(crate) mod tests {
         batch.put(Table::Statements, statement.id().0, statement.to_bytes());
         let mut known = Known::default();
         known.durable(Token(1), &batch);
-        let ack = Frame::Ack { number: 1, left_out: vec![] };
+        let ack = Frame::Ack { number: 1 };
         let says = |known: &Known| may_be_said(&ack, known.revoked.contains(&stolen));
         assert!(says(&known).is_ok(), "it has not been told");
         known.told(Token(1), 5);
