@@ -373,6 +373,13 @@ pub enum Event {
         /// Who.
         peer: Peer,
     },
+    /// Envelopes that this device lacked have come from a peer, and are durable.
+    Took {
+        /// On which pipe.
+        pipe: PipeId,
+        /// How many.
+        envelopes: u64,
+    },
     /// Both sides hold the same, at least for now.
     ContactComplete {
         /// On which pipe.

@@ -379,6 +379,9 @@ impl Node {
         session.received.0 += taken.statements.new;
         session.stats.envelopes_received += new;
         session.stats.statements_received += taken.statements.new;
+        if new > 0 {
+            self.event(Event::Took { pipe, envelopes: new });
+        }
         match taken.batch {
             Some(number) if baseless.is_empty() => self.say(pipe, &Frame::Ack { number }),
             _ => self.fault(pipe, Fault::UnknownLog),
