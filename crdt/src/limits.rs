@@ -138,6 +138,22 @@ pub const BATCH_STATEMENTS_MAX: usize = 1_024;
 /// Batches that may be under way unacknowledged. Two keep the link busy while one is stored.
 pub const BATCHES_IN_FLIGHT_MAX: usize = 2;
 
+/// Bytes of batches under way to others, from which on who waits for a turn waits on. // guess:
+/// half a second of a good access point, and more than one link needs
+pub const TURN_BYTES_MAX: usize = 1_048_576;
+
+/// Batches being looked up for sessions at once. // guess: keeps the store busy, and the queue
+/// before it short
+pub const TURN_LOADS_MAX: usize = 8;
+
+/// Milliseconds after which a batch that is not acknowledged no longer counts as under way when turns are given.
+/// // twice what a batch is to take
+pub const TURN_MS: u64 = 2 * BATCH_MS_TARGET;
+
+/// Milliseconds after which a peer that waits for its turn is told the totals again, so that it
+/// hears something. // a third of its patience
+pub const WAIT_TOLD_MS: u64 = SILENCE_MS_MAX / 3;
+
 /// Places of a bundle that look like the beginning of a page and are none, after which the rest of the
 /// file is left alone: each costs a hash over what its length says. // guess: a card with a bad spot
 /// every few pages, and some seconds of a phone

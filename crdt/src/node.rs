@@ -19,7 +19,8 @@
 //! | `effects` | requests to the shell, and what happens with the answer |
 //! | `boot` | start-up, joining |
 //! | `lock` | opening the reader's half, and closing it |
-//! | `contact`, `transfer` | sessions: proving, comparing; sending |
+//! | `contact`, `compare`, `transfer` | sessions: proving, comparing, sending |
+//! | `turns` | which of many sessions is served next |
 //! | `ingest` | accepting what a peer sent |
 //! | `own` | own logs: opening, sealing, numbering, new incarnations |
 //! | `receipts` | signing receipts |
@@ -57,6 +58,7 @@ mod rotate;
 mod seal;
 mod state;
 mod transfer;
+mod turns;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,6 +96,8 @@ pub struct Node {
     /// While it is open.
     reader: Option<state::Reader>,
     sessions: BTreeMap<PipeId, Session>,
+    /// The next place in the line of those who wait for a turn.
+    next_ticket: u64,
     /// A bundle that is being filled.
     bundle: Option<bundle::Bundle>,
     /// Of a node without a reader: the key to which its welcome is sealed.
@@ -139,6 +143,7 @@ impl Node {
             has_reader: config.reader != ReaderState::Absent,
             reader: None,
             sessions: BTreeMap::new(),
+            next_ticket: 0,
             bundle: None,
             carrier_sealing: None,
             boots: (state::Boot::default(), state::Boot::default()),
@@ -165,6 +170,7 @@ impl Node {
             .chain(self.carrier.receipts_at.filter(|_| !self.carrier.busy))
             .chain(self.carrier.erasures_at.filter(|_| !self.carrier.busy))
             .chain(self.pending_deadline())
+            .chain(self.turns_deadline())
             .min()
     }
 
@@ -218,10 +224,10 @@ impl Node {
             while self.run_reader() {
                 self.run_carrier();
             }
-            for pipe in self.sessions.keys().copied().collect::<Vec<_>>() {
-                self.pump(pipe);
-                self.maybe_end(pipe);
-            }
+            let pipes: Vec<PipeId> = self.sessions.keys().copied().collect();
+            pipes.iter().for_each(|pipe| self.pump(*pipe));
+            self.serve();
+            pipes.iter().for_each(|pipe| self.maybe_end(*pipe));
             // Ending a session may ask for receipts, which may turn out to be signed already;
             // then no answer of the shell would wake us, and the session could go on now.
             if self.carrier.busy || self.carrier.tasks.is_empty() {

@@ -49,7 +49,7 @@ impl Node {
     pub(super) fn say(&mut self, pipe: PipeId, frame: &Frame) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         let bytes = frame.to_pipe();
-        session.sent(bytes.len());
+        session.sent(bytes.len(), self.now.millis);
         self.fx.outputs.push_back(Output::Send { pipe, bytes });
     }
 

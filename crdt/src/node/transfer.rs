@@ -100,12 +100,13 @@ impl Node {
         needed
     }
 
-    fn tell_totals(&mut self, pipe: PipeId) {
+    pub(super) fn tell_totals(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         if session.promised == (0, 0) {
             return;
         }
         session.complete = false;
+        session.told = session.promised;
         let (statements, envelopes) = session.promised;
         self.say(pipe, &Frame::Totals { statements, envelopes });
     }
@@ -124,7 +125,7 @@ impl Node {
             if session.phase != Phase::Transfer {
                 continue;
             }
-            let (before, routine) = (session.promised, session.todo.routine.len());
+            let routine = session.todo.routine.len();
             let urgent = session.todo.urgent.len();
             session.complete = false;
             for (log, (held, seqs)) in &grown {
@@ -146,21 +147,24 @@ impl Node {
             session.todo.urgent.rotate_right(new);
             let news = statements.iter().filter(|id| !session.theirs.has(id)).copied().collect();
             self.plan_statements(pipe, news);
-            if self.sessions.get(&pipe).is_some_and(|session| session.promised != before) {
-                self.tell_totals(pipe);
-            }
         }
     }
 
-    /// Sends the next batch, if one may leave.
+    /// Sends what waits for no turn, if a batch may leave.
     pub(super) fn pump(&mut self, pipe: PipeId) {
+        while self.sessions.get(&pipe).is_some_and(|one| one.may_send() && one.todo.is_pressing()) {
+            self.send_next(pipe);
+        }
+    }
+
+    /// Sends the next batch, or looks it up.
+    pub(super) fn send_next(&mut self, pipe: PipeId) {
         while let Some(session) = self.sessions.get_mut(&pipe)
-            && session.may_send()
             && session.todo.next_statements().is_some()
         {
             let statements = self.take_statements(pipe);
             if !statements.is_empty() {
-                self.send_batch(pipe, statements, Vec::new());
+                return self.send_batch(pipe, statements, Vec::new());
             }
         }
         if self.sessions.get(&pipe).is_some_and(crate::session::Session::may_send) {
@@ -230,6 +234,9 @@ impl Node {
     }
 
     fn send_batch(&mut self, pipe: PipeId, statements: Vec<Bytes>, runs: Vec<Run>) {
+        if self.sessions.get(&pipe).is_some_and(|session| session.told != session.promised) {
+            self.tell_totals(pipe);
+        }
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         let number = session.next_batch;
         session.next_batch += 1;
@@ -244,7 +251,7 @@ impl Node {
         let bytes = Frame::Batch { number, statements, runs }.to_pipe();
         in_flight.departure = session.pace.depart(bytes.len(), self.now.millis);
         session.in_flight.insert(number, in_flight);
-        session.sent(bytes.len());
+        session.sent(bytes.len(), self.now.millis);
         self.fx.outputs.push_back(Output::Send { pipe, bytes });
     }
 

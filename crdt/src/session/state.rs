@@ -175,6 +175,8 @@ pub struct Session {
     pub(crate) channel: Channel,
     pub(crate) opened: Millis,
     pub(crate) heard: Millis,
+    /// When we last said something.
+    pub(crate) said: Millis,
     pub(crate) buffer: VecDeque<u8>,
     pub(crate) phase: Phase,
     pub(crate) peer: Option<Peer>,
@@ -197,6 +199,8 @@ pub struct Session {
     pub(crate) todo: Todo,
     pub(crate) pace: Pace,
     pub(crate) loading: bool,
+    /// Its place in the line, while it waits for its turn.
+    pub(crate) ticket: Option<u64>,
     pub(crate) next_batch: u32,
     pub(crate) in_flight: BTreeMap<u32, InFlight>,
     /// Batches of the peer that we have not acknowledged.
@@ -206,6 +210,8 @@ pub struct Session {
     pub(crate) expected: (u64, u64),
     pub(crate) received: (u64, u64),
     pub(crate) promised: (u64, u64),
+    /// What was promised when the totals were last told.
+    pub(crate) told: (u64, u64),
     /// Whether we asked for the peer's chain.
     pub(crate) wanted_chain: bool,
     /// What of our chain was asked for and told.
@@ -250,6 +256,11 @@ impl Todo {
 const PIECE: u64 = 32;
 
 impl Todo {
+    /// Whether something is in it that waits for no turn.
+    pub(crate) fn is_pressing(&self) -> bool {
+        !self.first.is_empty() || !self.urgent.is_empty()
+    }
+
     /// The statements that come next, unless envelopes do.
     pub(crate) fn next_statements(&mut self) -> Option<&mut VecDeque<StatementId>> {
         if !self.first.is_empty() {
@@ -291,6 +302,7 @@ impl Session {
             channel,
             opened: now,
             heard: now,
+            said: now,
             buffer: VecDeque::new(),
             phase: Phase::Hello,
             peer: None,
@@ -306,6 +318,7 @@ impl Session {
             todo: Todo::default(),
             pace: Pace::default(),
             loading: false,
+            ticket: None,
             next_batch: 0,
             in_flight: BTreeMap::new(),
             owed_acks: 0,
@@ -313,6 +326,7 @@ impl Session {
             expected: (0, 0),
             received: (0, 0),
             promised: (0, 0),
+            told: (0, 0),
             wanted_chain: false,
             told_chain: None,
             heard_grounds: false,
@@ -325,8 +339,9 @@ impl Session {
         }
     }
 
-    pub(crate) fn sent(&mut self, bytes: usize) {
+    pub(crate) fn sent(&mut self, bytes: usize, now: Millis) {
         self.stats.bytes_sent += bytes as u64;
+        self.said = now;
         self.spoke_last = true;
     }
 
@@ -343,11 +358,17 @@ impl Session {
     pub(crate) fn deadline(&self) -> Option<Millis> {
         match self.phase {
             Phase::Hello => Some(self.opened.plus(HELLO_MS_MAX)),
-            Phase::Compare | Phase::Transfer if !self.complete => {
+            Phase::Compare | Phase::Transfer if self.is_owed() => {
                 Some(self.heard.plus(SILENCE_MS_MAX))
             }
             Phase::Compare | Phase::Transfer => None,
         }
+    }
+
+    /// Whether the peer has to say something: not when both hold the same, nor while it waits for
+    /// its turn.
+    fn is_owed(&self) -> bool {
+        !self.complete && (self.ticket.is_none() || !self.in_flight.is_empty())
     }
 
     /// Adds a part of the peer's summary.
