@@ -20,6 +20,7 @@
 //! | `boot` | start-up, joining |
 //! | `lock` | opening the reader's half, and closing it |
 //! | `contact`, `compare`, `transfer` | sessions: proving, comparing, sending |
+//! | `links`, `news` | how many peers to seek; hints by gossip |
 //! | `turns` | which of many sessions is served next |
 //! | `ingest` | accepting what a peer sent |
 //! | `own` | own logs: opening, sealing, numbering, new incarnations |
@@ -50,7 +51,9 @@ mod grace;
 mod health;
 mod ingest;
 mod judge;
+mod links;
 mod lock;
+mod news;
 mod order;
 mod own;
 mod receipts;
@@ -98,6 +101,10 @@ pub struct Node {
     sessions: BTreeMap<PipeId, Session>,
     /// The next place in the line of those who wait for a turn.
     next_ticket: u64,
+    /// How many peers the shell was last told to seek.
+    links_told: Option<usize>,
+    /// What was heard by gossip.
+    rumours: news::Rumours,
     /// A bundle that is being filled.
     bundle: Option<bundle::Bundle>,
     /// Of a node without a reader: the key to which its welcome is sealed.
@@ -144,6 +151,8 @@ impl Node {
             reader: None,
             sessions: BTreeMap::new(),
             next_ticket: 0,
+            links_told: None,
+            rumours: news::Rumours::default(),
             bundle: None,
             carrier_sealing: None,
             boots: (state::Boot::default(), state::Boot::default()),
@@ -171,6 +180,7 @@ impl Node {
             .chain(self.carrier.erasures_at.filter(|_| !self.carrier.busy))
             .chain(self.pending_deadline())
             .chain(self.turns_deadline())
+            .chain(self.news_deadline())
             .min()
     }
 
@@ -234,6 +244,7 @@ impl Node {
                 break;
             }
         }
+        self.tend_links();
     }
 
     /// A store failed: nothing that follows could be made durable, so nothing is promised.

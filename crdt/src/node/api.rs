@@ -251,11 +251,17 @@ pub enum Output {
         /// The hint.
         bytes: Vec<u8>,
     },
+    /// Of the peers that are found near, seek out so many; of those that come or were named, as many
+    /// as there are. Until this is said: few.
+    Links {
+        /// How many.
+        wanted: usize,
+    },
     /// Whether a hint may be forwarded.
     NewsValid {
         /// From [`Input::News`].
         token: Token,
-        /// Whether it is from a member, and well formed.
+        /// Whether it is from a member, well formed, and news.
         valid: bool,
     },
     /// Something an operator may want to know.
@@ -274,6 +280,7 @@ crate::debug_shows!(enum Output {
     Reply { id, reply },
     Publish { bytes: Vec::len },
     NewsValid { token, valid },
+    Links { wanted },
     Event(event),
 });
 

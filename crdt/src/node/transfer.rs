@@ -100,7 +100,7 @@ impl Node {
         needed
     }
 
-    pub(super) fn tell_totals(&mut self, pipe: PipeId) {
+    fn tell_totals(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         if session.promised == (0, 0) {
             return;
@@ -140,11 +140,17 @@ impl Node {
                     session.plan_run(*log, seq, seq, &held.urgent);
                 }
             }
-            // What is new goes before what is old.
-            let new = session.todo.routine.len() - routine;
-            session.todo.routine.rotate_right(new);
+            // What is new goes before what is old, and what its peer reads before all but the urgent.
             let new = session.todo.urgent.len() - urgent;
             session.todo.urgent.rotate_right(new);
+            let new = session.todo.routine.split_off(routine);
+            let lane = self.carrier.lane.as_ref();
+            let reads = |log: &LogId| lane.is_some_and(|lane| session.reads(lane, log));
+            let (read, carried): (VecDeque<_>, VecDeque<_>) =
+                new.into_iter().partition(|(log, ..)| reads(log));
+            session.todo.urgent.extend(read);
+            session.todo.routine.extend(carried.iter());
+            session.todo.routine.rotate_right(carried.len());
             let news = statements.iter().filter(|id| !session.theirs.has(id)).copied().collect();
             self.plan_statements(pipe, news);
         }
@@ -251,7 +257,7 @@ impl Node {
         let bytes = Frame::Batch { number, statements, runs }.to_pipe();
         in_flight.departure = session.pace.depart(bytes.len(), self.now.millis);
         session.in_flight.insert(number, in_flight);
-        session.sent(bytes.len(), self.now.millis);
+        session.sent(bytes.len());
         self.fx.outputs.push_back(Output::Send { pipe, bytes });
     }
 
@@ -296,8 +302,7 @@ impl Node {
         }
         let from = session.peer.ok_or(Fault::Unavailable)?.certificate;
         let from = super::state::Source::Session(pipe, from);
-        let task = super::state::Task::Ingest { from, number, statements, runs };
-        self.carrier.tasks.push_back(task);
+        self.queue_batch(pipe, super::state::Task::Ingest { from, number, statements, runs });
         Ok(())
     }
 }

@@ -175,8 +175,6 @@ pub struct Session {
     pub(crate) channel: Channel,
     pub(crate) opened: Millis,
     pub(crate) heard: Millis,
-    /// When we last said something.
-    pub(crate) said: Millis,
     pub(crate) buffer: VecDeque<u8>,
     pub(crate) phase: Phase,
     pub(crate) peer: Option<Peer>,
@@ -233,7 +231,8 @@ pub struct Session {
 pub(crate) struct Todo {
     /// Who is shut out, what is admitted or erased, with what is needed to check it.
     pub(crate) first: VecDeque<StatementId>,
-    /// With them leaves what they need of `needed`.
+    /// What is urgent, and behind it what has come since the session began and is of an area that the
+    /// peer reads. With them leaves what they need of `needed`.
     pub(crate) urgent: VecDeque<(LogId, u64, u64)>,
     /// What all envelopes need: certificates and openings.
     pub(crate) needed: VecDeque<StatementId>,
@@ -249,6 +248,12 @@ impl Todo {
             && self.statements.is_empty()
             && self.routine.is_empty()
     }
+}
+
+fn reads(peer: Option<Peer>, lane: &Lane, log: &LogId) -> bool {
+    let peer = peer.and_then(|peer| lane.certificate(&peer.certificate));
+    let area = lane.opening(log).map(|opening| AreaScope::Area(opening.area));
+    area.zip(peer).is_some_and(|(area, peer)| peer.areas.iter().any(|scope| scope.contains(&area)))
 }
 
 /// A piece of a log that is sent before older ones. // guess: several of them fill a batch, so that
@@ -302,7 +307,6 @@ impl Session {
             channel,
             opened: now,
             heard: now,
-            said: now,
             buffer: VecDeque::new(),
             phase: Phase::Hello,
             peer: None,
@@ -339,9 +343,8 @@ impl Session {
         }
     }
 
-    pub(crate) fn sent(&mut self, bytes: usize, now: Millis) {
+    pub(crate) fn sent(&mut self, bytes: usize) {
         self.stats.bytes_sent += bytes as u64;
-        self.said = now;
         self.spoke_last = true;
     }
 
@@ -358,17 +361,11 @@ impl Session {
     pub(crate) fn deadline(&self) -> Option<Millis> {
         match self.phase {
             Phase::Hello => Some(self.opened.plus(HELLO_MS_MAX)),
-            Phase::Compare | Phase::Transfer if self.is_owed() => {
+            Phase::Compare | Phase::Transfer if !self.complete => {
                 Some(self.heard.plus(SILENCE_MS_MAX))
             }
             Phase::Compare | Phase::Transfer => None,
         }
-    }
-
-    /// Whether the peer has to say something: not when both hold the same, nor while it waits for
-    /// its turn.
-    fn is_owed(&self) -> bool {
-        !self.complete && (self.ticket.is_none() || !self.in_flight.is_empty())
     }
 
     /// Adds a part of the peer's summary.
@@ -411,13 +408,13 @@ impl Session {
                 self.plan_run(log, from, to, &held.urgent);
             }
         }
-        let peer = self.peer.and_then(|peer| lane.certificate(&peer.certificate));
-        let reads = |log: &LogId| {
-            let area = lane.opening(log).map(|opening| AreaScope::Area(opening.area));
-            area.zip(peer)
-                .is_some_and(|(area, peer)| peer.areas.iter().any(|scope| scope.contains(&area)))
-        };
-        self.todo.newest_first(reads);
+        let peer = self.peer;
+        self.todo.newest_first(|log| reads(peer, lane, log));
+    }
+
+    /// Whether the peer reads this log, or at least its area.
+    pub(crate) fn reads(&self, lane: &Lane, log: &LogId) -> bool {
+        reads(self.peer, lane, log)
     }
 
     /// Plans the true history of a log whose author signed two, from its end backwards, so that
