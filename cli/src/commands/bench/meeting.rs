@@ -91,7 +91,8 @@ pub(super) async fn run(context: &Context, args: &MeetingArgs) -> Result<(), Fai
         if index % 10 == 0 {
             context.output.note(&format!("phone {} of {} writes", index + 1, args.phones));
         }
-        let village = index % size.villages();
+        // Four to a village, as far as there are villages.
+        let village = index % args.phones.div_ceil(4).min(size.villages());
         homes.push(enrol(&place.folder, &mut centre, index, village, args.visits).await?);
     }
     context.output.note("they meet");
