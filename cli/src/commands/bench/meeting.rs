@@ -358,7 +358,7 @@ impl Meeting {
 async fn envelopes(home: &Path) -> Result<u64, Failure> {
     let mut device = Client::open(home).await?;
     match device.call(Command::Status { records: false }).await? {
-        Reply::Status(status) => Ok(status.envelopes as u64),
+        Reply::Status(status) => Ok(status.envelopes),
         _ => Err(Failure::answer("status")),
     }
 }
