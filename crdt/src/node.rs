@@ -24,6 +24,7 @@
 //! | `turns` | which of many sessions is served next |
 //! | `ingest` | accepting what a peer sent |
 //! | `own` | own logs: opening, sealing, numbering, new incarnations |
+//! | `carry` | what is taken of others' and when it is let go |
 //! | `receipts` | signing receipts |
 //! | `bundle` | pages for a file, and from one |
 //! | `write`, `ask` | commands that write, commands that read |
@@ -41,6 +42,7 @@ mod api;
 mod ask;
 mod boot;
 mod bundle;
+mod carry;
 mod compare;
 mod contact;
 mod effects;
@@ -67,10 +69,10 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use api::{
-    AreaRef, BundleScope, Command, CommandError, CommandId, Config, Event, Finding, FoundRecord,
-    Input, Job, KnownDevice, Level, Now, Order, Output, PipeId, Product, QuarantinedLog,
-    ReaderState, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus, Status, Taken,
-    TakenPart, Token,
+    AreaRef, BundleScope, Carry, Command, CommandError, CommandId, Config, Event, Finding,
+    FoundRecord, Input, Job, KnownDevice, Level, Now, Order, Output, PipeId, Product,
+    QuarantinedLog, ReaderState, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus,
+    Status, Taken, TakenPart, Token,
 };
 
 use crate::control::Statement;
@@ -86,6 +88,7 @@ pub struct Node {
     entropy: Entropy,
     life: [u8; 16],
     erasure_delay_ms: u64,
+    carry: Carry,
     ready: bool,
     /// Why nothing is done any more.
     stopped: Option<String>,
@@ -138,6 +141,7 @@ impl Node {
             entropy: Entropy::new(config.entropy),
             life: config.life,
             erasure_delay_ms: config.erasure_delay_ms,
+            carry: config.carry,
             ready: false,
             stopped: None,
             backlog: Vec::new(),
@@ -178,6 +182,7 @@ impl Node {
             .chain(doubts)
             .chain(self.carrier.receipts_at.filter(|_| !self.carrier.busy))
             .chain(self.carrier.erasures_at.filter(|_| !self.carrier.busy))
+            .chain(self.carrier.release_at.filter(|_| !self.carrier.busy))
             .chain(self.pending_deadline())
             .chain(self.turns_deadline())
             .chain(self.news_deadline())

@@ -1,7 +1,7 @@
 //! A meeting, small: a hub and twenty phones, all real daemons with files and sockets, at once.
 //! `huza bench meeting` measures one of a hundred.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
 mod driver_support;
 

@@ -1,9 +1,10 @@
 //! The carrier's writes, one after the other; above all, what peers sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Node;
-use super::api::{Event, PipeId, Reply, Taken, TakenPart};
+use super::api::{Event, PipeId, Reply, Taken};
+use super::carry::fits;
 use super::judge::grounds;
 use super::state::{IngestRow, Source, Task, key, log_key, read_log_key};
 use crate::codec;
@@ -31,8 +32,12 @@ enum Placed {
     Done,
     /// Something is in its place already.
     Held(Box<Checked>),
-    /// Its author's share is full.
+    /// Its author's share is full, or its log has as many spans as are held of one.
     TooMuch,
+    /// It is only carried, and there is no room for it, or it was let go.
+    LeftOut,
+    /// It would be one more span than are held of a log, unless one next to it comes in.
+    Apart(Box<Checked>),
     /// It contradicts the envelope held at this seq.
     Contradicts(u64, Box<(Header, Signature)>),
 }
@@ -53,8 +58,12 @@ pub(super) struct Change {
     /// Certificates that were revoked, and whether anything was that decides on quarantine.
     pub(super) revoked: Vec<CertId>,
     pub(super) judged: bool,
-    /// Bytes of envelopes held of certificates' logs, where that changes.
-    pub(super) bytes: BTreeMap<CertId, u64>,
+    /// Bytes of envelopes of certificates' logs that are held more, or less; and of those that are
+    /// only carried.
+    pub(super) bytes: BTreeMap<CertId, i64>,
+    pub(super) borrowed: i64,
+    /// Whether a receipt has come.
+    pub(super) vouched: bool,
     /// Erasures that are new, or of which something has come.
     pub(super) erasures: BTreeSet<StatementId>,
 }
@@ -76,6 +85,9 @@ impl Node {
             } else if self.carrier.erasures_at.is_some_and(|at| at <= self.now.millis) {
                 self.carrier.erasures_at = None;
                 self.carrier.tasks.push_back(Task::Ripen);
+            } else if self.carrier.release_at.is_some_and(|at| at <= self.now.millis) {
+                self.carrier.release_at = None;
+                self.carrier.tasks.push_back(Task::Release);
             } else {
                 break;
             }
@@ -115,6 +127,8 @@ impl Node {
             Task::Ripen => self.ripen(),
             Task::Stub { erasures } => self.stub(&erasures),
             Task::Reclaim { log } => self.reclaim(log),
+            Task::Release => self.release(),
+            Task::Reopen => self.reopen(),
             Task::EraseMore { record, places } => self.erase_more(record, places),
         }
     }
@@ -136,17 +150,19 @@ impl Node {
                 change.batch.put(Table::Taken, row_key, codec::encode(spans));
             }
         }
-        if change.batch.is_empty() {
+        for device in core::mem::take(&mut self.carrier.met_changed) {
+            match self.carrier.met.get(&device) {
+                Some(met) => change.batch.put(Table::Met, device.0, codec::encode(met)),
+                None => change.batch.delete(Table::Met, device.0),
+            }
+        }
+        if change.batch.is_empty() && change.logs.is_empty() {
             self.carrier.busy = false;
             then(self);
             return;
         }
         for (log, held) in &change.logs {
             change.batch.put(Table::Frontiers, log.0, codec::encode(held));
-        }
-        for (certificate, bytes) in &change.bytes {
-            let row_key = [key::BYTES, &certificate.0].concat();
-            change.batch.put(Table::CarrierMeta, row_key, codec::encode(bytes));
         }
         if change.next_ingest != self.carrier.next_ingest {
             let next = codec::encode(&change.next_ingest);
@@ -158,15 +174,18 @@ impl Node {
         self.persist(StoreKind::Carrier, batch, move |node| {
             let carrier = &mut node.carrier;
             carrier.busy = false;
-            carrier.digest = None;
+            carrier.digests = None;
             carrier.claims = None;
             carrier.next_ingest = change.next_ingest;
             carrier.holdings.logs.append(&mut change.logs);
-            carrier.bytes.append(&mut change.bytes);
             for id in &change.removed {
                 carrier.holdings.statements.remove(id);
             }
             carrier.holdings.statements.extend(&change.added);
+            node.weighed(&change);
+            if change.trusts {
+                node.settle_home();
+            }
             if change.judged {
                 node.judged(&change.revoked);
             }
@@ -218,30 +237,26 @@ impl Node {
                 Err(error) => refused.push(error.to_string()),
             }
         }
+        // Their opening may have been refused here, since their author made too many, or the page with
+        // it be lost: the others stay.
         let author = |run: &Run| candidates.author(&run.log);
-        if let Source::Bundle(_) = from {
-            // The page with their opening may be lost: that is nobody's fault, and the others stay.
-            let unknown = runs.extract_if(.., |run| author(run).is_none());
-            let lost: usize = unknown.map(|run| run.envelopes.len()).sum();
-            taken.envelopes.refuse(lost);
-            taken.why.extend((lost > 0).then(|| Fault::UnknownLog.to_string()));
-        }
-        let authors: Option<Vec<DeviceKey>> = runs.iter().map(author).collect();
+        let unknown: Vec<Run> = runs.extract_if(.., |run| author(run).is_none()).collect();
+        let authors: Vec<DeviceKey> = runs.iter().filter_map(author).collect();
         taken.statements.refuse(refused.len());
+        taken.envelopes.refuse(unknown.iter().map(|run| run.envelopes.len()).sum());
+        let unknown: BTreeSet<LogId> = unknown.into_iter().map(|run| run.log).collect();
+        refused.extend((!unknown.is_empty()).then(|| LaneError::UnknownLog.to_string()));
         for why in refused {
             self.refuse_part(from, &mut taken, why);
         }
         let counts = (usable.len(), runs.iter().map(|run| run.envelopes.len()).sum());
-        let Some(authors) = authors else {
-            return self.refuse_batch(from, taken, counts, Fault::UnknownLog);
-        };
         let entropy = self.entropy.draw();
         self.work(
             "verify",
             move || check(&signed, runs, &authors, entropy),
             move |node, (statements_valid, envelopes)| {
                 if statements_valid && envelopes.iter().all(|one| one.valid) {
-                    node.accept_batch(from, taken, usable, envelopes);
+                    node.accept_batch(from, (taken, unknown), usable, envelopes);
                 } else {
                     node.refuse_batch(from, taken, counts, Fault::BadSignature);
                 }
@@ -280,11 +295,12 @@ impl Node {
         }
     }
 
-    /// All signatures hold: apply the rules, write, acknowledge.
+    /// All signatures hold: apply the rules, write, acknowledge. `refused`: logs of which something
+    /// is not taken.
     fn accept_batch(
         &mut self,
         from: Source,
-        mut taken: Taken,
+        (mut taken, mut refused): (Taken, BTreeSet<LogId>),
         statements: Vec<Statement>,
         envelopes: Vec<Checked>,
     ) {
@@ -299,7 +315,7 @@ impl Node {
         if !displaced.is_empty() {
             return self.displace(displaced, move |node| {
                 node.carrier.busy = true;
-                node.accept_batch(from, taken, statements, envelopes);
+                node.accept_batch(from, (taken, refused), statements, envelopes);
             });
         }
         let mut change = self.change();
@@ -312,6 +328,7 @@ impl Node {
             }
         }
         let (heard_statements, heard_envelopes) = (change.added.len(), envelopes.len());
+        let logs: Vec<LogId> = envelopes.iter().map(|one| one.header.log).collect();
         taken.statements.new = heard_statements as u64;
         taken.statements.known = taken.statements.known.saturating_sub(taken.statements.new);
         let mut forks = Vec::new();
@@ -328,21 +345,34 @@ impl Node {
         });
         let mut suspects = Vec::new();
         let (mut too_much, mut known) = (0, 0);
-        for one in envelopes {
+        if !baseless.is_empty() {
+            self.refuse_part(from, &mut taken, LaneError::UnknownLog.to_string());
+        }
+        refused.extend(baseless.into_iter().map(|one| one.header.log));
+        let mut apart = Vec::new();
+        let mut coming = VecDeque::from(envelopes);
+        // What was apart may touch what came after it, so it is looked at once more from behind.
+        while let Some(one) = coming.pop_front().or_else(|| apart.pop()) {
             let Header { log, seq, .. } = one.header;
             heard.push((log, Span { from: seq, to: seq, end: one.header.hash() }));
             let held = |log| self.carrier.holdings.logs.get(log);
+            let last_look = coming.is_empty();
             known += u64::from(held(&log).is_some_and(|held| held.spans.contains(seq)));
             match self.place(&mut change, one) {
                 Placed::Done => {}
-                Placed::TooMuch => too_much += 1,
+                Placed::LeftOut => _ = refused.insert(log),
+                Placed::Apart(one) if !last_look => apart.push(*one),
+                Placed::TooMuch | Placed::Apart(_) => {
+                    too_much += 1;
+                    refused.insert(log);
+                }
                 Placed::Held(one) => suspects.push(*one),
                 Placed::Contradicts(seq, theirs) => forks.push((seq, *theirs)),
             }
         }
         let new = change.envelopes.len();
         if too_much > 0 {
-            let why = format!("{too_much} envelopes beyond the share of their author");
+            let why = format!("{too_much} envelopes beyond what is kept of an author or a log");
             self.refuse_part(from, &mut taken, why);
         }
         // Payloads that take the place of stubs are new, although their places were held.
@@ -358,9 +388,10 @@ impl Node {
                 session.theirs.add_span(log, span);
             }
         }
+        let counted = logs.iter().filter(|log| !refused.contains(log)).count() as u64;
         self.commit(change, move |node| {
             match from {
-                Source::Session(pipe, _) => node.acknowledge(pipe, taken, &baseless),
+                Source::Session(pipe, _) => node.acknowledge(pipe, &taken, counted, refused),
                 Source::Bundle(id) => node.reply(id, Reply::PageTaken(Box::new(taken))),
             }
             for (seq, theirs) in forks {
@@ -370,22 +401,24 @@ impl Node {
         });
     }
 
-    /// What came in a session is durable.
-    fn acknowledge(&mut self, pipe: PipeId, taken: Taken, baseless: &[Checked]) {
+    /// What came in a session is durable, but for some of these logs. `counted`: envelopes of the
+    /// others.
+    fn acknowledge(&mut self, pipe: PipeId, taken: &Taken, counted: u64, logs: BTreeSet<LogId>) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
-        let TakenPart { new, known, refused } = taken.envelopes;
         session.owed_acks = session.owed_acks.saturating_sub(1);
-        session.received.1 += new + known + refused;
+        session.received.1 += counted;
         session.received.0 += taken.statements.new;
-        session.stats.envelopes_received += new;
+        session.left_out |= !logs.is_empty();
+        session.stats.envelopes_received += taken.envelopes.new;
         session.stats.statements_received += taken.statements.new;
-        if new > 0 {
-            self.event(Event::Took { pipe, envelopes: new });
+        if taken.envelopes.new > 0 {
+            self.event(Event::Took { pipe, envelopes: taken.envelopes.new });
         }
-        match taken.batch {
-            Some(number) if baseless.is_empty() => self.say(pipe, &Frame::Ack { number }),
-            _ => self.fault(pipe, Fault::UnknownLog),
+        let Some(number) = taken.batch else { return };
+        if !logs.is_empty() {
+            self.say(pipe, &Frame::Refused { number, logs });
         }
+        self.say(pipe, &Frame::Ack { number });
     }
 
     /// Puts one envelope in its place.
@@ -418,12 +451,16 @@ impl Node {
         let end = self.carrier.lane.as_ref().and_then(|lane| lane.cut_off(&log));
         let shares = if end.is_some_and(|(to, _)| seq <= to) { 2 } else { 1 };
         let against = match held.fit(seq, header.previous, hash) {
-            Fit::New if held.spans.as_slice().len() >= shares * HELD_SPANS_MAX => {
-                return Placed::Done;
+            Fit::New
+                if held.spans.as_slice().len() >= shares * HELD_SPANS_MAX
+                    && !held.spans.touches(seq) =>
+            {
+                return Placed::Apart(Box::new(Checked { header, wire, valid: true }));
             }
             Fit::New if !self.has_room(change, log, &wire, shares as u64) => {
                 return Placed::TooMuch;
             }
+            Fit::New if !self.carries(change, &header, &wire) => return Placed::LeftOut,
             Fit::New => {
                 let stored = Stored { previous: header.previous, wire };
                 if self.carrier.own_area(log).is_some() {
@@ -434,11 +471,15 @@ impl Node {
                 self.add_envelope(change, held, &header, &stored, None);
                 return Placed::Done;
             }
+            // It was here, and was let go.
+            Fit::Held if !held.keeps(seq) => return Placed::LeftOut,
             Fit::Held => match held.spans.as_slice().iter().find(|span| span.to == seq) {
                 Some(span) if span.end == hash => return Placed::Done,
                 Some(_) => seq,
                 // Inside a span only the store can tell whether it is the same.
-                None => return Placed::Held(Box::new(Checked { header, wire, valid: true })),
+                None => {
+                    return Placed::Held(Box::new(Checked { header, wire, valid: true }));
+                }
             },
             Fit::Unlinked(at) => at,
         };
@@ -486,8 +527,6 @@ impl Node {
         rows: Vec<Row>,
     ) {
         held.keep_branch(end);
-        let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
-        let certificate = opening.map(|opening| opening.certificate);
         for (row_key, value) in rows {
             let Some((_, seq)) = read_log_key(&row_key) else { continue };
             let stored = codec::decode::<Stored>(&value).ok();
@@ -497,11 +536,9 @@ impl Node {
             let hash = stored.wire.header(log, seq, stored.previous).hash();
             change.batch.delete(Table::Envelopes, row_key.clone());
             change.batch.put(Table::Forked, [row_key.as_slice(), &hash.0].concat(), value);
-            if let Some(certificate) = certificate {
-                let before = self.carrier.bytes.get(&certificate).copied().unwrap_or_default();
-                let bytes = change.bytes.entry(certificate).or_insert(before);
-                *bytes = bytes.saturating_sub(stored.wire.bytes() as u64);
-            }
+            let bytes = stored.wire.bytes() as u64;
+            held.bytes = held.bytes.saturating_sub(bytes);
+            self.weigh(change, &log, 0_i64.saturating_sub_unsigned(bytes));
         }
         change.logs.insert(log, held);
     }
@@ -574,10 +611,18 @@ impl Node {
     fn has_room(&self, change: &Change, log: LogId, wire: &Wire, shares: u64) -> bool {
         let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
         let Some(certificate) = opening.map(|opening| opening.certificate) else { return true };
-        let held = change.bytes.get(&certificate).or_else(|| self.carrier.bytes.get(&certificate));
+        let held = self.carrier.bytes.get(&certificate).copied().unwrap_or_default();
+        let held = held.saturating_add_signed(change.bytes.get(&certificate).copied().unwrap_or(0));
         let own = self.carrier.issuer().is_some_and(|(_, own)| own == certificate);
-        let bytes = held.copied().unwrap_or_default() + wire.bytes() as u64;
-        own || bytes <= shares * BYTES_PER_AUTHOR_MAX
+        let bytes = wire.bytes() as u64;
+        own || held + bytes <= shares * BYTES_PER_AUTHOR_MAX
+    }
+
+    /// Whether an envelope is kept here for ever, or urgent, or there is room to carry it.
+    fn carries(&self, change: &Change, header: &Header, wire: &Wire) -> bool {
+        header.urgency == Urgency::Urgent
+            || self.keeps(&header.log)
+            || fits(self.room(), change, wire.bytes() as u64)
     }
 
     /// Compares envelopes with those that are held in their places.
@@ -624,12 +669,10 @@ impl Node {
             Content::Sealed(_) => held.restore(seq),
             Content::Erased { .. } => held.strip(seq, header.previous, hash),
         }
+        let bytes = stored.wire.bytes() as u64;
+        held.bytes += bytes;
         change.logs.insert(log, held);
-        let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
-        if let Some(certificate) = opening.map(|opening| opening.certificate) {
-            let before = self.carrier.bytes.get(&certificate).copied().unwrap_or_default();
-            *change.bytes.entry(certificate).or_insert(before) += stored.wire.bytes() as u64;
-        }
+        self.weigh(change, &log, 0_i64.saturating_add_unsigned(bytes));
         change.batch.put(Table::Envelopes, log_key(log, seq), codec::encode(stored));
         let row = IngestRow { log, seq, hash, own };
         let ingest = change.next_ingest.to_be_bytes();
@@ -677,6 +720,7 @@ impl Node {
                         change.revoked.push(revocation.certificate);
                     }
                     Body::Admission(_) => change.judged = true,
+                    Body::Receipt(_) => change.vouched = true,
                     Body::Certificate(_) => change.judged |= lane.has_revocations(),
                     Body::Erasure(_) => {
                         change.erasures.insert(id);
@@ -737,7 +781,7 @@ impl Node {
             let scope = crate::control::Scope::Catchment(area.catchment());
             let task = Task::Issue { scope, kind: kind::FORK_PROOF, body };
             node.carrier.tasks.push_back(task);
-            node.carrier.digest = None;
+            node.carrier.digests = None;
         });
     }
 

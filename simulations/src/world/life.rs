@@ -18,8 +18,8 @@ const SETTLE_MS: u64 = 15_000;
 impl World {
     /// Adds a host, starts it and lets it join.
     pub(crate) fn add_host(&mut self, id: HostId, nature: Nature) -> Result<(), Violation> {
-        let delay = self.options.erasure_delay_ms;
-        let host = Host::new(id, nature.clone(), delay, &mut self.draws.keys);
+        let settings = self.options.settings();
+        let host = Host::new(id, nature.clone(), settings, &mut self.draws.keys);
         self.trace.note(self.now, &host.name(), &format!("covers {:?}", nature.covers));
         self.hosts.insert(id, host);
         self.start(id)?;
@@ -177,7 +177,8 @@ impl World {
         let host = self.hosts.get(&id).filter(|host| host.exists && host.nature.reads())?;
         let (life, entropy) = (host.life, self.draws.shadow.bytes());
         let reader = ReaderState::Open { worker: host.worker() };
-        let config = Config { entropy, life, reader, erasure_delay_ms: host.erasure_delay_ms };
+        let (erasure_delay_ms, carry) = (host.erasure_delay_ms, host.carry);
+        let config = Config { entropy, life, reader, erasure_delay_ms, carry };
         Shadow::start(host.disk.durable.clone(), config, host.now(self.now))
     }
 
