@@ -437,7 +437,8 @@ async fn a_stranger_that_gossips_learns_nothing_and_is_passed_on_by_nobody() {
     let mut talker = Peer::start(gossip(dial.clone()));
     let mut listener = Peer::start(gossip(dial.clone()));
     talker.opened().await;
-    listener.opened().await;
+    let heard = listener.opened().await.pipe;
+    listener.net.admit(heard).unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let planted = b"news of nobody, thirty bytes and more than that".to_vec();
     drop(talker.net.publish(planted.clone()));

@@ -144,9 +144,17 @@ async fn news_travel_only_past_those_who_validated_them() {
     let (mut b, address) = Peer::listening(gossip(vec![], &[TCP])).await;
     let mut a = Peer::start(gossip(vec![address.clone()], &[]));
     let mut c = Peer::start(gossip(vec![address], &[]));
-    a.opened().await;
-    c.opened().await;
+    let (from_a, from_c) = (a.opened().await.binding, c.opened().await);
+    let (first, second) = (b.opened().await, b.opened().await);
+    let of_a = if first.binding == from_a { first.pipe } else { second.pipe };
     let good = b"log 7 has grown".to_vec();
+    let silent = |event: Option<NetEvent>| !matches!(event, Some(NetEvent::News { .. }));
+    for _ in 0..10 {
+        a.net.publish(b"who am I?".to_vec()).unwrap();
+        assert!(silent(b.next_within(Duration::from_millis(200)).await), "not admitted yet");
+    }
+    b.net.admit(of_a).unwrap();
+    c.net.admit(from_c.pipe).unwrap();
     // Subscriptions take a moment; until then publishing reaches nobody and is no error.
     let token = loop {
         a.net.publish(good.clone()).unwrap();
@@ -157,7 +165,6 @@ async fn news_travel_only_past_those_who_validated_them() {
             break token;
         }
     };
-    let silent = |event: Option<NetEvent>| !matches!(event, Some(NetEvent::News { .. }));
     assert!(silent(c.next_within(Duration::from_millis(2_500)).await), "not validated yet");
     b.net.validate(token, true).unwrap();
     let (bytes, _) = c.news().await;

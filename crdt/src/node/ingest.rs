@@ -411,6 +411,9 @@ impl Node {
         session.left_out |= !logs.is_empty();
         session.stats.envelopes_received += taken.envelopes.new;
         session.stats.statements_received += taken.statements.new;
+        if taken.envelopes.new > 0 {
+            self.event(Event::Took { pipe, envelopes: taken.envelopes.new });
+        }
         let Some(number) = taken.batch else { return };
         if !logs.is_empty() {
             self.say(pipe, &Frame::Refused { number, logs });

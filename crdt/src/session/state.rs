@@ -200,6 +200,8 @@ pub struct Session {
     pub(crate) todo: Todo,
     pub(crate) pace: Pace,
     pub(crate) loading: bool,
+    /// Its place in the line, while it waits for its turn.
+    pub(crate) ticket: Option<u64>,
     pub(crate) next_batch: u32,
     pub(crate) in_flight: BTreeMap<u32, InFlight>,
     /// Batches of the peer that we have not acknowledged.
@@ -209,6 +211,8 @@ pub struct Session {
     pub(crate) expected: (u64, u64),
     pub(crate) received: (u64, u64),
     pub(crate) promised: (u64, u64),
+    /// What was promised when the totals were last told.
+    pub(crate) told: (u64, u64),
     /// Logs of which the peer takes no more in this session.
     pub(crate) refused: BTreeSet<LogId>,
     /// Whether we asked for the peer's chain.
@@ -244,7 +248,8 @@ pub struct Session {
 pub(crate) struct Todo {
     /// Who is shut out, what is admitted or erased, with what is needed to check it.
     pub(crate) first: VecDeque<StatementId>,
-    /// With them leaves what they need of `needed`.
+    /// What is urgent, and behind it what has come since the session began and is of an area that the
+    /// peer reads. With them leaves what they need of `needed`.
     pub(crate) urgent: VecDeque<(LogId, u64, u64)>,
     /// What all envelopes need: certificates and openings.
     pub(crate) needed: VecDeque<StatementId>,
@@ -292,11 +297,22 @@ impl Todo {
     }
 }
 
+fn reads(peer: Option<Peer>, lane: &Lane, log: &LogId) -> bool {
+    let peer = peer.and_then(|peer| lane.certificate(&peer.certificate));
+    let area = lane.opening(log).map(|opening| AreaScope::Area(opening.area));
+    area.zip(peer).is_some_and(|(area, peer)| peer.areas.iter().any(|scope| scope.contains(&area)))
+}
+
 /// A piece of a log that is sent before older ones. // guess: several of them fill a batch, so that
 /// one cut costs no log much
 const PIECE: u64 = 32;
 
 impl Todo {
+    /// Whether something is in it that waits for no turn.
+    pub(crate) fn is_pressing(&self) -> bool {
+        !self.first.is_empty() || !self.urgent.is_empty()
+    }
+
     /// The statements that come next, unless envelopes do.
     pub(crate) fn next_statements(&mut self) -> Option<&mut VecDeque<StatementId>> {
         if !self.first.is_empty() {
@@ -354,6 +370,7 @@ impl Session {
             todo: Todo::default(),
             pace: Pace::default(),
             loading: false,
+            ticket: None,
             next_batch: 0,
             in_flight: BTreeMap::new(),
             owed_acks: 0,
@@ -361,6 +378,7 @@ impl Session {
             expected: (0, 0),
             received: (0, 0),
             promised: (0, 0),
+            told: (0, 0),
             refused: BTreeSet::new(),
             wanted_chain: false,
             told_chain: None,
@@ -446,14 +464,14 @@ impl Session {
                 self.plan_run(log, run, class, &held.urgent);
             }
         }
-        let peer = self.peer.and_then(|peer| lane.certificate(&peer.certificate));
-        let reads = |log: &LogId| {
-            let area = lane.opening(log).map(|opening| AreaScope::Area(opening.area));
-            area.zip(peer)
-                .is_some_and(|(area, peer)| peer.areas.iter().any(|scope| scope.contains(&area)))
-        };
-        self.todo.newest_first(Class::Routine, reads);
+        let peer = self.peer;
+        self.todo.newest_first(Class::Routine, |log| reads(peer, lane, log));
         self.todo.newest_first(Class::Borrowed, |_| false);
+    }
+
+    /// Whether the peer reads this log, or at least its area.
+    pub(crate) fn reads(&self, lane: &Lane, log: &LogId) -> bool {
+        reads(self.peer, lane, log)
     }
 
     /// What the routine envelopes of a log are to the peer.
