@@ -125,6 +125,7 @@ impl Node {
             let (before, routine) = (session.promised, session.todo.routine.len());
             let urgent = session.todo.urgent.len();
             session.complete = false;
+            let none = BTreeSet::new();
             let refused = |log: &LogId| session.refused.contains(log);
             let grown: Vec<_> = grown.iter().filter(|(log, _)| !refused(log)).collect();
             for (log, (held, seqs)) in grown {
@@ -136,7 +137,10 @@ impl Node {
                     !known.is_some_and(|known| known.contains(**seq)) || restored(**seq)
                 };
                 for seq in seqs.iter().filter(lacks).copied().collect::<Vec<_>>() {
-                    session.plan_run(*log, seq, seq, &held.urgent);
+                    let urgent = held.urgent.contains(&seq);
+                    let turn = lane.filter(|_| urgent).and_then(|l| session.urgent_turn(l, log));
+                    let urgent = if turn.is_some() { &held.urgent } else { &none };
+                    session.plan_run(*log, seq, seq, urgent);
                 }
             }
             // What is new goes before what is old.

@@ -15,8 +15,8 @@ use crate::crypto::Signature;
 use crate::holdings::{Claims, Holdings, Span, Spans};
 use crate::id::{CertId, DeviceKey, LogId, StatementId};
 use crate::limits::{
-    BATCHES_IN_FLIGHT_MAX, HELLO_MS_MAX, SILENCE_MS_MAX, SUMMARY_LOGS_MAX, SUMMARY_SPANS_MAX,
-    SUMMARY_STATEMENTS_MAX,
+    BATCHES_IN_FLIGHT_MAX, HELLO_MS_MAX, RANGES_MAX, SILENCE_MS_MAX, SUMMARY_LOGS_MAX,
+    SUMMARY_SPANS_MAX, SUMMARY_STATEMENTS_MAX,
 };
 use crate::time::Millis;
 use crate::trust::{AreaScope, Role};
@@ -203,6 +203,8 @@ pub struct Session {
     pub(crate) expected: (u64, u64),
     pub(crate) received: (u64, u64),
     pub(crate) promised: (u64, u64),
+    /// Urgent envelopes planned of each author.
+    pub(crate) turns: BTreeMap<DeviceKey, usize>,
     /// Logs of which the peer takes no more in this session.
     pub(crate) refused: BTreeSet<LogId>,
     /// Whether we asked for the peer's chain.
@@ -246,6 +248,14 @@ impl Todo {
     }
 }
 
+/// Urgent envelopes of one author that overtake others in a session. // guess: an outbreak in a
+/// village, of which the newest alerts tell most
+const URGENT_PER_AUTHOR: usize = 32;
+
+/// Spans of a log beyond which nothing overtakes what closes its gaps: far below what is held, and
+/// what a summary names.
+const SCATTERED_MAX: usize = RANGES_MAX / 2;
+
 /// A piece of a log that is sent before older ones. // guess: several of them fill a batch, so that
 /// one cut costs no log much
 const PIECE: u64 = 32;
@@ -261,8 +271,14 @@ impl Todo {
     }
 
     /// Orders what is routine: the logs that the peer `reads` before those it carries, and in each of
-    /// both the newest pieces of all logs, then those before them.
-    fn newest_first(&mut self, reads: impl Fn(&LogId) -> bool) {
+    /// both the newest pieces of all logs, then those before them. What comes behind all that the
+    /// peer `holds` of a log in so many spans that it may take no more of them, goes from its
+    /// beginning, where it touches the last.
+    fn newest_first<'a>(
+        &mut self,
+        reads: impl Fn(&LogId) -> bool,
+        holds: impl Fn(&LogId) -> Option<&'a Spans>,
+    ) {
         let mut runs: Vec<_> = self.routine.drain(..).collect();
         runs.sort_unstable_by_key(|(log, from, _)| (*log, Reverse(*from)));
         let mut pieces = Vec::new();
@@ -270,15 +286,21 @@ impl Todo {
         for (log, from, to) in runs {
             let carried = !reads(&log);
             let age = ages.entry(log).or_default();
-            let mut end = to;
+            let crowded = holds(&log).filter(|spans| spans.as_slice().len() >= RANGES_MAX);
+            let forwards = crowded.is_some_and(|spans| spans.last() < Some(from));
+            let (mut from, mut to) = (from, to);
             loop {
-                let start = end.saturating_sub(PIECE - 1).max(from);
+                let (start, end) = if forwards {
+                    (from, from.saturating_add(PIECE - 1).min(to))
+                } else {
+                    (to.saturating_sub(PIECE - 1).max(from), to)
+                };
                 pieces.push((carried, *age, log, start, end));
                 *age += 1;
-                if start == from {
+                if (start, end) == (from, to) {
                     break;
                 }
-                end = start - 1;
+                (from, to) = if forwards { (end + 1, to) } else { (from, start - 1) };
             }
         }
         pieces.sort_unstable();
@@ -314,6 +336,7 @@ impl Session {
             expected: (0, 0),
             received: (0, 0),
             promised: (0, 0),
+            turns: BTreeMap::new(),
             refused: BTreeSet::new(),
             wanted_chain: false,
             told_chain: None,
@@ -382,24 +405,72 @@ impl Session {
             let theirs = self.theirs.spans(log);
             (*log, theirs.map_or_else(|| spans.whole(), |theirs| spans.without(theirs)))
         });
-        for (log, missing) in differing.collect::<Vec<_>>() {
-            if lane.is_forked(&log) {
-                let seqs = missing.into_iter().rev().flat_map(|(from, to)| (from..=to).rev());
-                self.plan_branch(log, seqs);
-                continue;
-            }
-            let Some(held) = holdings.logs.get(&log) else { continue };
+        let (forked, missing): (Vec<_>, Vec<_>) =
+            differing.collect::<Vec<_>>().into_iter().partition(|(log, _)| lane.is_forked(log));
+        for (log, missing) in forked {
+            let seqs = missing.into_iter().rev().flat_map(|(from, to)| (from..=to).rev());
+            self.plan_branch(log, seqs);
+        }
+        let turns = self.take_turns(&missing, holdings, lane);
+        let mut overtaking: BTreeMap<LogId, BTreeSet<u64>> = BTreeMap::new();
+        for (_, log, seq) in &turns {
+            overtaking.entry(*log).or_default().insert(*seq);
+        }
+        for (log, missing) in missing {
+            let urgent = overtaking.entry(log).or_default();
             for (from, to) in missing {
-                self.plan_run(log, from, to, &held.urgent);
+                self.plan_run(log, from, to, urgent);
             }
         }
+        self.todo.urgent = turns.into_iter().map(|(_, log, seq)| (log, seq, seq)).collect();
         let peer = self.peer.and_then(|peer| lane.certificate(&peer.certificate));
         let reads = |log: &LogId| {
             let area = lane.opening(log).map(|opening| AreaScope::Area(opening.area));
             area.zip(peer)
                 .is_some_and(|(area, peer)| peer.areas.iter().any(|scope| scope.contains(&area)))
         };
-        self.todo.newest_first(reads);
+        let theirs = &self.theirs;
+        self.todo.newest_first(reads, |log| theirs.spans(log));
+    }
+
+    /// What of `missing` overtakes the rest, since it is urgent: the newest of every author, then the
+    /// second of each, and so on, so that nobody's alerts wait behind many of another's. Those beyond
+    /// an author's share go with what is routine, and so do those that would leave the peer with many
+    /// holes in a log.
+    fn take_turns(
+        &mut self,
+        missing: &[(LogId, Vec<(u64, u64)>)],
+        holdings: &Holdings,
+        lane: &Lane,
+    ) -> Vec<(usize, LogId, u64)> {
+        let mut alerts = Vec::new();
+        for (log, missing) in missing {
+            let Some(held) = holdings.logs.get(log) else { continue };
+            let urgent = missing.iter().flat_map(|(from, to)| held.urgent.range(from..=to));
+            alerts.extend(urgent.map(|seq| (Reverse(*seq), *log)));
+        }
+        alerts.sort_unstable();
+        let mut turns = Vec::new();
+        let mut spans: BTreeMap<LogId, usize> = BTreeMap::new();
+        for (Reverse(seq), log) in alerts {
+            let theirs = || self.theirs.spans(&log).map_or(0, |spans| spans.as_slice().len());
+            let spans = spans.entry(log).or_insert_with(theirs);
+            if *spans < SCATTERED_MAX
+                && let Some(turn) = self.urgent_turn(lane, &log)
+            {
+                *spans += 1;
+                turns.push((turn, log, seq));
+            }
+        }
+        turns.sort_unstable();
+        turns
+    }
+
+    /// The turn of one more urgent envelope among its author's in this session, if it has one.
+    pub(crate) fn urgent_turn(&mut self, lane: &Lane, log: &LogId) -> Option<usize> {
+        let turns = self.turns.entry(lane.opening(log)?.device).or_default();
+        *turns += 1;
+        (*turns <= URGENT_PER_AUTHOR).then_some(*turns)
     }
 
     /// Plans the true history of a log whose author signed two, from its end backwards, so that
