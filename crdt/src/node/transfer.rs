@@ -61,7 +61,7 @@ impl Node {
             let claimed = session.theirs.spans(&log).is_some_and(|spans| spans.contains(seq));
             if let Some(held) = self.carrier.holdings.logs.get(&log).filter(|_| claimed) {
                 let class = session.class(lane, &log);
-                session.plan_run(log, (seq, seq), class, &held.urgent);
+                session.plan_run(log, (seq, seq), class, (&held.urgent, &held.urgent));
             }
         }
     }
@@ -128,6 +128,7 @@ impl Node {
             let lengths = classes.map(|class| session.todo.runs(class).len());
             let before = session.todo.routine.len();
             session.complete = false;
+            let none = BTreeSet::new();
             let refused = |log: &LogId| session.refused.contains(log);
             let grown: Vec<_> = grown.iter().filter(|(log, _)| !refused(log)).collect();
             for (log, (held, seqs)) in grown {
@@ -140,7 +141,10 @@ impl Node {
                 };
                 let class = lane.map_or(Class::Routine, |lane| session.class(lane, log));
                 for seq in seqs.iter().filter(lacks).copied().collect::<Vec<_>>() {
-                    session.plan_run(*log, (seq, seq), class, &held.urgent);
+                    let urgent = held.urgent.contains(&seq);
+                    let turn = lane.filter(|_| urgent).and_then(|l| session.urgent_turn(l, log));
+                    let overtaking = if turn.is_some() { &held.urgent } else { &none };
+                    session.plan_run(*log, (seq, seq), class, (overtaking, &held.urgent));
                 }
             }
             // What is new goes before what is old, and what its peer reads before all but the urgent.
