@@ -309,6 +309,7 @@ impl Held {
             (run.1.to, run.1.end) = (after.to, after.end);
         }
         self.released.insert(run.0, run.1);
+        self.stubs.remove(&seq);
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
@@ -481,7 +482,7 @@ impl Claims {
 }
 
 /// Hashes over statements, and over what is held of the logs of each catchment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Digests {
     statements: [u8; 32],
     catchments: BTreeMap<CatchmentTag, [u8; 32]>,
@@ -588,6 +589,15 @@ mod tests {
         assert_eq!(held.kept_within((9, u64::MAX)), [(10, 11)]);
         assert!(held.keeps(0) && !held.keeps(1) && !held.keeps(12) && held.is_sound());
         assert_eq!(held.fit(2, hash(1), hash(2)), Fit::Held, "nobody brings it again");
+    }
+
+    #[test]
+    fn what_is_left_of_an_erased_envelope_is_let_go_like_any_other() {
+        let mut held = filled(3);
+        held.strip(1, hash(0), hash(1));
+        let_go(&mut held, &[1]);
+        assert!(!held.is_stub(1) && !held.is_stub_of(1, hash(1)), "its payload does not come back");
+        assert_eq!(held.counting(|_| false), spans(&[(0, 2)]));
     }
 
     #[test]

@@ -225,8 +225,12 @@ pub const CARRY_MARKS: u64 = 60;
 /// come together are followed together. // guess
 pub const CARRY_RECEIPT_MS: u64 = 60_000;
 
-/// Envelopes that are let go in one write.
-pub const RELEASED_AT_ONCE: usize = 1_024;
+/// Envelopes that are let go in one write. Bounds what is read for it. // guess
+pub const RELEASED_AT_ONCE: usize = 64;
+
+/// Receipts of one device about one log that are looked at to let it go. // stored, accepted, and few
+/// reasons for which something was refused
+pub const WITNESSED_MAX: usize = 4;
 
 /// Bytes in which a device tells how much room it has: so many that one envelope always fits.
 pub const ROOM_UNIT_BYTES: u64 = 2_097_152;

@@ -214,8 +214,11 @@ fn frame() -> impl Strategy<Value = Frame> {
             .prop_map(|(statements, envelopes)| Frame::Totals { statements, envelopes }),
         batch,
         any::<u32>().prop_map(|number| Frame::Ack { number }),
-        (any::<u32>(), hash())
-            .prop_map(|(number, log)| Frame::Refused { number, logs: [LogId(log.0)].into() }),
+        (any::<u32>(), hash()).prop_map(|(number, log)| Frame::Refused {
+            number,
+            full: false,
+            logs: [LogId(log.0)].into()
+        }),
         any::<([u8; 16], [u8; 16])>().prop_map(|(digest, all)| Frame::End { digest, all }),
         Just(Frame::Same),
     ]

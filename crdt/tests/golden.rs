@@ -472,7 +472,10 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("frame-totals", Frame::Totals { statements: 3, envelopes: 70_000 }),
         ("frame-batch", batch),
         ("frame-ack", Frame::Ack { number: 130 }),
-        ("frame-refused", Frame::Refused { number: 130, logs: [LogId([0x79; 32])].into() }),
+        (
+            "frame-refused",
+            Frame::Refused { number: 130, full: true, logs: [LogId([0x79; 32])].into() },
+        ),
         ("frame-end", Frame::End { digest: [0x99; 16], all: [0x9a; 16] }),
         ("frame-same", Frame::Same),
     ]

@@ -176,7 +176,7 @@ fn an_envelope_of_an_unknown_log_is_refused_and_the_rest_of_its_batch_taken() {
     assert_eq!(fault(&hub, pipe), None);
     assert_eq!(hub.status().envelopes, before + 1);
     let heard = RawPeer::heard(&mut hub, pipe);
-    let told = Frame::Refused { number: 0, logs: [log].into() };
+    let told = Frame::Refused { number: 0, full: false, logs: [log].into() };
     let at = |frame: &Frame| heard.iter().position(|one| one == frame).unwrap();
     assert!(at(&told) < at(&Frame::Ack { number: 0 }));
 }

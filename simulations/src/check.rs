@@ -118,7 +118,7 @@ impl Laws {
                     self.count("acks", 1);
                 }
                 // It says itself that it did not take these.
-                Frame::Refused { number, logs } => {
+                Frame::Refused { number, logs, .. } => {
                     if let Some(batch) = talk.batches.get_mut(number) {
                         batch.envelopes.retain(|one| !logs.contains(&one.place.0));
                     }

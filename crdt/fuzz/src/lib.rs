@@ -335,7 +335,7 @@ fn injected(wide: usize, narrow: u8) -> Frame {
         0 => Frame::WantChain { known: vec![] },
         10 => Frame::Now { digest: [narrow; 16], count: wide as u64 },
         1 => Frame::Ack { number },
-        11 => Frame::Refused { number, logs: [LogId([narrow; 32])].into() },
+        11 => Frame::Refused { number, full: false, logs: [LogId([narrow; 32])].into() },
         2 => Frame::Totals { statements: wide as u64, envelopes: u64::MAX },
         3 => Frame::End { digest: [narrow; 16], all: [narrow; 16] },
         4 => Frame::Batch { number, statements: vec![], runs: vec![] },

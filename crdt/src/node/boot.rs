@@ -198,7 +198,7 @@ impl Node {
                 own.outbox.insert(index, row);
             }
         }
-        self.settle_home();
+        self.boot_home();
     }
 
     /// Notices a copied or restored carrier.

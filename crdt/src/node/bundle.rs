@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Node;
 use super::api::{BundleScope, CommandId, Reply, Taken};
 use super::state::{Source, Task};
-use super::transfer::{fill_batch, range_of, take_runs};
+use super::transfer::{Filled, fill_batch, range_of, take_runs};
 use crate::bundle::{self, CONTEXT};
 use crate::control::{Body, Home, Lane, ReceiptKind, Statement, kind};
 use crate::holdings::{Claims, Spans};
@@ -111,13 +111,13 @@ impl Node {
         if !wanted.is_empty() {
             let ranges = wanted.iter().map(range_of).collect();
             return self.pages(ranges, move |node, rows| {
-                let (runs, later) = fill_batch(BATCH_BYTES_TARGET, wanted, rows);
+                let Filled { runs, later, .. } = fill_batch(BATCH_BYTES_TARGET, wanted, rows);
+                for run in later.into_iter().rev() {
+                    bundle.runs.push_front(run);
+                }
                 if runs.is_empty() {
                     // What was held is held no more.
                     return node.fill_page(id, bundle);
-                }
-                for run in later.into_iter().rev() {
-                    bundle.runs.push_front(run);
                 }
                 let statements = node.needed_by(&runs);
                 node.finish_batch(id, bundle, statements, runs);

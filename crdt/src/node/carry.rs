@@ -20,8 +20,9 @@ use crate::envelope::Stored;
 use crate::holdings::Held;
 use crate::id::{CertId, LogId};
 use crate::limits::{
-    CARRY_LOOKS, CARRY_MARKS, CARRY_RECEIPT_MS, RELEASED_AT_ONCE, ROOM_UNIT_BYTES,
+    CARRY_LOOKS, CARRY_MARKS, CARRY_RECEIPT_MS, RELEASED_AT_ONCE, ROOM_UNIT_BYTES, WITNESSED_MAX,
 };
+use crate::session::Phase;
 use crate::store::{Range, Table};
 use crate::time::Millis;
 use crate::trust::{Issuer, Role};
@@ -56,31 +57,69 @@ impl Node {
         opening.is_none_or(|opening| self.carrier.home.keeps(opening))
     }
 
-    /// What this device keeps may be something else than before: weighs all that it holds again,
-    /// and makes gaps of what it let go and now keeps.
+    /// At start: what this device keeps, and what everything weighs.
+    pub(super) fn boot_home(&mut self) {
+        self.carrier.home = self.home();
+        self.weigh_all();
+    }
+
+    /// What a certificate keeps may be something else than before, this device's or a peer's: then
+    /// everything is weighed again, what was let go and is kept now becomes gaps, and open sessions
+    /// end or plan anew.
     pub(super) fn settle_home(&mut self) {
+        let home = self.home();
+        if home != self.carrier.home {
+            self.carrier.home = home;
+            // What belongs to others now may have come long ago, and this may be undone.
+            self.carrier.ages = Ages::default();
+            self.carrier.met_changed.extend(self.carrier.met.keys());
+            self.carrier.met.clear();
+            self.weigh_all();
+            for pipe in self.sessions.keys().copied().collect::<Vec<_>>() {
+                self.part(pipe);
+            }
+            return;
+        }
+        let claims = self.claims();
+        let Some(lane) = &self.carrier.lane else { return };
+        for session in self.sessions.values_mut() {
+            let Some(peer) =
+                session.peer.filter(|peer| lane.certificate(&peer.certificate).is_some())
+            else {
+                continue;
+            };
+            let home = lane.home(&peer.certificate);
+            if home != session.home {
+                session.home = home;
+                if session.phase == Phase::Transfer {
+                    session.replan(&claims, &self.carrier.holdings, lane);
+                }
+            }
+        }
+    }
+
+    /// What this device keeps. Everything, while its certificate is not known: nothing is let go then.
+    fn home(&self) -> Home {
+        let membership = self.carrier.membership.as_ref();
+        let lane = self.carrier.lane.as_ref().zip(membership);
+        let known = lane.filter(|(lane, me)| lane.certificate(&me.certificate).is_some());
+        known.map_or_else(Home::everything, |(lane, me)| lane.home(&me.certificate))
+    }
+
+    fn weigh_all(&mut self) {
         let carrier = &mut self.carrier;
         let Some(lane) = &carrier.lane else { return };
-        let me = carrier.membership.as_ref().map(|membership| membership.certificate);
-        let home = me.map(|me| lane.home(&me)).unwrap_or_default();
-        if home != carrier.home {
-            // What belongs to others now may have come long ago.
-            carrier.ages.done = 0;
-            carrier.home = home;
-        }
-        let mut bytes: BTreeMap<CertId, u64> = BTreeMap::new();
         (carrier.borrowed, carrier.bytes) = (0, BTreeMap::new());
         let mut missed = false;
         for (log, held) in &carrier.holdings.logs {
             let Some(opening) = lane.opening(log) else { continue };
-            *bytes.entry(opening.certificate).or_default() += held.bytes;
+            *carrier.bytes.entry(opening.certificate).or_default() += held.bytes;
             if carrier.home.keeps(opening) {
                 missed |= held.released() > 0;
             } else {
                 carrier.borrowed += held.bytes;
             }
         }
-        carrier.bytes = bytes;
         if missed {
             carrier.tasks.push_back(Task::Reopen);
         }
@@ -99,7 +138,13 @@ impl Node {
                 change.logs.insert(*log, held);
             }
         }
-        self.commit(change, |_| {});
+        // Who was told that this is held is told anew.
+        let reopened = !change.logs.is_empty();
+        self.commit(change, move |node| {
+            for pipe in node.sessions.keys().copied().filter(|_| reopened).collect::<Vec<_>>() {
+                node.part(pipe);
+            }
+        });
     }
 
     /// Notes in a change that so many more bytes of a log are held, or fewer.
@@ -133,13 +178,19 @@ impl Node {
     }
 
     fn next_look(&self) -> Millis {
-        self.now.millis.plus((self.carry.millis / CARRY_LOOKS).clamp(LOOK_MS_MIN, LOOK_MS_MAX))
+        self.now.millis.plus(self.look_ms())
+    }
+
+    fn look_ms(&self) -> u64 {
+        (self.carry.millis / CARRY_LOOKS).clamp(LOOK_MS_MIN, LOOK_MS_MAX)
     }
 
     /// Lets go of what was carried for long enough; when that is done, of what others hold.
     pub(super) fn release(&mut self) {
         let mut change = self.change();
-        let counted = self.count_time(&mut change);
+        let looked = self.now.millis.since(self.carrier.counted.at.millis);
+        let counted =
+            if looked < self.look_ms() { self.counted() } else { self.count_time(&mut change) };
         let next = self.carrier.next_ingest;
         let ages = &mut self.carrier.ages;
         let mark = self.carry.millis / CARRY_MARKS;
@@ -202,6 +253,10 @@ impl Node {
             behind.map(|behind| places.split_off(&behind));
             self.carrier.release_at = Some(self.now.millis);
         }
+        if places.is_empty() && core::mem::take(&mut self.carrier.let_go) {
+            // Nothing waits any more for a key to them.
+            self.refile_waiting();
+        }
         let ranges = places.iter().map(|(log, seq)| range_of(&(*log, *seq, *seq))).collect();
         self.pages(ranges, move |node, rows| {
             let mut envelopes = 0;
@@ -209,6 +264,9 @@ impl Node {
             for (row_key, value) in rows.into_iter().flatten() {
                 let Some((log, seq)) = read_log_key(&row_key) else { continue };
                 let Ok(stored) = codec::decode::<Stored>(&value) else { continue };
+                if node.keeps(&log) {
+                    continue;
+                }
                 let header = stored.wire.header(log, seq, stored.previous);
                 let bytes = stored.wire.bytes() as u64;
                 let held = || node.carrier.holdings.logs.get(&log).cloned().unwrap_or_default();
@@ -219,11 +277,12 @@ impl Node {
                 envelopes += 1;
                 all += bytes;
             }
+            // Not offered any more from now on.
+            node.carrier.holdings.logs.extend(change.logs.clone());
             node.commit(change, move |node| {
                 if envelopes > 0 {
+                    node.carrier.let_go = true;
                     node.event(Event::Released { envelopes, bytes: all });
-                    // Nothing waits any more for a key to them.
-                    node.refile_waiting();
                 }
             });
         });
@@ -233,6 +292,7 @@ impl Node {
     /// hold, one of them its hub.
     fn vouched_for(&self) -> Vec<(LogId, u64, u64)> {
         let Some(lane) = &self.carrier.lane else { return Vec::new() };
+        let me = self.carrier.issuer().map(|(_, me)| me);
         let mut receipts: BTreeMap<LogId, Vec<(CertId, &Receipt)>> = BTreeMap::new();
         for (issuer, _, receipt) in lane.receipts() {
             let held = self.carrier.holdings.logs.get(&receipt.log);
@@ -241,8 +301,12 @@ impl Node {
                 && !self.keeps(&receipt.log)
                 && receipt.kind != ReceiptKind::Shown
                 && lane.is_weighty(issuer, receipt)
+                && !me.is_some_and(|me| same(lane, &me, &issuer))
             {
-                receipts.entry(receipt.log).or_default().push((issuer, receipt));
+                let about = receipts.entry(receipt.log).or_default();
+                if about.iter().filter(|(other, _)| *other == issuer).count() < WITNESSED_MAX {
+                    about.push((issuer, receipt));
+                }
             }
         }
         let mut vouched = Vec::new();
@@ -295,12 +359,5 @@ pub(super) const fn fits(room: u64, change: &Change, bytes: u64) -> bool {
     match room.checked_add_signed(change.borrowed.saturating_neg()) {
         Some(left) => bytes <= left,
         None => false,
-    }
-}
-
-impl Home {
-    /// Whether what is written in a catchment is kept whole by both: they can compare it.
-    pub(super) fn shares(&self, other: &Self, catchment: &crate::id::CatchmentTag) -> bool {
-        self.keeps_all_of(catchment) && other.keeps_all_of(catchment)
     }
 }

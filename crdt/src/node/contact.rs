@@ -25,7 +25,8 @@ const SIMULTANEOUS_MS: u64 = 5_000;
 impl Node {
     pub(super) fn pipe_opened(&mut self, pipe: PipeId, dialer: bool, binding: [u8; 32]) {
         let channel = Channel { binding, dialer };
-        let (digest, claims) = (self.digests().all(), self.claims());
+        let (digests, claims) = (self.digests(), self.claims());
+        let digest = digests.all();
         let room = self.room_told();
         let hello = self.carrier.membership.as_ref().zip(self.carrier.identity.as_ref());
         let Some((membership, identity)) = hello.filter(|_| self.sessions.len() < SESSIONS_MAX)
@@ -34,7 +35,7 @@ impl Node {
             return;
         };
         let mut session = Session::new(channel, self.now.millis, claims);
-        session.digest = digest;
+        (session.digest, session.digests) = (digest, digests);
         let count = compare::count(&session.at_hello);
         let hello =
             Hello { version: VERSION, certificate: membership.certificate, digest, count, room };
@@ -198,8 +199,8 @@ impl Node {
                 self.hear_batch(pipe, number, &statements, runs)
             }
             (Phase::Transfer, Frame::Ack { number }) => self.hear_ack(pipe, number),
-            (Phase::Transfer, Frame::Refused { number, logs }) => {
-                self.hear_refused(pipe, number, &logs)
+            (Phase::Transfer, Frame::Refused { number, full, logs }) => {
+                self.hear_refused(pipe, (number, full), &logs)
             }
             (Phase::Transfer, Frame::End { digest, all }) => {
                 session.end_received = Some(digest);
@@ -307,12 +308,13 @@ impl Node {
     /// The peer's chain is durable here. If it asked for ours too, what both hold is compared as it
     /// is now.
     pub(super) fn admitted_chain(&mut self, pipe: PipeId) {
-        let (digest, claims) = (self.digests().all(), self.claims());
+        let (digests, claims) = (self.digests(), self.claims());
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         let Comparing::Acquainting { said, .. } = &mut session.comparing else { return };
         *said = true;
         let count = compare::count(&claims);
-        (session.digest, session.at_hello) = (digest, claims);
+        let digest = digests.all();
+        (session.digest, session.digests, session.at_hello) = (digest, digests, claims);
         self.say(pipe, &Frame::Now { digest, count });
         self.acquainted(pipe);
     }
@@ -366,14 +368,17 @@ impl Node {
     /// The peer holds so much, of this digest: finds out what differs, if anything does.
     fn compare_with(&mut self, pipe: PipeId, digest: [u8; 16], count: u64) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
-        let met = session.peer.and_then(|peer| self.carrier.met.get(&peer.device));
-        let as_we_parted = met.is_some_and(|met| {
+        let met = session.peer.and_then(|peer| {
+            let met = self.carrier.met.get(&peer.device)?;
+            let same = (met.ours, met.theirs, met.certificate)
+                == (session.digest, digest, peer.certificate);
             let more_room = met.short && session.room > 0;
-            (met.ours, met.theirs) == (session.digest, digest) && !more_room
+            (same && !more_room).then_some(met)
         });
         if session.digest == digest {
             self.nothing_new(pipe, digest);
-        } else if as_we_parted {
+        } else if let Some(met) = met {
+            session.short = met.short;
             session.comparing = Comparing::Same { digest, count };
             self.say(pipe, &Frame::Same);
         } else {
@@ -385,18 +390,12 @@ impl Node {
     fn nothing_new(&mut self, pipe: PipeId, theirs: [u8; 16]) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.theirs = Known::same(Arc::clone(&session.at_hello));
-        let (ours, peer) = (session.digest, session.peer);
+        // Both said what the two ends would say.
+        let digest = shared(&session.digests, &self.carrier.home, &session.home);
+        session.end_sent = Some(digest);
+        session.end_received = Some(digest);
+        session.all_received = theirs;
         self.begin_transfer(pipe);
-        let Some(session) = self.sessions.get_mut(&pipe) else { return };
-        let home = session.home.clone();
-        // Unless something changed since the hello, both said what the two ends would say.
-        if self.digests().all() == ours && peer.is_some() {
-            let digest = self.digest_with(&home);
-            let Some(session) = self.sessions.get_mut(&pipe) else { return };
-            session.end_sent = Some(digest);
-            session.end_received = Some(digest);
-            session.all_received = theirs;
-        }
     }
 
     /// The peer knows how we parted.
@@ -466,20 +465,13 @@ impl Node {
     }
 
     /// Digests of all that is told to be held.
-    fn digests(&mut self) -> &Digests {
+    fn digests(&mut self) -> Arc<Digests> {
         let claims = self.claims();
         let lane = self.carrier.lane.as_ref();
         let area = |log: &LogId| lane.and_then(|lane| lane.opening(log)).map(|one| one.area);
         let catchment = |log: &LogId| area(log).unwrap_or(directory_area()).catchment();
-        self.carrier.digests.get_or_insert_with(|| claims.digests(catchment))
-    }
-
-    /// Digest of what is held here of all that this device and another both keep. Whatever is new of
-    /// that is offered in every open session, so two nodes that both have nothing more to say, and
-    /// nothing unacknowledged, hold the same of it exactly if these digests are equal.
-    fn digest_with(&mut self, other: &Home) -> [u8; 16] {
-        let home = self.carrier.home.clone();
-        self.digests().of(|catchment| home.shares(other, catchment))
+        let make = || Arc::new(claims.digests(catchment));
+        Arc::clone(self.carrier.digests.get_or_insert_with(make))
     }
 
     /// All that is told to be held, one copy for all sessions that begin with it: whoever opens pipes and
@@ -504,11 +496,10 @@ impl Node {
         if !session.is_quiet() || session.complete || !self.is_quiet() {
             return;
         }
-        let Some(home) = self.sessions.get(&pipe).map(|session| session.home.clone()) else {
-            return;
-        };
-        let (digest, all) = (self.digest_with(&home), self.digests().all());
+        let digests = self.digests();
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        let digest = shared(&digests, &self.carrier.home, &session.home);
+        let all = digests.all();
         if session.end_sent != Some(digest) {
             session.end_sent = Some(digest);
             self.say(pipe, &Frame::End { digest, all });
@@ -518,7 +509,8 @@ impl Node {
             && let Some(peer) = session.peer
         {
             session.complete = true;
-            let met = Met { ours: all, theirs: session.all_received, short: session.short };
+            let (theirs, short) = (session.all_received, session.short);
+            let met = Met { ours: all, theirs, certificate: peer.certificate, short };
             let met = Some(met).filter(|met| met.ours != met.theirs && !session.left_out);
             self.remember_met(peer.device, met);
             let Some(session) = self.sessions.get_mut(&pipe) else { return };
@@ -556,4 +548,11 @@ impl Node {
             && (self.must_roll || carrier.own.values().all(|own| own.outbox.is_empty()))
             && self.all_sealed()
     }
+}
+
+/// Digest of what is held of all that two devices both keep. Whatever is new of that is offered in
+/// every open session, so two nodes that both have nothing more to say, and nothing unacknowledged,
+/// hold the same of it exactly if these digests are equal.
+fn shared(digests: &Digests, one: &Home, other: &Home) -> [u8; 16] {
+    digests.of(|tag| one.keeps_all_of(tag) && other.keeps_all_of(tag))
 }

@@ -224,7 +224,10 @@ impl Node {
         let mut places = BTreeSet::new();
         let ripe = erasures.iter().filter(|id| self.carrier.ripe.contains(*id));
         for erasure in ripe.filter_map(|id| lane.erasure(id)) {
-            if erasure.reissue.is_none_or(|place| holds(&place.log, place.seq)) {
+            // One that was carried and let go since is where it belongs.
+            let came =
+                |log: &LogId, seq| logs.get(log).is_some_and(|held| held.spans.contains(seq));
+            if erasure.reissue.is_none_or(|place| came(&place.log, place.seq)) {
                 let all = erasure.gone.iter();
                 let all = all.flat_map(|(log, seqs)| seqs.iter().map(|seq| (*log, *seq)));
                 places.extend(all.filter(|(log, seq)| holds(log, *seq)));
@@ -239,10 +242,11 @@ impl Node {
             let mut envelopes = 0;
             for ((log, seq), row) in places.iter().zip(held) {
                 let stored = row.first().and_then(|(_, value)| codec::decode(value).ok());
+                let whole = stored.as_ref().map_or(0, |stored: &Stored| stored.wire.bytes());
                 if let Some(stub) = stored.and_then(|stored| stub_of(stored, *log, *seq)) {
                     let row_key = log_key(*log, *seq);
                     change.batch.put(Table::Envelopes, row_key, codec::encode(&stub));
-                    node.strip(&mut change, (*log, *seq), &stub);
+                    node.strip(&mut change, (*log, *seq), &stub, whole);
                     envelopes += 1;
                 }
             }
@@ -268,15 +272,16 @@ impl Node {
         });
     }
 
-    /// Notes in a change that of an envelope the stub is left.
-    fn strip(&self, change: &mut Change, (log, seq): (LogId, u64), stub: &Stored) {
+    /// Notes in a change that of an envelope of `whole` bytes the stub is left.
+    fn strip(&self, change: &mut Change, (log, seq): (LogId, u64), stub: &Stored, whole: usize) {
         let carrier = &self.carrier;
         let header = stub.wire.header(log, seq, stub.previous);
         let held = carrier.holdings.logs.get(&log).cloned().unwrap_or_default();
         let held = change.logs.entry(log).or_insert(held);
         held.strip(seq, header.previous, header.hash());
-        held.bytes = held.bytes.saturating_sub(u64::from(header.payload_bytes));
-        self.weigh(change, &log, -i64::from(header.payload_bytes));
+        let gone = whole.saturating_sub(stub.wire.bytes()) as u64;
+        held.bytes = held.bytes.saturating_sub(gone);
+        self.weigh(change, &log, 0_i64.saturating_sub_unsigned(gone));
     }
 
     /// The envelopes of this device that erasures name, in areas of which it has no key.

@@ -8,7 +8,7 @@ use super::carry::fits;
 use super::judge::grounds;
 use super::state::{IngestRow, Source, Task, key, log_key, read_log_key};
 use crate::codec;
-use crate::control::{Admitted, Body, LaneError, Statement, kind};
+use crate::control::{Admitted, Body, Lane, LaneError, Statement, kind};
 use crate::crypto::{Signature, Signed, verify_all};
 use crate::envelope::{Content, ForkProof, Header, Stored, Urgency, Wire};
 use crate::holdings::{Fit, Held, Span};
@@ -34,12 +34,24 @@ enum Placed {
     Held(Box<Checked>),
     /// Its author's share is full, or its log has as many spans as are held of one.
     TooMuch,
-    /// It is only carried, and there is no room for it, or it was let go.
-    LeftOut,
+    /// It is only carried, and there is no room for it.
+    NoRoom,
+    /// It was only carried, and let go.
+    LetGo,
     /// It would be one more span than are held of a log, unless one next to it comes in.
     Apart(Box<Checked>),
     /// It contradicts the envelope held at this seq.
     Contradicts(u64, Box<(Header, Signature)>),
+}
+
+/// Of a batch, what is not taken.
+struct Refusal {
+    /// The logs of which something is not.
+    logs: BTreeSet<LogId>,
+    /// Whether there was no room to carry some of it.
+    full: bool,
+    /// Whether it may be wanted at another time.
+    lacks: bool,
 }
 
 /// What a write will have changed in memory once it is durable.
@@ -344,11 +356,12 @@ impl Node {
             !stub || self.carrier.is_erased(&one.header.log, one.header.seq)
         });
         let mut suspects = Vec::new();
-        let (mut too_much, mut known) = (0, 0);
+        let (mut too_much, mut known, mut full) = (0, 0, false);
         if !baseless.is_empty() {
             self.refuse_part(from, &mut taken, LaneError::UnknownLog.to_string());
         }
         refused.extend(baseless.into_iter().map(|one| one.header.log));
+        let lacks = !refused.is_empty();
         let mut apart = Vec::new();
         let mut coming = VecDeque::from(envelopes);
         // What was apart may touch what came after it, so it is looked at once more from behind.
@@ -360,7 +373,11 @@ impl Node {
             known += u64::from(held(&log).is_some_and(|held| held.spans.contains(seq)));
             match self.place(&mut change, one) {
                 Placed::Done => {}
-                Placed::LeftOut => _ = refused.insert(log),
+                Placed::LetGo => _ = refused.insert(log),
+                Placed::NoRoom => {
+                    full = true;
+                    refused.insert(log);
+                }
                 Placed::Apart(one) if !last_look => apart.push(*one),
                 Placed::TooMuch | Placed::Apart(_) => {
                     too_much += 1;
@@ -389,9 +406,10 @@ impl Node {
             }
         }
         let counted = logs.iter().filter(|log| !refused.contains(log)).count() as u64;
+        let refusal = Refusal { logs: refused, full, lacks: lacks || full || too_much > 0 };
         self.commit(change, move |node| {
             match from {
-                Source::Session(pipe, _) => node.acknowledge(pipe, &taken, counted, refused),
+                Source::Session(pipe, _) => node.acknowledge(pipe, &taken, counted, refusal),
                 Source::Bundle(id) => node.reply(id, Reply::PageTaken(Box::new(taken))),
             }
             for (seq, theirs) in forks {
@@ -401,22 +419,23 @@ impl Node {
         });
     }
 
-    /// What came in a session is durable, but for some of these logs. `counted`: envelopes of the
-    /// others.
-    fn acknowledge(&mut self, pipe: PipeId, taken: &Taken, counted: u64, logs: BTreeSet<LogId>) {
+    /// What came in a session is durable, but for what was refused. `counted`: envelopes of logs of
+    /// which nothing was.
+    fn acknowledge(&mut self, pipe: PipeId, taken: &Taken, counted: u64, refusal: Refusal) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.owed_acks = session.owed_acks.saturating_sub(1);
         session.received.1 += counted;
         session.received.0 += taken.statements.new;
-        session.left_out |= !logs.is_empty();
+        session.left_out |= refusal.lacks;
         session.stats.envelopes_received += taken.envelopes.new;
         session.stats.statements_received += taken.statements.new;
         if taken.envelopes.new > 0 {
             self.event(Event::Took { pipe, envelopes: taken.envelopes.new });
         }
         let Some(number) = taken.batch else { return };
+        let Refusal { logs, full, .. } = refusal;
         if !logs.is_empty() {
-            self.say(pipe, &Frame::Refused { number, logs });
+            self.say(pipe, &Frame::Refused { number, full, logs });
         }
         self.say(pipe, &Frame::Ack { number });
     }
@@ -460,7 +479,7 @@ impl Node {
             Fit::New if !self.has_room(change, log, &wire, shares as u64) => {
                 return Placed::TooMuch;
             }
-            Fit::New if !self.carries(change, &header, &wire) => return Placed::LeftOut,
+            Fit::New if !self.carries(change, &header, &wire) => return Placed::NoRoom,
             Fit::New => {
                 let stored = Stored { previous: header.previous, wire };
                 if self.carrier.own_area(log).is_some() {
@@ -471,8 +490,9 @@ impl Node {
                 self.add_envelope(change, held, &header, &stored, None);
                 return Placed::Done;
             }
-            // It was here, and was let go.
-            Fit::Held if !held.keeps(seq) => return Placed::LeftOut,
+            // It was here, or what it contradicts, and was let go.
+            Fit::Held if !held.keeps(seq) => return Placed::LetGo,
+            Fit::Unlinked(at) if !held.keeps(at) => return Placed::LetGo,
             Fit::Held => match held.spans.as_slice().iter().find(|span| span.to == seq) {
                 Some(span) if span.end == hash => return Placed::Done,
                 Some(_) => seq,
@@ -620,9 +640,13 @@ impl Node {
 
     /// Whether an envelope is kept here for ever, or urgent, or there is room to carry it.
     fn carries(&self, change: &Change, header: &Header, wire: &Wire) -> bool {
+        let is_reissue =
+            |lane: &Lane| lane.reissues().any(|one| (one.log, one.seq) == (header.log, header.seq));
         header.urgency == Urgency::Urgent
             || self.keeps(&header.log)
             || fits(self.room(), change, wire.bytes() as u64)
+            // Before it is here, what it stands for may not go.
+            || self.carrier.lane.as_ref().is_some_and(is_reissue)
     }
 
     /// Compares envelopes with those that are held in their places.
@@ -665,11 +689,12 @@ impl Node {
     ) {
         let (log, seq, hash) = (header.log, header.seq, header.hash());
         held.insert(seq, header.previous, hash, header.urgency == Urgency::Urgent);
+        let stripped = if held.is_stub(seq) { stripped_bytes(header, &stored.wire) } else { 0 };
         match stored.wire.content {
             Content::Sealed(_) => held.restore(seq),
             Content::Erased { .. } => held.strip(seq, header.previous, hash),
         }
-        let bytes = stored.wire.bytes() as u64;
+        let bytes = (stored.wire.bytes() as u64).saturating_sub(stripped);
         held.bytes += bytes;
         change.logs.insert(log, held);
         self.weigh(change, &log, 0_i64.saturating_add_unsigned(bytes));
@@ -793,6 +818,12 @@ impl Node {
             self.carrier.receipts_at = Some(at);
         }
     }
+}
+
+/// Bytes of an envelope without its payload.
+fn stripped_bytes(header: &Header, wire: &Wire) -> u64 {
+    let content = Content::Erased { bytes: header.payload_bytes, hash: header.payload_hash };
+    Wire { content, ..wire.clone() }.bytes() as u64
 }
 
 /// Restores the headers of `runs` and checks every signature.

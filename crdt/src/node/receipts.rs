@@ -4,7 +4,7 @@ use super::Node;
 use super::api::Event;
 use crate::codec;
 use crate::control::{Receipt, ReceiptKind, ReceiptRange, Scope, kind};
-use crate::holdings::Spans;
+use crate::holdings::{Held, Spans};
 use crate::id::LogId;
 use crate::limits::RANGES_MAX;
 use crate::trust::Role;
@@ -17,7 +17,8 @@ impl Node {
             Some(Role::Hub) => {
                 // What is only carried may be let go: nothing is promised of it.
                 let all = self.carrier.holdings.logs.iter();
-                for (log, held) in all.filter(|(log, _)| self.keeps(log)) {
+                let whole = |(log, held): &(&LogId, &Held)| held.released() == 0 && self.keeps(log);
+                for (log, held) in all.filter(whole) {
                     let counting = held.counting(|seq| self.carrier.is_erased(log, seq));
                     due.push((*log, ReceiptKind::Stored, 0, counting));
                 }

@@ -224,6 +224,8 @@ pub(super) struct Met {
     pub(super) ours: [u8; 16],
     /// The same of the peer.
     pub(super) theirs: [u8; 16],
+    /// The certificate that it showed.
+    pub(super) certificate: CertId,
     /// Whether the peer had no room for something.
     pub(super) short: bool,
 }
@@ -349,7 +351,7 @@ pub(super) struct Carrier {
     /// is quarantined.
     pub(super) marking: bool,
     /// Digests of the holdings, until they change.
-    pub(super) digests: Option<Digests>,
+    pub(super) digests: Option<Arc<Digests>>,
     /// What is held, as new sessions begin with it.
     pub(super) claims: Option<Arc<Claims>>,
     pub(super) next_ingest: u64,
@@ -363,6 +365,8 @@ pub(super) struct Carrier {
     /// When to look at what may be let go.
     pub(super) release_at: Option<Millis>,
     pub(super) ages: Ages,
+    /// Whether the reader has still to hear that something was let go.
+    pub(super) let_go: bool,
     /// How contacts ended after which both held other things.
     pub(super) met: BTreeMap<DeviceKey, Met>,
     /// Of them, what is not stored yet.

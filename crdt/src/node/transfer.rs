@@ -239,14 +239,24 @@ impl Node {
             }
             return;
         }
-        let (runs, later) = fill_batch(session.pace.batch_bytes(), wanted, rows);
-        if runs.is_empty() {
-            // Nothing there: what was held is held no more. It is not asked for again.
-            return;
-        }
+        // What was let go since it was planned is offered no more.
+        let rows = rows.into_iter().map(|rows| {
+            let kept = |(row_key, _): &Row| {
+                let held = read_log_key(row_key)
+                    .and_then(|(log, seq)| Some(self.carrier.holdings.logs.get(&log)?.keeps(seq)));
+                held.unwrap_or(false)
+            };
+            rows.into_iter().filter(kept).collect()
+        });
+        let rows = rows.collect();
+        let Filled { runs, later, gone } = fill_batch(session.pace.batch_bytes(), wanted, rows);
+        session.promised.1 = session.promised.1.saturating_sub(gone);
         let queue = session.todo.runs(class);
         for run in later.into_iter().rev() {
             queue.push_front(run);
+        }
+        if runs.is_empty() {
+            return self.tell_totals(pipe);
         }
         let wires = runs.iter().flat_map(|run| &run.envelopes);
         if class == Class::Borrowed {
@@ -302,7 +312,7 @@ impl Node {
     pub(super) fn hear_refused(
         &mut self,
         pipe: PipeId,
-        number: u32,
+        (number, full): (u32, bool),
         logs: &BTreeSet<LogId>,
     ) -> Result<(), Fault> {
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
@@ -310,11 +320,14 @@ impl Node {
         let batch = batch.ok_or_else(|| Fault::OutOfTurn("refused".to_owned()))?;
         let refused = batch.runs.extract_if(.., |(log, _)| logs.contains(log));
         let refused: Vec<(LogId, Span)> = refused.collect();
+        if refused.is_empty() {
+            return Err(Fault::OutOfTurn("refused".to_owned()));
+        }
         for (log, span) in refused {
             let envelopes = span.to - span.from + 1;
             session.promised.1 = session.promised.1.saturating_sub(envelopes);
             let class = self.carrier.lane.as_ref().map(|lane| session.class(lane, &log));
-            if class == Some(Class::Borrowed) {
+            if full && class == Some(Class::Borrowed) {
                 // Of what it only carries: it may still take what is urgent.
                 session.lend_no_more();
             } else {
@@ -400,43 +413,63 @@ pub(super) fn range_of((log, from, to): &(LogId, u64, u64)) -> Range {
     }
 }
 
-/// Of what was looked up, the runs that a batch of so many bytes holds, and what is left for later ones.
+/// What was looked up for a batch.
+pub(super) struct Filled {
+    /// What it holds.
+    pub(super) runs: Vec<Run>,
+    /// What is left for later ones.
+    pub(super) later: Vec<(LogId, u64, u64)>,
+    /// Envelopes that are here no more.
+    pub(super) gone: u64,
+}
+
+/// Fills a batch of so many bytes with what was looked up.
 pub(super) fn fill_batch(
     full_bytes: usize,
     wanted: Vec<(LogId, u64, u64)>,
     rows: Vec<Vec<Row>>,
-) -> (Vec<Run>, Vec<(LogId, u64, u64)>) {
-    let mut runs = Vec::new();
-    let mut later = Vec::new();
+) -> Filled {
+    let mut filled = Filled { runs: Vec::new(), later: Vec::new(), gone: 0 };
     let (mut bytes, mut count) = (0, 0);
     let mut full = false;
-    for ((log, from, to), rows) in wanted.into_iter().zip(rows) {
-        let mut next = from;
+    for (run, rows) in wanted.into_iter().zip(rows) {
+        let more = range_of(&run).rest(&rows).is_some();
+        let (log, from, to) = run;
+        // None behind the last seq there is.
+        let mut next = Some(from);
         let mut run: Option<Run> = None;
         for (row_key, value) in rows {
+            let Some(seq) = read_log_key(&row_key).map(|(_, seq)| seq) else { continue };
+            let Ok(stored) = codec::decode::<Stored>(&value) else { continue };
             // In their order: a branch goes downwards, and each envelope leads to the next.
             full |= count >= BATCH_ENVELOPES_MAX || bytes > 0 && bytes + value.len() > full_bytes;
-            if full || read_log_key(&row_key) != Some((log, next)) {
+            if full {
                 break;
             }
-            let Ok(stored) = codec::decode::<Stored>(&value) else { break };
+            if let Some(missing) = next.and_then(|next| seq.checked_sub(next)).filter(|n| *n > 0) {
+                filled.gone += missing;
+                filled.runs.extend(run.take());
+            }
             bytes += value.len();
             count += 1;
             let run = run.get_or_insert_with(|| Run {
                 log,
-                first: from,
+                first: seq,
                 previous: stored.previous,
                 envelopes: Vec::new(),
             });
             run.envelopes.push(stored.wire);
-            next += 1;
+            next = seq.checked_add(1);
         }
-        if next <= to {
-            later.push((log, next, to));
+        filled.runs.extend(run);
+        let Some(next) = next.filter(|next| *next <= to) else { continue };
+        if full || more {
+            filled.later.push((log, next, to));
+        } else {
+            filled.gone += to - next + 1;
         }
-        runs.extend(run);
     }
-    (runs, later)
+    filled
 }
 
 /// Hash of the last header of a run.
@@ -446,4 +479,53 @@ fn end_hash(run: &Run) -> crate::id::Hash {
         previous = wire.header(run.log, seq, previous).hash();
     }
     previous
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Signature, SigningKey};
+    use crate::envelope::{Content, Urgency};
+    use crate::id::{EpochId, Hash};
+
+    fn row(seq: u64, bytes: usize) -> Row {
+        let wire = Wire {
+            epoch: EpochId([1; 16]),
+            urgency: Urgency::Routine,
+            items_root: [2; 16],
+            content: Content::Sealed(vec![3; bytes]),
+            signature: signature(),
+        };
+        let stored = Stored { previous: Hash([4; 32]), wire };
+        (log_key(LogId([5; 32]), seq), codec::encode(&stored))
+    }
+
+    fn signature() -> Signature {
+        SigningKey::from_seed([6; 32]).sign(crate::crypto::Purpose::Hello, b"")
+    }
+
+    /// The runs, what is left for later, and how many are gone.
+    fn fill(
+        full: usize,
+        from: u64,
+        to: u64,
+        seqs: &[u64],
+    ) -> (Vec<(u64, usize)>, Vec<(u64, u64)>, u64) {
+        let log = LogId([5; 32]);
+        let rows = seqs.iter().map(|seq| row(*seq, 100)).collect();
+        let Filled { runs, later, gone } = fill_batch(full, vec![(log, from, to)], vec![rows]);
+        let runs = runs.iter().map(|run| (run.first, run.envelopes.len())).collect();
+        (runs, later.into_iter().map(|(_, from, to)| (from, to)).collect(), gone)
+    }
+
+    #[test]
+    fn what_is_here_no_more_is_stepped_over_and_counted() {
+        assert_eq!(fill(10_000, 0, 5, &[0, 1, 2, 3, 4, 5]), (vec![(0, 6)], vec![], 0));
+        assert_eq!(fill(10_000, 0, 5, &[2, 3, 5]), (vec![(2, 2), (5, 1)], vec![], 3));
+        assert_eq!(fill(10_000, 0, 5, &[0, 1]), (vec![(0, 2)], vec![], 4));
+        assert_eq!(fill(10_000, 0, 5, &[]), (vec![], vec![], 6));
+        // A full batch: what does not fit is for later, and is not gone.
+        let (runs, later, gone) = fill(500, 0, 5, &[2, 3, 4, 5]);
+        assert_eq!((runs, later, gone), (vec![(2, 2)], vec![(4, 5)], 2));
+    }
 }

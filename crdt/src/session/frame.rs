@@ -115,6 +115,9 @@ pub enum Frame {
     Refused {
         /// Which.
         number: u32,
+        /// Whether it was for lack of room for what is only carried: then nothing more of that
+        /// either, but what is urgent.
+        full: bool,
         /// The logs.
         logs: BTreeSet<LogId>,
     },

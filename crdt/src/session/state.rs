@@ -12,7 +12,7 @@ use super::{Departure, Known, Pace};
 use crate::codec::DecodeError;
 use crate::control::{Home, Lane};
 use crate::crypto::Signature;
-use crate::holdings::{Claims, Held, Holdings, Span, Spans};
+use crate::holdings::{Claims, Digests, Held, Holdings, Span, Spans};
 use crate::id::{CertId, DeviceKey, LogId, StatementId};
 use crate::limits::{
     BATCHES_IN_FLIGHT_MAX, HELLO_MS_MAX, RANGES_MAX, SILENCE_MS_MAX, SUMMARY_LOGS_MAX,
@@ -186,8 +186,9 @@ pub struct Session {
     /// Frames that came before the chain that proves their sender.
     pub(crate) early: Vec<super::frame::Frame>,
     pub(crate) early_bytes: usize,
-    /// The digest in our hello.
+    /// The digest in our hello, and those of which it is made.
     pub(crate) digest: [u8; 16],
+    pub(crate) digests: Arc<Digests>,
     /// What the peer holds, as far as it said or we sent it.
     pub(crate) theirs: Known,
     pub(crate) comparing: Comparing,
@@ -384,6 +385,7 @@ impl Session {
             early: Vec::new(),
             early_bytes: 0,
             digest: [0; 16],
+            digests: Arc::default(),
             theirs: Known::default(),
             comparing: Comparing::Not,
             at_hello,
@@ -468,6 +470,16 @@ impl Session {
         Ok(())
     }
 
+    /// Plans anew: what the peer keeps is something else than was known.
+    pub(crate) fn replan(&mut self, mine: &Arc<Claims>, holdings: &Holdings, lane: &Lane) {
+        for class in [Class::Urgent, Class::Routine, Class::Borrowed] {
+            let planned = self.todo.runs(class).drain(..).map(|(_, from, to)| to - from + 1);
+            self.promised.1 -= planned.sum::<u64>();
+        }
+        self.complete = false;
+        self.plan(mine, holdings, lane);
+    }
+
     /// Plans what the peer lacks of `mine`, once its summary is complete: of the areas that it
     /// reads first, and of each log the newest first.
     pub(crate) fn plan(&mut self, mine: &Arc<Claims>, holdings: &Holdings, lane: &Lane) {
@@ -478,8 +490,10 @@ impl Session {
         let (forked, missing): (Vec<_>, Vec<_>) =
             differing.collect::<Vec<_>>().into_iter().partition(|(log, _)| lane.is_forked(log));
         for (log, missing) in forked {
-            let seqs = missing.into_iter().rev().flat_map(|(from, to)| (from..=to).rev());
-            self.plan_branch(log, seqs);
+            let Some(held) = holdings.logs.get(&log) else { continue };
+            let here = missing.into_iter().flat_map(|run| held.kept_within(run)).rev();
+            let seqs = here.flat_map(|(from, to)| (from..=to).rev());
+            self.plan_branch(log, seqs.collect::<Vec<_>>().into_iter());
         }
         let here = |(log, missing): (LogId, Vec<(u64, u64)>)| {
             let held = holdings.logs.get(&log)?;
