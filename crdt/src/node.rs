@@ -167,6 +167,7 @@ impl Node {
             .chain(self.pending_deadline())
             .min()
     }
+            .chain(self.filing_deadline())
 
     /// Takes one input.
     pub fn handle(&mut self, now: Now, input: Input) {

@@ -162,20 +162,18 @@ impl Node {
             };
             let log = order.log;
             let mut change = node.change();
-            let mut held = node.carrier.holdings.logs.get(&log).cloned().unwrap_or_default();
             let (mut envelopes, mut statements) = (0, 0);
             for portion in portions {
                 envelopes += portion.gone.values().map(Vec::len).sum::<usize>();
                 let reissue = portion.left.map(|left| {
-                    let last = held.spans.as_slice().last().copied();
+                    let last = node.held_in(&change, &log).and_then(|held| held.spans.end());
                     let seq = last.map_or(0, |span| span.to + 1);
                     let previous = last.map_or(Hash([0; 32]), |span| span.end);
                     let stored = left.number(&key, log, seq, previous);
                     let header = stored.wire.header(log, seq, previous);
-                    let before = core::mem::take(&mut held);
-                    node.add_envelope(&mut change, before, &header, &stored, None);
-                    held = change.logs.get(&log).cloned().unwrap_or_default();
-                    EnvelopePlace { log, seq, hash: header.hash() }
+                    let hash = header.hash();
+                    node.add_envelope(&mut change, (&header, hash), &stored, None);
+                    EnvelopePlace { log, seq, hash }
                 });
                 let body = node.erasure(&order, portion.gone, reissue);
                 let scope = Scope::Catchment(order.area.catchment());

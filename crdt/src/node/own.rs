@@ -131,9 +131,8 @@ impl Node {
             }
             let log = own.row.log;
             let mut row = own.row;
-            let mut held = self.carrier.holdings.logs.get(&log).cloned().unwrap_or_default();
             for (index, sealed) in own.outbox {
-                let last = held.spans.as_slice().last().copied();
+                let last = self.held_in(&change, &log).and_then(|held| held.spans.end());
                 let seq = last.map_or(0, |span| span.to + 1);
                 let previous = last.map_or(Hash([0; 32]), |span| span.end);
                 let changes = sealed.sealed.changes;
@@ -144,8 +143,7 @@ impl Node {
                 }
                 let stored = sealed.sealed.number(&key, log, seq, previous);
                 let header = stored.wire.header(log, seq, previous);
-                self.add_envelope(&mut change, held, &header, &stored, Some(own));
-                held = change.logs.get(&log).cloned().unwrap_or_default();
+                self.add_envelope(&mut change, (&header, header.hash()), &stored, Some(own));
                 change.batch.delete(Table::Outbox, log_key(log, index));
                 grown.push((log, seq));
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::api::{BundleScope, Command, CommandId, Now, Order, PipeId};
+use super::ingest::{Heard, Parcel};
 use crate::audit::AuditHead;
 use crate::codec;
 use crate::control::{Erasure, Lane, Scope, Statement};
@@ -16,7 +17,6 @@ use crate::id::{
     AreaTag, CertId, DeviceKey, Hash, Incarnation, LogId, RecordId, StatementId, StoreId,
 };
 use crate::record::Summary;
-use crate::session::frame::Run;
 use crate::time::Millis;
 use crate::trust::approval::Membership;
 use crate::trust::{Issuer, Keyring};
@@ -240,7 +240,7 @@ pub(super) fn read_log_key(key: &[u8]) -> Option<(LogId, u64)> {
 }
 
 /// Where a batch comes from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// A session, whose peer has shown this certificate.
     Session(PipeId, CertId),
@@ -251,7 +251,9 @@ pub(super) enum Source {
 /// Something the carrier has to write; one after the other.
 pub(super) enum Task {
     /// A batch of a session or of a bundle.
-    Ingest { from: Source, number: u32, statements: Vec<Statement>, runs: Vec<Run> },
+    Ingest { parcel: Parcel },
+    /// The same, its signatures checked.
+    Accept { heard: Heard },
     /// Plan a bundle.
     Bundle { id: CommandId, scope: BundleScope },
     /// Statements that are needed but came another way: the chain of a session's peer, a welcome.
@@ -291,7 +293,8 @@ pub(super) enum Task {
 }
 
 crate::debug_shows!(enum Task {
-    Ingest { from, number },
+    Ingest,
+    Accept,
     Bundle { id, scope },
     Recover,
     Order { id, order },
@@ -336,6 +339,10 @@ pub(super) struct Carrier {
     pub(super) claims: Option<Arc<Claims>>,
     pub(super) next_ingest: u64,
     pub(super) own: BTreeMap<AreaTag, OwnLog>,
+    /// When something was ingested last.
+    pub(super) ingested_at: Millis,
+    /// When the reader last began to lag behind, or to file.
+    pub(super) unfiled_since: Millis,
     /// Bytes of envelopes held of each certificate's logs.
     pub(super) bytes: BTreeMap<CertId, u64>,
     pub(super) taken: BTreeMap<(LogId, DeviceKey), Spans>,
@@ -349,6 +356,10 @@ pub(super) struct Carrier {
     pub(super) tasks: VecDeque<Task>,
     pub(super) busy: bool,
     pub(super) receipts_at: Option<Millis>,
+    /// Batches whose signatures can be checked before their turn, and how many such checks are under
+    /// way.
+    pub(super) unchecked: Vec<Parcel>,
+    pub(super) checks: usize,
     pub(super) counted: Counted,
     /// The time counted when an erasure was first held in force.
     pub(super) heard: BTreeMap<StatementId, Millis>,
@@ -467,6 +478,9 @@ pub(super) struct Reader {
     /// Whether the facility is being given something.
     pub(super) delivering: bool,
     /// Filings done by this process.
+    /// When it last began to file, and whether something urgent came since.
+    pub(super) filed_at: Option<Millis>,
+    pub(super) alarmed: bool,
     pub(super) filings: u64,
     /// Areas whose published key cannot be sealed to.
     pub(super) unsealable: BTreeSet<AreaTag>,

@@ -101,8 +101,11 @@ impl Node {
             self.seal(next)
         } else if self.must_file() && (!locking || !self.all_sealed()) {
             // What an earlier incarnation wrote is sealed only when everything is filed.
-            self.file();
-            true
+            let yields = self.filing_yields_until().is_some();
+            if !yields {
+                self.file();
+            }
+            !yields
         } else if self.must_settle_review() {
             self.settle_review();
             true
