@@ -26,6 +26,7 @@
 //! | `bundle` | pages for a file, and from one |
 //! | `write`, `ask` | commands that write, commands that read |
 //! | `filing` | opening envelopes and filing their changes |
+//! | `listing` | the records in lists |
 //! | `seal` | sealing what was written here |
 //! | `gateway` | feeding the facility |
 //! | `order`, `rotate` | what an authority device signs |
@@ -49,6 +50,7 @@ mod grace;
 mod health;
 mod ingest;
 mod judge;
+mod listing;
 mod lock;
 mod order;
 mod own;
@@ -165,9 +167,9 @@ impl Node {
             .chain(self.carrier.receipts_at.filter(|_| !self.carrier.busy))
             .chain(self.carrier.erasures_at.filter(|_| !self.carrier.busy))
             .chain(self.pending_deadline())
+            .chain(self.filing_deadline())
             .min()
     }
-            .chain(self.filing_deadline())
 
     /// Takes one input.
     pub fn handle(&mut self, now: Now, input: Input) {

@@ -325,17 +325,17 @@ impl Node {
                         batch.delete(Table::Cards, row_key.clone());
                     }
                 }
-                let known = reader.summaries.get(&record).filter(|_| !left.is_empty());
-                let Some(SummaryRow { area, .. }) = known else {
+                let known = reader.listing.area(&record).filter(|_| !left.is_empty());
+                let Some(area) = known else {
                     batch.delete(Table::Summaries, record.0);
                     emptied.push(record);
                     continue;
                 };
                 let left = left.into_iter().map(|(origin, row)| (*origin, &row.raw));
                 let summary = Document::from_changes(record, left).summary();
-                let row = SummaryRow { area: *area, summary };
+                let row = SummaryRow { area, summary };
                 batch.put(Table::Summaries, record.0, codec::encode(&row));
-                summaries.push((record, row));
+                summaries.push(row);
             }
             let records = emptied.len() + summaries.len();
             if records == 0 {
@@ -343,8 +343,8 @@ impl Node {
             }
             node.persist(StoreKind::Reader, batch, move |node| {
                 if let Some(reader) = &mut node.reader {
-                    reader.summaries.retain(|record, _| !emptied.contains(record));
-                    reader.summaries.extend(summaries);
+                    emptied.iter().for_each(|record| reader.listing.remove(record));
+                    summaries.iter().for_each(|row| reader.listing.insert(row));
                 }
                 node.scrub(StoreKind::Reader, move |node| {
                     node.event(Event::Erased { envelopes: 0, records });
@@ -398,7 +398,7 @@ impl Node {
                     reader.pending.remove(place);
                 }
                 for record in &records {
-                    reader.summaries.remove(record);
+                    reader.listing.remove(record);
                     reader.forgetting.remove(record);
                 }
                 let count = records.len();

@@ -322,8 +322,12 @@ impl Node {
             })
         });
         records.extend(pending);
+        // Of a record that is in no list nothing is filed.
+        let listed = |record: &&RecordId| {
+            self.reader.as_ref().is_some_and(|reader| reader.listing.contains(record))
+        };
         let prefix = |record: &RecordId| Range::prefix(Table::Changes, record.0);
-        let ranges: Vec<Range> = records.iter().map(prefix).collect();
+        let ranges: Vec<Range> = records.iter().filter(listed).map(prefix).collect();
         self.gather(ranges, move |node, rows| {
             let stored = stored_changes(&rows);
             node.file_batch(cursor, &own, &missing, opened, stored);
@@ -412,12 +416,12 @@ impl Node {
                 reader.held.remove(&number);
             }
             for record in filing.emptied {
-                reader.summaries.remove(&record);
+                reader.listing.remove(&record);
             }
             for row in summaries {
                 let record = row.summary.record;
                 reader.held.retain(|_, records| !records.contains(&record));
-                reader.summaries.insert(record, row);
+                reader.listing.insert(&row);
             }
             for (record, places) in filing.remains {
                 reader.remains.entry(record).or_default().extend(places);
@@ -497,8 +501,8 @@ impl Node {
             };
             if changed {
                 let reader = self.reader.as_ref();
-                let known = reader.and_then(|reader| reader.summaries.get(&record));
-                filing.dirty.insert(record, known.map_or(area, |row| row.area));
+                let known = reader.and_then(|reader| reader.listing.area(&record));
+                filing.dirty.insert(record, known.unwrap_or(area));
                 records.insert(record);
             }
         }
@@ -538,7 +542,7 @@ impl Node {
         if again || reader.pending.contains_key(&place) {
             return false;
         }
-        let area = reader.summaries.get(&record).map_or(area, |row| row.area);
+        let area = reader.listing.area(&record).unwrap_or(area);
         let bytes = u32::try_from(raw.len()).unwrap_or(u32::MAX);
         let urgent = false;
         if let Ok(shown) = Card::decode(&card) {
@@ -684,10 +688,6 @@ fn set_apart(
     true
 }
 
-/// Opens one envelope and takes its changes out.
-fn open(one: Incoming) -> Opened {
-    let Incoming { number, row, displaced, area, header, sealed, key, devices } = one;
-    let changes = Contents::open(&header, &sealed, &key)
 /// Ranges in which envelopes are stored, neighbours together.
 fn stretches(places: impl Iterator<Item = (LogId, u64)>) -> Vec<Range> {
     let mut runs: Vec<(LogId, u64, u64)> = Vec::new();
@@ -710,6 +710,10 @@ fn summarise((record, area, changes): Filable) -> SummaryRow {
     SummaryRow { area, summary: Document::from_changes(record, changes).summary() }
 }
 
+/// Opens one envelope and takes its changes out.
+fn open(one: Incoming) -> Opened {
+    let Incoming { number, row, displaced, area, header, sealed, key, devices } = one;
+    let changes = Contents::open(&header, &sealed, &key)
         .map_err(|error| error.to_string())
         .and_then(|contents| match contents {
             Contents::Changes { payload, .. } => take_out(&header, payload, &devices),

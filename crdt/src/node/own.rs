@@ -227,8 +227,8 @@ impl Node {
         self.persist(StoreKind::Reader, batch, move |node| {
             if let Some(reader) = &mut node.reader {
                 reader.pending.extend(pending);
-                for row in summaries {
-                    reader.summaries.insert(row.summary.record, row);
+                for row in &summaries {
+                    reader.listing.insert(row);
                 }
             }
             node.roll_now();
@@ -346,7 +346,7 @@ impl Node {
         if opening.device != mine || held || reader.is_forgotten(record) {
             return None;
         }
-        let area = reader.summaries.get(&record).map_or(opening.area, |row| row.area);
+        let area = reader.listing.area(&record).unwrap_or(opening.area);
         let bytes = u32::try_from(change.raw.len()).unwrap_or(u32::MAX);
         Some(PendingRow { record, area, bytes, urgent: false, card: Vec::new() })
     }

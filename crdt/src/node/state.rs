@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::api::{BundleScope, Command, CommandId, Now, Order, PipeId};
 use super::ingest::{Heard, Parcel};
+use super::listing::Listing;
 use crate::audit::AuditHead;
 use crate::codec;
 use crate::control::{Erasure, Lane, Scope, Statement};
@@ -338,11 +339,11 @@ pub(super) struct Carrier {
     /// What is held, as new sessions begin with it.
     pub(super) claims: Option<Arc<Claims>>,
     pub(super) next_ingest: u64,
-    pub(super) own: BTreeMap<AreaTag, OwnLog>,
     /// When something was ingested last.
     pub(super) ingested_at: Millis,
     /// When the reader last began to lag behind, or to file.
     pub(super) unfiled_since: Millis,
+    pub(super) own: BTreeMap<AreaTag, OwnLog>,
     /// Bytes of envelopes held of each certificate's logs.
     pub(super) bytes: BTreeMap<CertId, u64>,
     pub(super) taken: BTreeMap<(LogId, DeviceKey), Spans>,
@@ -355,11 +356,11 @@ pub(super) struct Carrier {
     pub(super) taken_changed: BTreeSet<(LogId, DeviceKey)>,
     pub(super) tasks: VecDeque<Task>,
     pub(super) busy: bool,
-    pub(super) receipts_at: Option<Millis>,
     /// Batches whose signatures can be checked before their turn, and how many such checks are under
     /// way.
     pub(super) unchecked: Vec<Parcel>,
     pub(super) checks: usize,
+    pub(super) receipts_at: Option<Millis>,
     pub(super) counted: Counted,
     /// The time counted when an erasure was first held in force.
     pub(super) heard: BTreeMap<StatementId, Millis>,
@@ -464,7 +465,7 @@ pub(super) struct Reader {
     pub(super) keyrings: u64,
     /// First ingest number that is not filed.
     pub(super) cursor: u64,
-    pub(super) summaries: BTreeMap<RecordId, SummaryRow>,
+    pub(super) listing: Listing,
     pub(super) pending: BTreeMap<(LogId, u64), PendingRow>,
     pub(super) pending_since: Option<Millis>,
     /// Ingest numbers of envelopes that wait for a key, or that none will help.
@@ -477,10 +478,10 @@ pub(super) struct Reader {
     pub(super) held: BTreeMap<u64, Vec<RecordId>>,
     /// Whether the facility is being given something.
     pub(super) delivering: bool,
-    /// Filings done by this process.
     /// When it last began to file, and whether something urgent came since.
     pub(super) filed_at: Option<Millis>,
     pub(super) alarmed: bool,
+    /// Filings done by this process.
     pub(super) filings: u64,
     /// Areas whose published key cannot be sealed to.
     pub(super) unsealable: BTreeSet<AreaTag>,
@@ -501,17 +502,19 @@ pub(super) struct Reader {
 
 impl Reader {
     /// A record that may be shown.
-    pub(super) fn visible(&self, record: RecordId) -> Option<&SummaryRow> {
-        self.summaries.get(&record).filter(|_| !self.gone.contains(&record))
+    pub(super) fn visible(&self, record: RecordId) -> Option<SummaryRow> {
+        self.listing.get(&record).filter(|_| !self.gone.contains(&record))
+    }
+
+    /// How many records may be shown.
+    pub(super) fn visible_count(&self) -> usize {
+        let hidden = self.gone.iter().filter(|record| self.listing.contains(record)).count();
+        self.listing.len().saturating_sub(hidden)
     }
 
     /// Every record that may be shown, from this id on.
-    pub(super) fn visible_from(
-        &self,
-        first: RecordId,
-    ) -> impl Iterator<Item = (RecordId, &SummaryRow)> {
-        let all = self.summaries.range(first..).map(|(record, row)| (*record, row));
-        all.filter(|(record, _)| !self.gone.contains(record))
+    pub(super) fn visible_from(&self, first: RecordId) -> impl Iterator<Item = RecordId> {
+        self.listing.from(first).filter(|record| !self.gone.contains(record))
     }
 
     /// Who is hidden has changed: what the facility has still to be given is looked at again.
