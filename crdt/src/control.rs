@@ -5,6 +5,7 @@
 
 mod body;
 mod erased;
+mod home;
 mod keys;
 mod lane;
 mod needs;
@@ -16,6 +17,7 @@ pub use body::{
     Admission, Body, CutOff, EnvelopePlace, Erasure, Grant, Opening, ProgrammeTime, PublishedKey,
     Reason, Receipt, ReceiptKind, ReceiptRange, Revocation, Rung, kind,
 };
+pub use home::Home;
 pub use lane::{Admitted, Candidates, Lane, LaneError, programme_id};
 pub use standing::{Quarantine, Revoked, Standing};
 pub use statement::{Scope, Statement, StatementError};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec;
 use crate::control::Lane;
-use crate::id::{Hash, LogId, StatementId, hash_parts, truncated};
+use crate::id::{CatchmentTag, Hash, LogId, StatementId, hash_parts, truncated};
 use crate::limits::RANGES_MAX;
 
 /// Consecutive envelopes of a log, `from` to `to` inclusive, with the hash of the last header,
@@ -75,6 +75,14 @@ impl Spans {
     fn starts(&self, seq: u64) -> Option<&Span> {
         let at = self.0.binary_search_by_key(&seq, |span| span.from).ok()?;
         self.0.get(at)
+    }
+
+    /// Whether `seq` is next to one of them.
+    #[must_use]
+    pub fn touches(&self, seq: u64) -> bool {
+        let beside =
+            |one: &Span| one.to.checked_add(1) == Some(seq) || seq.checked_add(1) == Some(one.from);
+        self.0.iter().any(beside)
     }
 
     /// The greatest seq.
@@ -185,6 +193,22 @@ pub struct Held {
     pub marks: BTreeMap<u64, Hash>,
     /// Of which only the header is held, since an order to erase named it.
     stubs: BTreeMap<u64, Stub>,
+    /// First seq -> what was released: it counts as held, so that nobody brings it again, and is
+    /// not here any more.
+    released: BTreeMap<u64, Released>,
+    /// Bytes of the envelopes that are here.
+    pub bytes: u64,
+}
+
+/// Consecutive envelopes that were held, and were let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Released {
+    /// Last seq, inclusive.
+    to: u64,
+    /// Hash of the header before the first.
+    previous: Hash,
+    /// Hash of the header of the last.
+    end: Hash,
 }
 
 /// An envelope without its payload.
@@ -244,6 +268,7 @@ impl Held {
         self.urgent.retain(|seq| spans.contains(*seq));
         self.marks.retain(|seq, _| spans.contains(*seq));
         self.stubs.retain(|seq, _| spans.contains(*seq));
+        self.released.retain(|seq, _| spans.contains(*seq));
     }
 
     /// The seq and hash of the header that is wanted next of a branch: its end, then always the
@@ -264,7 +289,10 @@ impl Held {
     /// Whether its spans are such as can be held.
     #[must_use]
     pub fn is_sound(&self) -> bool {
+        let ordered = |(one, next): ((&u64, &Released), &u64)| one.1.to < *next;
         self.spans.is_sound()
+            && self.released.iter().all(|(from, run)| *from <= run.to)
+            && self.released.iter().zip(self.released.keys().skip(1)).all(ordered)
     }
 
     /// Adds an envelope that fits.
@@ -280,6 +308,90 @@ impl Held {
         if urgent {
             self.urgent.insert(seq);
         }
+    }
+
+    /// Notes that an envelope was let go. `previous` and `hash`: of the header before it, and of its
+    /// own.
+    pub fn release(&mut self, seq: u64, (previous, hash): (Hash, Hash), bytes: u64) {
+        let mut run = (seq, Released { to: seq, previous, end: hash });
+        let before = seq.checked_sub(1).and_then(|before| self.released_at(before));
+        if let Some((from, before)) = before {
+            run = (from, Released { to: seq, end: hash, ..before });
+        }
+        if let Some(after) = seq.checked_add(1).and_then(|next| self.released.remove(&next)) {
+            (run.1.to, run.1.end) = (after.to, after.end);
+        }
+        self.released.insert(run.0, run.1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    /// Makes a gap of what was released, to be filled again.
+    pub fn reopen(&mut self) {
+        for (from, run) in core::mem::take(&mut self.released) {
+            let spans = core::mem::take(&mut self.spans.0);
+            for span in spans {
+                if run.to < span.from || span.to < from {
+                    self.spans.0.push(span);
+                    continue;
+                }
+                if span.from < from {
+                    self.spans.0.push(Span { to: from - 1, end: run.previous, ..span });
+                } else {
+                    self.before.remove(&span.from);
+                }
+                if run.to < span.to {
+                    self.spans.0.push(Span { from: run.to + 1, ..span });
+                    self.before.insert(run.to + 1, run.end);
+                }
+            }
+        }
+        let spans = &self.spans;
+        self.urgent.retain(|seq| spans.contains(*seq));
+        self.marks.retain(|seq, _| spans.contains(*seq));
+        self.stubs.retain(|seq, _| spans.contains(*seq));
+    }
+
+    fn released_at(&self, seq: u64) -> Option<(u64, Released)> {
+        let run = self.released.range(..=seq).next_back().map(|(from, run)| (*from, *run));
+        run.filter(|(_, run)| seq <= run.to)
+    }
+
+    /// Whether an envelope is here, perhaps as a stub.
+    #[must_use]
+    pub fn keeps(&self, seq: u64) -> bool {
+        self.spans.contains(seq) && self.released_at(seq).is_none()
+    }
+
+    /// How many envelopes are here.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.spans.count() - self.released()
+    }
+
+    /// How many envelopes were released.
+    #[must_use]
+    pub fn released(&self) -> u64 {
+        self.released.iter().map(|(from, run)| run.to - from + 1).sum()
+    }
+
+    /// Of the envelopes between two, inclusive, those that are here.
+    #[must_use]
+    pub fn kept_within(&self, (from, to): (u64, u64)) -> Vec<(u64, u64)> {
+        let mut kept = Vec::new();
+        for span in self.spans.as_slice() {
+            let (from, to) = (from.max(span.from), to.min(span.to));
+            // None behind the last seq there is.
+            let mut next = Some(from);
+            for (start, run) in self.released.range(..=to) {
+                let Some(first) = next.filter(|first| *first <= run.to) else { continue };
+                if first < *start {
+                    kept.push((first, start - 1));
+                }
+                next = run.to.checked_add(1);
+            }
+            kept.extend(next.filter(|next| *next <= to).map(|next| (next, to)));
+        }
+        kept
     }
 
     /// Notes that of an envelope which is held only the header is left.
@@ -366,13 +478,41 @@ impl Claims {
         }
     }
 
-    /// A hash over everything claimed: equal sets, equal digests.
+    /// Hashes over everything claimed. `catchment`: where a log is.
     #[must_use]
-    pub fn digest(&self) -> [u8; 16] {
-        let statements = codec::encode(&self.statements);
-        let logs: BTreeMap<&LogId, &Spans> =
-            self.logs.iter().filter(|(_, spans)| !spans.as_slice().is_empty()).collect();
-        truncated(hash_parts("huza 2026 digest of holdings", &[&statements, &codec::encode(&logs)]))
+    pub fn digests(&self, catchment: impl Fn(&LogId) -> CatchmentTag) -> Digests {
+        let mut catchments: BTreeMap<CatchmentTag, BTreeMap<&LogId, &Spans>> = BTreeMap::new();
+        for (log, spans) in self.logs.iter().filter(|(_, spans)| !spans.as_slice().is_empty()) {
+            catchments.entry(catchment(log)).or_default().insert(log, spans);
+        }
+        let digest = |logs| hash_parts("huza 2026 digest of logs", &[&codec::encode(&logs)]);
+        Digests {
+            statements: hash_parts("huza 2026 digest of ids", &[&codec::encode(&self.statements)]),
+            catchments: catchments.into_iter().map(|(tag, logs)| (tag, digest(logs))).collect(),
+        }
+    }
+}
+
+/// Hashes over statements, and over what is held of the logs of each catchment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digests {
+    statements: [u8; 32],
+    catchments: BTreeMap<CatchmentTag, [u8; 32]>,
+}
+
+impl Digests {
+    /// One for all statements and for the logs of some catchments: equal sets, equal digests.
+    #[must_use]
+    pub fn of(&self, some: impl Fn(&CatchmentTag) -> bool) -> [u8; 16] {
+        let catchments: Vec<_> = self.catchments.iter().filter(|(tag, _)| some(tag)).collect();
+        let parts = [self.statements.as_slice(), &codec::encode(&catchments)];
+        truncated(hash_parts("huza 2026 digest of holdings", &parts))
+    }
+
+    /// One for everything.
+    #[must_use]
+    pub fn all(&self) -> [u8; 16] {
+        self.of(|_| true)
     }
 }
 
@@ -430,6 +570,59 @@ mod tests {
         assert_eq!(held.fit(2, hash(1), hash(2)), Fit::Held);
         held.insert(1, hash(0), hash(1), false);
         assert_eq!(held.spans.as_slice(), [span(0, 2)]);
+    }
+
+    fn filled(count: u64) -> Held {
+        let mut held = Held::default();
+        for seq in 0..count {
+            let previous = if seq == 0 { hash(100) } else { hash(seq - 1) };
+            held.insert(seq, previous, hash(seq), seq % 5 == 0);
+            held.bytes += 10;
+        }
+        held
+    }
+
+    fn let_go(held: &mut Held, seqs: &[u64]) {
+        for seq in seqs {
+            let previous = if *seq == 0 { hash(100) } else { hash(seq - 1) };
+            held.release(*seq, (previous, hash(*seq)), 10);
+        }
+    }
+
+    #[test]
+    fn what_was_released_counts_as_held_and_is_not_here() {
+        let mut held = filled(12);
+        let_go(&mut held, &[3, 1, 2, 7, 9, 8]);
+        assert_eq!((held.released(), held.bytes), (6, 60));
+        assert_eq!(held.spans, spans(&[(0, 11)]));
+        assert_eq!(held.kept_within((0, 11)), [(0, 0), (4, 6), (10, 11)]);
+        assert_eq!(held.kept_within((2, 8)), [(4, 6)]);
+        assert_eq!(held.kept_within((1, 3)), []);
+        assert_eq!(held.kept_within((9, u64::MAX)), [(10, 11)]);
+        assert!(held.keeps(0) && !held.keeps(1) && !held.keeps(12) && held.is_sound());
+        assert_eq!(held.fit(2, hash(1), hash(2)), Fit::Held, "nobody brings it again");
+    }
+
+    #[test]
+    fn what_was_released_and_is_wanted_again_is_a_gap_that_only_the_same_fills() {
+        let mut held = filled(12);
+        let_go(&mut held, &[0, 1, 4, 5, 11]);
+        held.reopen();
+        assert_eq!(held.spans, spans(&[(2, 3), (6, 10)]));
+        assert_eq!(held.released(), 0);
+        assert!(held.is_sound());
+        assert_eq!(held.fit(4, hash(9), hash(4)), Fit::Unlinked(3));
+        assert_eq!(held.fit(5, hash(4), hash(9)), Fit::Unlinked(6));
+        assert_eq!(held.fit(1, hash(0), hash(9)), Fit::Unlinked(2));
+        assert_eq!(held.urgent, BTreeSet::from([10]));
+        for seq in [0, 1, 4, 5, 11] {
+            let previous = if seq == 0 { hash(100) } else { hash(seq - 1) };
+            assert_eq!(held.fit(seq, previous, hash(seq)), Fit::New);
+            held.insert(seq, previous, hash(seq), seq % 5 == 0);
+        }
+        let mut whole = filled(12);
+        whole.bytes = held.bytes;
+        assert_eq!(held, whole);
     }
 
     #[test]

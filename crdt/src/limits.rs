@@ -184,6 +184,31 @@ pub const ERASURE_DELAY_MS: u64 = 259_200_000;
 /// may take from the time counted, against a write of the carrier's store each
 pub const ERASURE_LOOK_MS: u64 = 3_600_000;
 
+/// Most bytes of envelopes that a device carries for health centres to which it does not belong,
+/// unless it is set; urgent envelopes are taken beyond it. // guess: a hundred villages for half a
+/// year at the measured 2 to 4 MB a village-year (design section 4), on a phone with 16 GB
+pub const CARRY_BYTES: u64 = 268_435_456;
+
+/// Milliseconds, counted by this device, after which such an envelope is let go in any case, unless
+/// it is set: 60 days (design section 4).
+pub const CARRY_MS: u64 = 5_184_000_000;
+
+/// Looks at what may be let go in that time: one an hour.
+pub const CARRY_LOOKS: u64 = 1_440;
+
+/// Marks in the record of when envelopes came in that time: one a day.
+pub const CARRY_MARKS: u64 = 60;
+
+/// Milliseconds from a receipt to the look at what may be let go because of it, so that those that
+/// come together are followed together. // guess
+pub const CARRY_RECEIPT_MS: u64 = 60_000;
+
+/// Envelopes that are let go in one write.
+pub const RELEASED_AT_ONCE: usize = 1_024;
+
+/// Bytes in which a device tells how much room it has: so many that one envelope always fits.
+pub const ROOM_UNIT_BYTES: u64 = 2_097_152;
+
 /// Rows that one load returns at most.
 pub const LOAD_ROWS_MAX: usize = 4_096;
 

@@ -22,6 +22,7 @@
 //! | `contact`, `transfer` | sessions: proving, comparing; sending |
 //! | `ingest` | accepting what a peer sent |
 //! | `own` | own logs: opening, sealing, numbering, new incarnations |
+//! | `carry` | what is taken of others' and when it is let go |
 //! | `receipts` | signing receipts |
 //! | `bundle` | pages for a file, and from one |
 //! | `write`, `ask` | commands that write, commands that read |
@@ -40,6 +41,7 @@ mod api;
 mod ask;
 mod boot;
 mod bundle;
+mod carry;
 mod compare;
 mod contact;
 mod effects;
@@ -64,10 +66,10 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use api::{
-    AreaRef, BundleScope, Command, CommandError, CommandId, Config, Event, Finding, FoundRecord,
-    Input, Job, KnownDevice, Level, Now, Order, Output, PipeId, Product, QuarantinedLog,
-    ReaderState, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus, Status, Taken,
-    TakenPart, Token,
+    AreaRef, BundleScope, Carry, Command, CommandError, CommandId, Config, Event, Finding,
+    FoundRecord, Input, Job, KnownDevice, Level, Now, Order, Output, PipeId, Product,
+    QuarantinedLog, ReaderState, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus,
+    Status, Taken, TakenPart, Token,
 };
 
 use crate::control::Statement;
@@ -83,6 +85,7 @@ pub struct Node {
     entropy: Entropy,
     life: [u8; 16],
     erasure_delay_ms: u64,
+    carry: Carry,
     ready: bool,
     /// Why nothing is done any more.
     stopped: Option<String>,
@@ -129,6 +132,7 @@ impl Node {
             entropy: Entropy::new(config.entropy),
             life: config.life,
             erasure_delay_ms: config.erasure_delay_ms,
+            carry: config.carry,
             ready: false,
             stopped: None,
             backlog: Vec::new(),
@@ -166,6 +170,7 @@ impl Node {
             .chain(doubts)
             .chain(self.carrier.receipts_at.filter(|_| !self.carrier.busy))
             .chain(self.carrier.erasures_at.filter(|_| !self.carrier.busy))
+            .chain(self.carrier.release_at.filter(|_| !self.carrier.busy))
             .chain(self.pending_deadline())
             .chain(self.filing_deadline())
             .min()

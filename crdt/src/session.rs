@@ -11,5 +11,5 @@ mod state;
 
 pub(crate) use known::Known;
 pub(crate) use pace::{Departure, Pace};
-pub(crate) use state::{Comparing, InFlight};
+pub(crate) use state::{Class, Comparing, InFlight};
 pub use state::{Fault, Peer, Phase, Session, Stats};

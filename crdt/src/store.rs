@@ -60,6 +60,8 @@ tables! {
     Outbox = "outbox" in Carrier;
     /// Log id, device key -> ranges that the device acknowledged as durable.
     Taken = "taken" in Carrier;
+    /// Device -> how the last contact with it ended.
+    Met = "met" in Carrier;
     /// Log id, seq, header hash -> envelope of another branch of a forked log.
     Forked = "forked" in Carrier;
     /// Single values: cursor, own logs and their change counters.

@@ -653,7 +653,7 @@ fn a_recorded_hello_opens_no_other_pipe() {
     let mut story = story();
     let Story { host, peer, .. } = &mut story;
     let certificate = peer.membership.certificate;
-    let hello = Hello { version: 1, certificate, digest: [0; 16], count: 0 };
+    let hello = Hello { version: 1, certificate, digest: [0; 16], count: 0, room: 0 };
     let recorded = Channel { binding: [7; 32], dialer: true };
     let sealed = recorded.seal_hello(&hello, &peer.key, &peer.membership.member, [1; 32]);
     let pipe = PipeId(77);
@@ -772,6 +772,7 @@ fn what_is_kept_for_the_unproven_is_bounded_with_their_half_frames() {
             certificate: CertId([number as u8; 16]),
             digest: [0; 16],
             count: 0,
+            room: 0,
         };
         let channel = Channel { binding, dialer: true };
         let sealed = channel.seal_hello(&hello, &peer.key, &peer.membership.member, [1; 32]);
@@ -814,7 +815,7 @@ fn a_member_that_is_done_again_and_again_is_reported_once() {
         for frame in RawPeer::heard(host, pipe) {
             match frame {
                 Frame::Batch { number, .. } => peer.say(host, pipe, &Frame::Ack { number }),
-                Frame::End { digest } => digests.push(digest),
+                Frame::End { digest, .. } => digests.push(digest),
                 _ => {}
             }
         }
@@ -828,7 +829,7 @@ fn a_member_that_is_done_again_and_again_is_reported_once() {
     let before = reported(host);
     for digest in digests.iter().cycle().take(200 * digests.len()) {
         peer.say(host, pipe, &Frame::Totals { statements: 0, envelopes: 0 });
-        peer.say(host, pipe, &Frame::End { digest: *digest });
+        peer.say(host, pipe, &Frame::End { digest: *digest, all: *digest });
     }
     assert!(reported(host) - before <= 2, "{} events", reported(host) - before);
 }

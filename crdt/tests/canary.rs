@@ -22,7 +22,7 @@ use common::{Host, World, complete};
 use huza_crdt::crypto::{Entropy, SealingKey, SigningKey, SymmetricKey};
 use huza_crdt::envelope::{Item, Payload, Seal, Urgency};
 use huza_crdt::id::{LogId, Origin, RecordId, VisitId};
-use huza_crdt::node::{AreaRef, Command, Config, Input, PipeId, ReaderState, Reply};
+use huza_crdt::node::{AreaRef, Carry, Command, Config, Input, PipeId, ReaderState, Reply};
 use huza_crdt::record::{self, Card, Document, Edit, ImportRun, SUGGESTED_SAME_PERSON};
 use huza_crdt::store::{MemoryStore, Range, Table};
 use huza_crdt::time::Stamp;
@@ -360,7 +360,16 @@ fn print_trust(out: &mut String, needles: &mut Needles) {
     let (key, sealing) = (SigningKey::from_seed(seed), SealingKey::from_seed(seed));
     show(out, &(&key, &sealing, Entropy::new(seed)));
     let reader = ReaderState::Open { worker: WORKER.to_owned() };
-    show(out, &Config { entropy: seed, life: [9; 16], reader, erasure_delay_ms: 0 });
+    show(
+        out,
+        &Config {
+            entropy: seed,
+            life: [9; 16],
+            reader,
+            erasure_delay_ms: 0,
+            carry: Carry::default(),
+        },
+    );
     let public = sealing.public();
     let request = JoinRequest::new(&key, public, (WORKER, false), common::TODAY, [7; 8]);
     let mut approval = Approval::of(Role::Worker, &[VILLAGE.to_owned()]);

@@ -214,7 +214,10 @@ fn frame() -> impl Strategy<Value = Frame> {
             .prop_map(|(statements, envelopes)| Frame::Totals { statements, envelopes }),
         batch,
         any::<u32>().prop_map(|number| Frame::Ack { number }),
-        any::<[u8; 16]>().prop_map(|digest| Frame::End { digest }),
+        (any::<u32>(), hash())
+            .prop_map(|(number, log)| Frame::Refused { number, logs: [LogId(log.0)].into() }),
+        any::<([u8; 16], [u8; 16])>().prop_map(|(digest, all)| Frame::End { digest, all }),
+        Just(Frame::Same),
     ]
 }
 
@@ -353,6 +356,7 @@ proptest! {
     #[test]
     fn frames_are_spelled_once(
         frame in frame(), (certificate, digest) in any::<([u8; 16], [u8; 16])>(), version: u8, count: u64,
+        room: u32,
     ) {
         spelled_once(&frame);
         let mut pipe = frame.to_pipe();
@@ -363,7 +367,7 @@ proptest! {
         let taken = take_frame(&mut pipe).unwrap().unwrap();
         prop_assert_eq!(Frame::from_bytes(&taken), Ok(frame));
         prop_assert_eq!(pipe, [7]);
-        spelled_once(&Hello { version, certificate: CertId(certificate), digest, count });
+        spelled_once(&Hello { version, certificate: CertId(certificate), digest, count, room });
     }
 
     #[test]

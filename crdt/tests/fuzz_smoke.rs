@@ -54,6 +54,7 @@ fn every_target_stands_its_seeds() {
     let play = targets::lane::Play::new();
     let shelf = targets::rows::Shelf::new();
     let cast = targets::orders::Cast::new();
+    let cards = targets::cards::Cards::new();
     let mut entropy = Entropy::new([9; 32]);
     let mut run = |target: &str, times: usize, body: &dyn Fn(&[u8])| {
         let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
@@ -77,6 +78,7 @@ fn every_target_stands_its_seeds() {
     run("sealed", 20, &targets::sealed::sealed);
     run("lane", 10, &|bytes| targets::lane::fuzz(&play, bytes));
     run("rows", 10, &|bytes| shelf.run(bytes));
+    run("cards", 20, &|bytes| cards.run(bytes));
     run("orders", 4, &|bytes| cast.fuzz(bytes));
 }
 

@@ -430,7 +430,7 @@ fn channel() -> Channel {
 }
 
 fn hello() -> Hello {
-    Hello { version: VERSION, certificate: cert_id(), digest: [0x77; 16], count: 300 }
+    Hello { version: VERSION, certificate: cert_id(), digest: [0x77; 16], count: 300, room: 204 }
 }
 
 fn frames() -> Vec<(&'static str, Frame)> {
@@ -472,7 +472,9 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("frame-totals", Frame::Totals { statements: 3, envelopes: 70_000 }),
         ("frame-batch", batch),
         ("frame-ack", Frame::Ack { number: 130 }),
-        ("frame-end", Frame::End { digest: [0x99; 16] }),
+        ("frame-refused", Frame::Refused { number: 130, logs: [LogId([0x79; 32])].into() }),
+        ("frame-end", Frame::End { digest: [0x99; 16], all: [0x9a; 16] }),
+        ("frame-same", Frame::Same),
     ]
 }
 
@@ -506,12 +508,13 @@ fn a_page_of_a_bundle_keeps_its_bytes() {
 #[test]
 fn digests_keep_their_bytes() {
     let mut claims = Claims::default();
-    golden("digest-empty", &claims.digest());
+    let catchment = |_: &LogId| CatchmentTag([0x66; 8]);
+    golden("digest-empty", &claims.digests(catchment).all());
     claims.statements.insert(StatementId([0x88; 16]));
     let mut spans = Spans::default();
     spans.insert(span());
     claims.logs.insert(origin().log, spans);
-    golden("digest", &claims.digest());
+    golden("digest", &claims.digests(catchment).all());
 }
 
 #[test]

@@ -161,13 +161,22 @@ fn a_payload_over_the_limit_is_refused() {
 }
 
 #[test]
-fn an_envelope_of_an_unknown_log_ends_the_session() {
+fn an_envelope_of_an_unknown_log_is_refused_and_the_rest_of_its_batch_taken() {
     let (_, mut raw, mut hub) = world();
     let pipe = raw.meet(&mut hub);
     let log = raw.opening(raw.area, 1).log();
     let envelope = raw.envelope(log, 0, Hash([0; 32]));
-    raw.say(&mut hub, pipe, &batch(0, &[], &[(log, 0, &envelope)]));
-    assert_eq!(fault(&hub, pipe), Some(Fault::UnknownLog));
+    let opening = raw.opening(raw.area, 2);
+    let known = raw.envelope(opening.log(), 0, Hash([0; 32]));
+    let before = hub.status().envelopes;
+    let runs = [(log, 0, &envelope), (opening.log(), 0, &known)];
+    raw.say(&mut hub, pipe, &batch(0, &[&opening], &runs));
+    assert_eq!(fault(&hub, pipe), None);
+    assert_eq!(hub.status().envelopes, before + 1);
+    let heard = RawPeer::heard(&mut hub, pipe);
+    let told = Frame::Refused { number: 0, logs: [log].into() };
+    let at = |frame: &Frame| heard.iter().position(|one| one == frame).unwrap();
+    assert!(at(&told) < at(&Frame::Ack { number: 0 }));
 }
 
 #[test]
@@ -444,13 +453,13 @@ fn a_flooding_member_fills_its_own_share_and_no_more() {
     assert_eq!(hub.status().envelopes, before + 1);
     hub.handle(Input::PipeClosed { pipe });
     // As if it had gone on like this for a long time.
-    let counter = [b"bytes/".as_slice(), &raw.membership.certificate.0].concat();
-    let (key, told) = hub.row(&counter);
-    let told: u64 = huza_crdt::codec::decode(&told).unwrap();
-    assert_eq!(told, first.wire.bytes() as u64, "every byte is counted");
-    let full = huza_crdt::codec::encode(&huza_crdt::limits::BYTES_PER_AUTHOR_MAX);
+    let frontiers = huza_crdt::store::Table::Frontiers;
+    let rows = hub.store.load(&huza_crdt::store::Range::prefix(frontiers, log.0));
+    let mut held: huza_crdt::holdings::Held = huza_crdt::codec::decode(&rows[0].1).unwrap();
+    assert_eq!(held.bytes, first.wire.bytes() as u64, "every byte is counted");
+    held.bytes = huza_crdt::limits::BYTES_PER_AUTHOR_MAX;
     let mut batch_of_store = huza_crdt::store::Batch::default();
-    batch_of_store.put(huza_crdt::store::Table::CarrierMeta, key, full);
+    batch_of_store.put(frontiers, log.0, huza_crdt::codec::encode(&held));
     hub.store.apply(&batch_of_store);
     hub.restart(false);
     let pipe = raw.meet(&mut hub);

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use huza_crdt::node::Carry;
 use serde::{Deserialize, Serialize};
 
 use crate::{home::files, net};
@@ -102,11 +103,25 @@ pub struct Config {
     pub keystore: PathBuf,
     /// Hours for which an order to erase is held before it is carried out.
     pub erasure_hours: u32,
+    /// Megabytes (2^20 bytes) carried at most for health centres to which this device does not
+    /// belong, urgent envelopes apart, and days after which they are let go in any case.
+    pub carry_mb: u32,
+    /// See above.
+    pub carry_days: u32,
     /// A filter for the log.
     pub log: String,
 }
 
 impl Config {
+    /// How much is carried for others, and for how long.
+    #[must_use]
+    pub fn carry(&self) -> Carry {
+        Carry {
+            bytes: u64::from(self.carry_mb) << 20,
+            millis: u64::from(self.carry_days) * 86_400_000,
+        }
+    }
+
     /// Reads the settings of the home at `home`, with the environment of this process over them.
     ///
     /// # Errors
@@ -327,6 +342,7 @@ mod tests {
         let defaults = Config::layered("d", "", []).unwrap();
         let delay = u64::from(defaults.erasure_hours) * 3_600_000;
         assert_eq!(delay, huza_crdt::limits::ERASURE_DELAY_MS);
+        assert_eq!(defaults.carry(), Carry::default());
         assert_eq!(Config::layered("c", &Config::commented(), []).unwrap(), defaults);
         assert!(parse("c", &Config::commented()).unwrap().is_empty());
     }

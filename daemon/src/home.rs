@@ -355,7 +355,8 @@ impl Home {
             Some(unlocked) => ReaderState::Open { worker: unlocked.worker().to_owned() },
         };
         let erasure_delay_ms = u64::from(self.config.erasure_hours) * 3_600_000;
-        Ok(node::Config { entropy, life, reader, erasure_delay_ms })
+        let carry = self.config.carry();
+        Ok(node::Config { entropy, life, reader, erasure_delay_ms, carry })
     }
 }
 

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use huza_crdt::crypto::Entropy;
 use huza_crdt::node::{
-    AreaRef, Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId, ReaderState,
-    Reply, Status,
+    AreaRef, Carry, Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId,
+    ReaderState, Reply, Status,
 };
 use huza_crdt::store::StoreKind;
 use huza_crdt::time::{Millis, Stamp};
@@ -68,6 +68,7 @@ impl Host {
             life: [seed; 16],
             reader: ReaderState::Open { worker: "worker".to_owned() },
             erasure_delay_ms: 0,
+            carry: Carry::default(),
         };
         let mut host = Self {
             node: Node::new(config, now),

@@ -269,8 +269,23 @@ fn converge(world: &mut World) -> Result<(), Violation> {
     Err(world.violated(host, &broken))
 }
 
-/// One of them meets all others, twice.
+/// One of them meets all others, twice; and, where not everybody carries everything, one of each
+/// health centre all others of it.
 fn meet_all(world: &mut World, members: &[HostId]) -> Result<(), Violation> {
+    meet_one(world, members)?;
+    for catchment in 0..world.options.catchments {
+        let of_it = |id: &HostId| {
+            world.hosts.get(id).is_some_and(|host| host.nature.catchment == catchment)
+        };
+        let members: Vec<HostId> = members.iter().copied().filter(of_it).collect();
+        if world.options.catchments > 1 {
+            meet_one(world, &members)?;
+        }
+    }
+    Ok(())
+}
+
+fn meet_one(world: &mut World, members: &[HostId]) -> Result<(), Violation> {
     let root = *world.draws.net.pick(members).unwrap_or(&HostId(0));
     for _ in 0..2 {
         let mut others: Vec<HostId> = members.iter().copied().filter(|id| *id != root).collect();
@@ -326,13 +341,19 @@ fn rested(
     world: &mut World,
     members: &[HostId],
 ) -> Result<Option<(Option<HostId>, Broken)>, Violation> {
-    let disks: Vec<(String, &crate::disk::Durable)> = members
-        .iter()
-        .filter_map(|id| world.hosts.get(id))
-        .map(|host| (host.name(), &host.disk.durable))
-        .collect();
+    let hosts = members.iter().filter_map(|id| world.hosts.get(id));
+    let kept = hosts.map(|host| {
+        let home = world.programmes.auditor.home(&host.nature);
+        (host.name(), &host.disk.durable, home)
+    });
+    let disks: Vec<end::Kept<'_>> = kept.collect();
     if let Err(broken) = end::same_holdings(&disks) {
         return Ok(Some((None, broken)));
+    }
+    let certificates = members.iter().filter_map(|id| world.hosts.get(id)).map(|h| h.certificate);
+    for (disk, own) in disks.iter().zip(certificates) {
+        end::within_quota(disk, own, world.options.carry_bytes)
+            .map_err(|broken| world.violated(None, &broken))?;
     }
     let (judged, forked) = (!world.laws.revoked.is_empty(), world.laws.forks_expected);
     let lost = world.ledger.lost_in();

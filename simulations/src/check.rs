@@ -17,7 +17,7 @@ pub(crate) mod stranger;
 use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::control::{Statement, kind};
-use huza_crdt::id::{CertId, RecordId, StatementId};
+use huza_crdt::id::{CertId, LogId, RecordId, StatementId};
 use huza_crdt::node::{Event, PipeId};
 use huza_crdt::session::Fault;
 use huza_crdt::session::frame::Frame;
@@ -117,6 +117,13 @@ impl Laws {
                     durable::acknowledged(*number, batch.as_ref(), speaker.durable, lenient)?;
                     self.count("acks", 1);
                 }
+                // It says itself that it did not take these.
+                Frame::Refused { number, logs } => {
+                    if let Some(batch) = talk.batches.get_mut(number) {
+                        batch.envelopes.retain(|one| !logs.contains(&one.place.0));
+                    }
+                    self.count("batches refused in part", 1);
+                }
                 Frame::Batch { statements, runs, .. } => {
                     let batch = Heard::read(statements, runs);
                     secrecy::in_envelopes(&self.tokens, batch.wires())?;
@@ -136,6 +143,7 @@ impl Laws {
                 | Frame::Totals { .. }
                 | Frame::End { .. }
                 | Frame::Revoked(_) => {}
+                Frame::Same => self.count("contacts as they parted", 1),
             }
         }
         Ok(())
@@ -161,9 +169,10 @@ impl Laws {
         &self,
         nature: &Nature,
         batch: &Batch,
+        borrowed: &dyn Fn(LogId) -> bool,
         outside: &dyn Fn(&Token) -> bool,
     ) -> Result<(), Broken> {
-        durable::keeps(batch)?;
+        durable::keeps(batch, borrowed)?;
         secrecy::on_disk(&self.tokens, nature, batch, outside)
     }
 
@@ -201,6 +210,9 @@ impl Laws {
             Event::Erased { envelopes, records } => {
                 self.count("payloads erased", *envelopes as u64);
                 self.count("records erased", *records as u64);
+            }
+            Event::Released { envelopes, .. } => {
+                self.count("envelopes let go", *envelopes as u64);
             }
             Event::ReaderClosed => self.count("readers locked", 1),
             Event::Forked { log, seq } => {

@@ -9,7 +9,7 @@ use huza_crdt::crypto::Entropy;
 use huza_crdt::envelope::Stored;
 use huza_crdt::limits::ERASURE_DELAY_MS;
 use huza_crdt::node::{
-    Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId, ReaderState, Reply,
+    Carry, Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId, ReaderState, Reply,
 };
 use huza_crdt::session::frame::Frame;
 use huza_crdt::store::{Batch, MemoryStore, Range, Row, StoreKind, Table};
@@ -57,7 +57,13 @@ impl Device {
         let open = ReaderState::Open { worker: worker.to_owned() };
         let reader = if reads { open } else { ReaderState::Absent };
         let (entropy, life) = (draw.bytes(), draw.bytes());
-        let config = Config { entropy, life, reader, erasure_delay_ms: ERASURE_DELAY_MS };
+        let config = Config {
+            entropy,
+            life,
+            reader,
+            erasure_delay_ms: ERASURE_DELAY_MS,
+            carry: Carry::default(),
+        };
         let mut device = Self {
             node: Node::new(config, now),
             store: MemoryStore::default(),

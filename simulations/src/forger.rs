@@ -88,8 +88,8 @@ impl Forger {
     }
 
     fn hello(&self, certificate: CertId, draw: &mut Draw) -> Vec<u8> {
-        let hello =
-            Hello { version: VERSION, certificate, digest: draw.bytes(), count: draw.below(1_000) };
+        let (digest, count) = (draw.bytes(), draw.below(1_000));
+        let hello = Hello { version: VERSION, certificate, digest, count, room: u32::MAX };
         let sealed =
             self.channel().seal_hello(&hello, &self.key, &self.context.member, draw.bytes());
         Frame::Hello(sealed).to_pipe()
@@ -159,7 +159,7 @@ fn wants(draw: &mut Draw) -> Vec<u8> {
         Frame::Totals { statements: 0, envelopes: 0 },
         Frame::Batch { number: 0, statements: vec![Bytes(draw.blob(80))], runs: Vec::new() },
         Frame::Ack { number: 0 },
-        Frame::End { digest: draw.bytes() },
+        Frame::End { digest: draw.bytes(), all: draw.bytes() },
     ];
     let from = usize::try_from(draw.below(all.len() as u64)).unwrap_or_default();
     all.iter().skip(from).flat_map(Frame::to_pipe).collect()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use huza_crdt::id::CertId;
-use huza_crdt::node::{Config, Input, Node, Now, Output, ReaderState};
+use huza_crdt::node::{Carry, Config, Input, Node, Now, Output, ReaderState};
 use huza_crdt::store::Table;
 use huza_crdt::time::{Millis, Stamp};
 use huza_crdt::trust::Role;
@@ -99,6 +99,8 @@ pub(crate) struct Host {
     pub(crate) skew_seconds: i64,
     /// For how long it holds an order to erase before it carries it out.
     pub(crate) erasure_delay_ms: u64,
+    /// How much it carries for others.
+    pub(crate) carry: Carry,
     node: Option<Node>,
     started: u64,
     /// What its monotonic clock showed when it started.
@@ -112,7 +114,12 @@ impl core::fmt::Debug for Host {
 }
 
 impl Host {
-    pub(crate) fn new(id: HostId, nature: Nature, erasure_delay_ms: u64, draw: &mut Draw) -> Self {
+    pub(crate) fn new(
+        id: HostId,
+        nature: Nature,
+        (erasure_delay_ms, carry): (u64, Carry),
+        draw: &mut Draw,
+    ) -> Self {
         Self {
             id,
             nature,
@@ -130,6 +137,7 @@ impl Host {
             idle_ticks: 0,
             skew_seconds: 0,
             erasure_delay_ms,
+            carry,
             node: None,
             started: 0,
             clock: 0,
@@ -171,6 +179,7 @@ impl Host {
             life: self.life,
             reader: self.reader_state(),
             erasure_delay_ms: self.erasure_delay_ms,
+            carry: self.carry,
         };
         self.node = Some(Node::new(config, self.now(now)));
     }

@@ -3,6 +3,8 @@
 
 use core::fmt;
 
+use huza_crdt::node::Carry;
+
 use crate::draw::Draw;
 
 /// A bug planted beneath a node, to show that it would be found.
@@ -111,6 +113,10 @@ options! {
     twins: u64,
     /// For how long an order to erase is held before it is carried out.
     erasure_delay_ms: u64,
+    /// Bytes that a device carries for health centres to which it does not belong.
+    carry_bytes: u64,
+    /// For how long, at most.
+    carry_ms: u64,
     /// Whether the shell tells the node of the end of a pipe that the node itself closed.
     echo_close: bool,
     /// A bug to be found.
@@ -168,9 +174,16 @@ impl Options {
             locks: d.pick_or(&[0, 4, 12], 0),
             twins: d.pick_or(&[0, 0, 0, 1], 0),
             erasure_delay_ms: d.pick_or(&[0, 10_000, 120_000], 30_000),
+            carry_bytes: d.pick_or(&[0, 3_000_000, 1 << 30], 0),
+            carry_ms: d.pick_or(&[20_000, 200_000, 1 << 40], 0),
             planted: None,
             keep_log: false,
         }
+    }
+
+    /// What each device is set to: for how long an order to erase is held, and what it carries.
+    pub(crate) const fn settings(&self) -> (u64, Carry) {
+        (self.erasure_delay_ms, Carry { bytes: self.carry_bytes, millis: self.carry_ms })
     }
 
     /// The same, with a bug in it.

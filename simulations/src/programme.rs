@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::control::{Lane, Statement, kind};
 use huza_crdt::crypto::{Entropy, SealingKey, SigningKey, SymmetricKey};
-use huza_crdt::id::{AreaTag, CertId, EpochId, StatementId};
+use huza_crdt::id::{AreaTag, CatchmentTag, CertId, EpochId, StatementId};
 use huza_crdt::time::Stamp;
 use huza_crdt::trust::approval::{Approval, JoinRequest, Welcome, open_grant};
 use huza_crdt::trust::paper::{Centre, Programme};
-use huza_crdt::trust::{CatchmentSecret, Certificate, GrantContent, Keyring, Role};
+use huza_crdt::trust::{CatchmentSecret, Certificate, GrantContent, Keyring, Role, directory_area};
 
 use crate::draw::Draw;
 use crate::host::{BEGIN, Belonging, Nature};
@@ -86,6 +86,17 @@ impl Auditor {
     pub(crate) fn villages(&self, catchment: u64) -> BTreeSet<String> {
         let secret = self.secrets.get(&catchment);
         secret.into_iter().flat_map(|secret| secret.villages.iter().cloned()).collect()
+    }
+
+    /// Whether a device keeps all that is written in an area.
+    pub(crate) fn is_home(&self, nature: &Nature, area: AreaTag) -> bool {
+        self.home(nature).contains(&area.catchment())
+    }
+
+    /// The catchments of which a device keeps everything.
+    pub(crate) fn home(&self, nature: &Nature) -> BTreeSet<CatchmentTag> {
+        let own = self.area(village_number(nature.catchment, 0));
+        own.into_iter().chain([directory_area()]).map(|area| area.catchment()).collect()
     }
 
     /// The tag of a village.

@@ -20,8 +20,10 @@ pub enum Law {
     AckedIsDurable,
     /// What a receipt says is true when it leaves its issuer.
     ReceiptIsTrue,
-    /// An envelope once held is held for ever.
+    /// An envelope once held is held for ever, unless it is only carried for others.
     HeldForEver,
+    /// No device carries more for others than it is set to.
+    WithinQuota,
     /// The facility gets each resource once in effect, in its latest version.
     FacilityExact,
     /// Nothing but hello and chain is said to a peer that is not proven; strangers get no data.
@@ -65,6 +67,7 @@ impl fmt::Display for Law {
             Self::AckedIsDurable => "what is acknowledged or offered is durable",
             Self::ReceiptIsTrue => "a receipt is true when it leaves",
             Self::HeldForEver => "what is held stays held",
+            Self::WithinQuota => "a device carries no more for others than it is set to",
             Self::FacilityExact => "the facility gets each resource once, in its latest version",
             Self::StrangersLearnNothing => "strangers learn nothing",
             Self::HonestNotAccused => "an honest member is not accused",

@@ -120,6 +120,16 @@ fn a_reader_is_locked_while_a_new_incarnation_begins() {
 }
 
 #[test]
+fn what_was_being_filed_while_its_author_was_shut_out_is_taken_out_again() {
+    keeps_every_law(252);
+}
+
+#[test]
+fn what_a_peer_keeps_is_known_before_its_certificate_is_durable() {
+    keeps_every_law(9);
+}
+
+#[test]
 fn two_hundred_seeds_keep_every_law() {
     let summary = chaos::chaos(0..SEEDS, |_, _| {});
     let failed: Vec<String> = summary.violations.iter().map(replay).collect();

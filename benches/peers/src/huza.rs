@@ -12,7 +12,7 @@ use huza_crdt::envelope::{Item, Payload, Seal, Stored, Urgency};
 use huza_crdt::id::{AreaTag, Hash, Incarnation, LogId, Origin};
 use huza_crdt::limits::{ENVELOPE_ITEMS_TARGET, ERASURE_DELAY_MS};
 use huza_crdt::node::{
-    Command, CommandId, Config, Input, Node, Now, Output, PipeId, ReaderState, Reply,
+    Carry, Command, CommandId, Config, Input, Node, Now, Output, PipeId, ReaderState, Reply,
 };
 use huza_crdt::record::{Document, Edit, card, check, form, pack};
 use huza_crdt::session::frame::{Bytes, Channel, Frame, Hello, Run, VERSION, take_frame};
@@ -260,7 +260,7 @@ impl World {
         host.handle(Input::PipeOpened { pipe, dialer: false, binding });
         let channel = Channel { binding, dialer: true };
         let certificate = membership.certificate;
-        let hello = Hello { version: VERSION, certificate, digest: [0; 16], count: 0 };
+        let hello = Hello { version: VERSION, certificate, digest: [0; 16], count: 0, room: 0 };
         let say = |host: &mut Host, frame: &Frame| {
             host.handle(Input::Received { pipe, bytes: frame.to_pipe() });
         };
@@ -355,7 +355,7 @@ struct Host {
 
 impl Host {
     fn new(store: MemoryStore, entropy: [u8; 32], reader: ReaderState) -> Self {
-        let config = Config { entropy, life: [1; 16], reader, erasure_delay_ms: ERASURE_DELAY_MS };
+        let config = Config { entropy, life: [1; 16], reader, erasure_delay_ms: ERASURE_DELAY_MS, carry: Carry::default() };
         let (replies, sent) = (BTreeMap::new(), VecDeque::new());
         let mut host = Self { node: Node::new(config, NOW), store, replies, sent, pipes: 0 };
         host.settle();

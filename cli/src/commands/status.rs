@@ -81,6 +81,14 @@ fn summary(status: &Status) -> String {
         let envelopes = output::count(status.waiting, "envelope");
         text.push_str(&format!("\nCarries {envelopes} of others that it cannot read."));
     }
+    if status.borrowed_bytes > 0 || status.released > 0 {
+        text.push_str(&format!(
+            "\nCarries {} of {} for other health centres; let go of {} that arrived there.",
+            output::bytes(status.borrowed_bytes),
+            output::bytes(status.carry_bytes),
+            output::count(usize::try_from(status.released).unwrap_or(usize::MAX), "envelope"),
+        ));
+    }
     if !status.quarantined.is_empty() {
         let logs = output::count(status.quarantined.len(), "shut-out log");
         text.push_str(&format!("\nHolds back envelopes of {logs}: `huza authority quarantine`."));
@@ -158,6 +166,9 @@ fn of_status(status: &Status) -> Value {
         "pending": status.pending,
         "unfiled": status.unfiled,
         "waiting": status.waiting,
+        "borrowed_bytes": status.borrowed_bytes,
+        "carry_bytes": status.carry_bytes,
+        "released": status.released,
         "records": status.records.iter().map(of_record).collect::<Vec<_>>(),
     })
 }

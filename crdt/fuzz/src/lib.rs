@@ -3,7 +3,7 @@
 //!
 //! [`frames`] feeds bytes to every reader of bytes at once, [`readers`] to one of them, [`sealed`]
 //! to those behind a seal, [`rows`] to a node as what its disk holds. [`lane`] admits statements in
-//! several orders. [`orders`] plays a health centre with orders and a lying member. [`Phones::run`] interprets a list of
+//! several orders, [`cards`] takes in bundles. [`orders`] plays a health centre with orders and a lying member. [`Phones::run`] interprets a list of
 //! operations between two phones of one village, and checks that nothing written is lost, that no
 //! input makes a node say more than it could have to say, and that a contact without disturbance
 //! ends afterwards with both holding the same.
@@ -25,6 +25,7 @@ mod common;
 #[path = "../../tests/raw_peer/mod.rs"]
 mod raw_peer;
 
+pub mod cards;
 pub mod lane;
 pub mod orders;
 pub mod readers;
@@ -330,12 +331,13 @@ impl Run {
 fn injected(wide: usize, narrow: u8) -> Frame {
     let number = wide as u32 % 4;
     let short = ShortId([narrow; 8]);
-    match narrow % 11 {
+    match narrow % 12 {
         0 => Frame::WantChain { known: vec![] },
         10 => Frame::Now { digest: [narrow; 16], count: wide as u64 },
         1 => Frame::Ack { number },
+        11 => Frame::Refused { number, logs: [LogId([narrow; 32])].into() },
         2 => Frame::Totals { statements: wide as u64, envelopes: u64::MAX },
-        3 => Frame::End { digest: [narrow; 16] },
+        3 => Frame::End { digest: [narrow; 16], all: [narrow; 16] },
         4 => Frame::Batch { number, statements: vec![], runs: vec![] },
         5 => Frame::Summary { statements: vec![], logs: vec![], last: wide.is_multiple_of(2) },
         6 => Frame::Symbols(vec![Symbol([narrow; 12]); wide % 200]),

@@ -274,7 +274,7 @@ impl Run {
             }
             5 => Frame::Revoked(Bytes(vec![what; usize::from(number)])),
             6 => Frame::Totals { statements: u64::MAX, envelopes: u64::from(number) },
-            7 => Frame::End { digest: [number; 16] },
+            7 => Frame::End { digest: [number; 16], all: [number; 16] },
             _ => Frame::Ack { number: u32::from(number) },
         }
     }

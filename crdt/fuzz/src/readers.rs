@@ -160,5 +160,7 @@ fn holdings(bytes: &[u8]) {
     assert!(all.is_sorted_by(|one, next| one.to + 1 < next.from));
     assert_eq!(Spans::from_received(all).as_ref(), Some(&held.spans));
     assert!(held.spans.without(&held.spans).is_empty());
-    let _digest = huza_crdt::holdings::Claims::default().digest();
+    let _digest = huza_crdt::holdings::Claims::default()
+        .digests(|_| huza_crdt::id::CatchmentTag([0; 8]))
+        .all();
 }

@@ -18,6 +18,7 @@ pub use reply::{
 
 use crate::control::Reason;
 use crate::id::{CertId, Incarnation, LogId};
+use crate::limits::{CARRY_BYTES, CARRY_MS};
 use crate::session::{Fault, Peer, Stats};
 use crate::store::{Batch, Range, Row, StoreKind};
 use crate::time::{Millis, Stamp};
@@ -35,6 +36,23 @@ pub struct Config {
     /// For how long an order to erase is held before it is carried out: see
     /// [`crate::limits::ERASURE_DELAY_MS`].
     pub erasure_delay_ms: u64,
+    /// How much is carried for others.
+    pub carry: Carry,
+}
+
+/// How much a device carries for health centres to which it does not belong, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carry {
+    /// Bytes of envelopes; urgent ones are taken beyond it.
+    pub bytes: u64,
+    /// Milliseconds, counted by this device, after which an envelope is let go in any case.
+    pub millis: u64,
+}
+
+impl Default for Carry {
+    fn default() -> Self {
+        Self { bytes: CARRY_BYTES, millis: CARRY_MS }
+    }
 }
 
 /// The reader, as the shell has it.
@@ -360,6 +378,13 @@ pub enum Event {
         envelopes: usize,
         /// Records that went.
         records: usize,
+    },
+    /// Envelopes that were carried for others were let go.
+    Released {
+        /// How many.
+        envelopes: usize,
+        /// Their size.
+        bytes: u64,
     },
     /// A new incarnation began, because the store is a copy or the peers know more of our logs.
     Rolled {

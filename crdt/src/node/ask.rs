@@ -16,6 +16,7 @@ use crate::codec;
 use crate::control::{Receipt, ReceiptKind, Statement};
 use crate::crypto::Signed;
 use crate::envelope::Stored;
+use crate::holdings::Held;
 use crate::id::{CertId, Hash, LogId, Origin, RecordId, StatementId};
 use crate::record::{Card, Document, Query, RecordView, SetAside, project};
 use crate::store::{Range, Row, Table};
@@ -159,7 +160,7 @@ impl Node {
             expires: known.expires,
             good: lane.is_good(&certificate),
             revoked: lane.revoked(&certificate).map(|revoked| revoked.reason),
-            envelopes: held.map(|held| held.spans.count()).sum(),
+            envelopes: held.map(Held::kept).sum(),
         })
     }
 
@@ -261,7 +262,7 @@ impl Node {
             quarantined: self.quarantined(),
             store: carrier.identity.as_ref().map(|identity| identity.store),
             areas: areas.map(|(area, name)| (name.to_string(), area)).collect(),
-            envelopes: carrier.holdings.logs.values().map(|held| held.spans.count()).sum(),
+            envelopes: carrier.holdings.logs.values().map(Held::kept).sum(),
             logs: carrier.holdings.logs.len(),
             statements: carrier.holdings.statements.len(),
             records_count: reader.map_or(0, super::state::Reader::visible_count),
@@ -271,6 +272,9 @@ impl Node {
                 usize::try_from(behind).unwrap_or(usize::MAX).saturating_add(reader.refile.len())
             }),
             waiting: reader.map_or(0, |reader| reader.waiting.len()),
+            borrowed_bytes: carrier.borrowed,
+            carry_bytes: self.carry.bytes,
+            released: carrier.holdings.logs.values().map(Held::released).sum(),
             records,
         }
     }

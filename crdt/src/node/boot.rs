@@ -4,21 +4,26 @@ use std::collections::BTreeSet;
 
 use super::Node;
 use super::api::{Command, CommandError, CommandId, Event, Input, ReaderState, Reply};
+use super::carry::Ages;
 use super::state::{Identity, OutboxRow, OwnLog, OwnRow, Task, key, read_log_key};
 use crate::codec;
 use crate::control::{Admitted, Lane, Statement, kind};
 use crate::crypto::{SealingKey, SymmetricKey};
 use crate::holdings::Held;
-use crate::id::{
-    AreaTag, CertId, DeviceKey, EpochId, Incarnation, LogId, RecordId, StatementId, StoreId,
-};
+use crate::id::{AreaTag, DeviceKey, EpochId, Incarnation, LogId, RecordId, StatementId, StoreId};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::trust::approval::{JoinRequest, Welcome};
 use crate::trust::{Keyring, Role, recovery};
 
 /// The tables read at start, carrier first.
-const CARRIER_TABLES: [Table; 5] =
-    [Table::CarrierMeta, Table::Statements, Table::Frontiers, Table::Outbox, Table::Taken];
+const CARRIER_TABLES: [Table; 6] = [
+    Table::CarrierMeta,
+    Table::Statements,
+    Table::Frontiers,
+    Table::Outbox,
+    Table::Taken,
+    Table::Met,
+];
 const READER_TABLES: [Table; 6] = [
     Table::ReaderMeta,
     Table::Summaries,
@@ -81,6 +86,10 @@ impl Node {
                 let place = (LogId::from_slice(log)?, DeviceKey::from_slice(device)?);
                 carrier.taken.insert(place, codec::decode(&value).ok()?);
             }
+            Table::Met => {
+                let device = DeviceKey::from_slice(&row_key)?;
+                carrier.met.insert(device, codec::decode(&value).ok()?);
+            }
             Table::ReaderMeta => self.boot_reader_meta(&row_key, &value)?,
             Table::Summaries
             | Table::Pending
@@ -98,8 +107,9 @@ impl Node {
                         reader.pending_since = Some(self.now.millis);
                     }
                     Table::Waiting => {
-                        let number = row_key.get(EpochId::LEN..)?.try_into().ok()?;
-                        reader.waiting.insert(u64::from_be_bytes(number));
+                        let (epoch, number) = row_key.split_at_checked(EpochId::LEN)?;
+                        let number = u64::from_be_bytes(number.try_into().ok()?);
+                        reader.waiting.insert(number, EpochId::from_slice(epoch)?);
                     }
                     Table::Deliver => {
                         reader.due.insert(u64::from_be_bytes(row_key.try_into().ok()?));
@@ -122,11 +132,6 @@ impl Node {
             self.carrier.own.insert(AreaTag::from_slice(area)?, own);
             return Some(());
         }
-        if let Some(certificate) = row_key.strip_prefix(key::BYTES) {
-            let certificate = CertId::from_slice(certificate)?;
-            self.carrier.bytes.insert(certificate, codec::decode(value).ok()?);
-            return Some(());
-        }
         if let Some(erasure) = row_key.strip_prefix(key::HEARD) {
             let erasure = StatementId::from_slice(erasure)?;
             self.carrier.heard.insert(erasure, codec::decode(value).ok()?);
@@ -134,6 +139,10 @@ impl Node {
         }
         match row_key {
             key::COUNTED => self.boot_counted(value)?,
+            key::AGES => {
+                let (marks, done) = codec::decode(value).ok()?;
+                self.carrier.ages = Ages { marks, done };
+            }
             key::IDENTITY => self.carrier.identity = Some(codec::decode(value).ok()?),
             key::MEMBERSHIP => self.carrier.membership = Some(codec::decode(value).ok()?),
             key::NEXT_INGEST => self.carrier.next_ingest = codec::decode(value).ok()?,
@@ -189,6 +198,7 @@ impl Node {
                 own.outbox.insert(index, row);
             }
         }
+        self.settle_home();
     }
 
     /// Notices a copied or restored carrier.
@@ -373,8 +383,9 @@ impl Node {
             let programme = membership.programme.clone();
             let (workers, hubs) = (membership.workers.clone(), membership.hubs.clone());
             node.carrier.membership = Some(membership);
-            node.carrier.digest = None;
+            node.carrier.digests = None;
             node.carrier.claims = None;
+            node.settle_home();
             if renewed {
                 node.begin_anew();
             }

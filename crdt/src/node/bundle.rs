@@ -9,7 +9,7 @@ use super::ingest::Parcel;
 use super::state::{Source, Task};
 use super::transfer::{fill_batch, range_of, take_runs};
 use crate::bundle::{self, CONTEXT};
-use crate::control::{Body, Lane, ReceiptKind, Statement, kind};
+use crate::control::{Body, Home, Lane, ReceiptKind, Statement, kind};
 use crate::holdings::{Claims, Spans};
 use crate::id::{AreaTag, CertId, LogId, StatementId};
 use crate::limits::{BATCH_BYTES_TARGET, BATCH_STATEMENTS_MAX};
@@ -72,6 +72,7 @@ impl Node {
         // The same plan as for a peer who holds just what is left out.
         let channel = Channel { binding: [0; 32], dialer: true };
         let mut session = Session::new(channel, self.now.millis, Arc::default());
+        session.home = Home::everything();
         for (log, spans) in selected.envelopes_left_out {
             session.theirs.has_of(log, spans);
         }

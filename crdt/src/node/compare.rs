@@ -188,6 +188,11 @@ impl Node {
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
         let to = usize::try_from(to).unwrap_or(usize::MAX);
         match session.comparing {
+            Comparing::Same { count, .. } if to == further(0) => {
+                // It does not know how we parted.
+                self.compare(pipe, count);
+                Ok(())
+            }
             Comparing::Encoding { symbols } if to == further(symbols) && to <= SYMBOLS_MAX => {
                 self.tell_symbols(pipe, symbols, to);
                 Ok(())
@@ -196,12 +201,21 @@ impl Node {
         }
     }
 
+    /// Asks for the symbols that follow so many.
+    pub(super) fn want_symbols(&mut self, pipe: PipeId, after: usize) {
+        let to = u32::try_from(further(after)).unwrap_or(u32::MAX);
+        self.say(pipe, &Frame::WantSymbols { to });
+    }
+
     /// Looks for the difference in the symbols that have come.
     pub(super) fn hear_symbols(&mut self, pipe: PipeId, more: Vec<Symbol>) -> Result<(), Fault> {
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
         let comparing = core::mem::replace(&mut session.comparing, Comparing::Busy);
-        let Comparing::Decoding { mut symbols } = comparing else {
-            return Err(Fault::OutOfTurn("symbols".to_owned()));
+        let mut symbols = match comparing {
+            Comparing::Decoding { symbols } => symbols,
+            // It does not know how we parted.
+            Comparing::Same { .. } => Vec::new(),
+            _ => return Err(Fault::OutOfTurn("symbols".to_owned())),
         };
         if more.len() != further(symbols.len()) - symbols.len() {
             return Err(Fault::Malformed(
@@ -227,8 +241,9 @@ impl Node {
             } else if to > SYMBOLS_MAX {
                 node.tell_all(pipe);
             } else {
+                let after = symbols.len();
                 session.comparing = Comparing::Decoding { symbols };
-                node.say(pipe, &Frame::WantSymbols { to: u32::try_from(to).unwrap_or(u32::MAX) });
+                node.want_symbols(pipe, after);
             }
             node.hear_buffered(pipe);
         });
@@ -334,6 +349,7 @@ impl Node {
                 Ok(())
             }
             Comparing::Not
+            | Comparing::Same { .. }
             | Comparing::Acquainting { .. }
             | Comparing::Hearing
             | Comparing::Busy

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use super::api::{Event, Output, PipeId, Token};
 use super::judge::grounds;
-use super::state::Task;
+use super::state::{Met, Task};
 use super::{Node, compare};
-use crate::control::{Statement, kind};
+use crate::control::{Home, Statement, kind};
 use crate::crypto::{Signature, Signed};
-use crate::holdings::{Claims, Spans};
-use crate::id::{CertId, LogId};
+use crate::holdings::{Claims, Digests, Spans};
+use crate::id::{CertId, DeviceKey, LogId};
 use crate::limits::{
-    DOUBTERS_MAX, EARLY_BYTES_MAX, FRAME_BYTES_MAX, HELLO_BYTES_MAX, SESSIONS_MAX, SILENCE_MS_MAX,
-    WAITING_BYTES_MAX,
+    DOUBTERS_MAX, EARLY_BYTES_MAX, FRAME_BYTES_MAX, HELLO_BYTES_MAX, ROOM_UNIT_BYTES, SESSIONS_MAX,
+    SILENCE_MS_MAX, WAITING_BYTES_MAX,
 };
 use crate::session::frame::{Bytes, Channel, Frame, Hello, VERSION, take_frame_within};
 use crate::session::{Comparing, Fault, Known, Peer, Phase, Session};
+use crate::trust::directory_area;
 
 /// Milliseconds within which two sessions with one device count as a dial from both sides at
 /// once: then both ends keep the same one. // guess: slower than any handshake we bear
@@ -24,7 +25,8 @@ const SIMULTANEOUS_MS: u64 = 5_000;
 impl Node {
     pub(super) fn pipe_opened(&mut self, pipe: PipeId, dialer: bool, binding: [u8; 32]) {
         let channel = Channel { binding, dialer };
-        let (digest, claims) = (self.digest(), self.claims());
+        let (digest, claims) = (self.digests().all(), self.claims());
+        let room = self.room_told();
         let hello = self.carrier.membership.as_ref().zip(self.carrier.identity.as_ref());
         let Some((membership, identity)) = hello.filter(|_| self.sessions.len() < SESSIONS_MAX)
         else {
@@ -34,7 +36,8 @@ impl Node {
         let mut session = Session::new(channel, self.now.millis, claims);
         session.digest = digest;
         let count = compare::count(&session.at_hello);
-        let hello = Hello { version: VERSION, certificate: membership.certificate, digest, count };
+        let hello =
+            Hello { version: VERSION, certificate: membership.certificate, digest, count, room };
         let entropy = self.entropy.draw();
         let sealed = channel.seal_hello(&hello, &identity.key(), &membership.member, entropy);
         self.sessions.insert(pipe, session);
@@ -96,7 +99,9 @@ impl Node {
 
     /// Has the carrier write down what peers acknowledged, unless another write does it anyway.
     fn remember_taken(&mut self) {
-        if !self.carrier.taken_changed.is_empty() && self.carrier.tasks.is_empty() {
+        let carrier = &self.carrier;
+        let changed = !carrier.taken_changed.is_empty() || !carrier.met_changed.is_empty();
+        if changed && carrier.tasks.is_empty() {
             self.carrier.tasks.push_back(Task::Remember);
         }
     }
@@ -138,7 +143,7 @@ impl Node {
             (_, Frame::WantChain { known }) => self.tell_chain(pipe, &known),
             (_, Frame::Revoked(sealed)) => self.hear_revoked(pipe, &sealed),
             (Phase::Hello, Frame::Chain(sealed)) => self.hear_chain(pipe, &sealed),
-            (Phase::Hello, frame @ (Frame::Summary { .. } | Frame::Symbols(_)))
+            (Phase::Hello, frame @ (Frame::Summary { .. } | Frame::Symbols(_) | Frame::Same))
                 if session.unproven.is_some() =>
             {
                 // It knows our certificate and went on; we still wait for its chain.
@@ -155,9 +160,10 @@ impl Node {
                 self.acquainted(pipe);
                 Ok(())
             }
+            (Phase::Compare, Frame::Same) => self.hear_same(pipe),
             (Phase::Compare, Frame::Summary { statements, logs, last }) => {
-                if let Comparing::Encoding { .. } = session.comparing {
-                    // It did not find the difference.
+                if let Comparing::Encoding { .. } | Comparing::Same { .. } = session.comparing {
+                    // It did not find the difference, or does not know how we parted.
                     session.comparing = Comparing::Hearing;
                 }
                 if !matches!(session.comparing, Comparing::Hearing) {
@@ -186,8 +192,12 @@ impl Node {
                 self.hear_batch(pipe, number, &statements, runs)
             }
             (Phase::Transfer, Frame::Ack { number }) => self.hear_ack(pipe, number),
-            (Phase::Transfer, Frame::End { digest }) => {
+            (Phase::Transfer, Frame::Refused { number, logs }) => {
+                self.hear_refused(pipe, number, &logs)
+            }
+            (Phase::Transfer, Frame::End { digest, all }) => {
                 session.end_received = Some(digest);
+                session.all_received = all;
                 Ok(())
             }
             _ => Err(Fault::OutOfTurn(name.to_owned())),
@@ -206,6 +216,7 @@ impl Node {
         if hello.version < VERSION {
             return Err(Fault::Version(hello.version));
         }
+        session.room = u64::from(hello.room) * ROOM_UNIT_BYTES;
         session.unproven = Some((hello.clone(), signature));
         let lane = self.carrier.lane.as_ref().ok_or(Fault::Unavailable)?;
         match lane.certificate(&hello.certificate) {
@@ -216,6 +227,7 @@ impl Node {
                     role: certificate.role,
                 };
                 let grounds = grounds(lane, peer.certificate);
+                session.home = lane.home(&peer.certificate);
                 self.prove(pipe, peer, (&hello, signature), grounds)
             }
             None => {
@@ -276,6 +288,10 @@ impl Node {
             role: certificate.role,
         };
         let grounds = grounds(&lane, peer.certificate);
+        if let Some(session) = self.sessions.get_mut(&pipe) {
+            session.home = lane.home(&peer.certificate);
+            session.heard_chain = statements.iter().map(Statement::id).collect();
+        }
         if grounds.is_none() {
             self.carrier.tasks.push_back(Task::Admit { statements, of: Some(pipe) });
         }
@@ -285,7 +301,7 @@ impl Node {
     /// The peer's chain is durable here. If it asked for ours too, what both hold is compared as it
     /// is now.
     pub(super) fn admitted_chain(&mut self, pipe: PipeId) {
-        let (digest, claims) = (self.digest(), self.claims());
+        let (digest, claims) = (self.digests().all(), self.claims());
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         let Comparing::Acquainting { said, .. } = &mut session.comparing else { return };
         *said = true;
@@ -344,15 +360,55 @@ impl Node {
     /// The peer holds so much, of this digest: finds out what differs, if anything does.
     fn compare_with(&mut self, pipe: PipeId, digest: [u8; 16], count: u64) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        let met = session.peer.and_then(|peer| self.carrier.met.get(&peer.device));
+        let as_we_parted = met.is_some_and(|met| {
+            let more_room = met.short && session.room > 0;
+            (met.ours, met.theirs) == (session.digest, digest) && !more_room
+        });
         if session.digest == digest {
-            session.theirs = Known::same(Arc::clone(&session.at_hello));
-            // Both said what the two ends would say.
-            session.end_sent = Some(digest);
-            session.end_received = Some(digest);
-            self.begin_transfer(pipe);
+            self.nothing_new(pipe, digest);
+        } else if as_we_parted {
+            session.comparing = Comparing::Same { digest, count };
+            self.say(pipe, &Frame::Same);
         } else {
             self.compare(pipe, count);
         }
+    }
+
+    /// Both hold what they held when they parted. `theirs`: the digest of what the peer holds.
+    fn nothing_new(&mut self, pipe: PipeId, theirs: [u8; 16]) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        session.theirs = Known::same(Arc::clone(&session.at_hello));
+        let (ours, peer) = (session.digest, session.peer);
+        self.begin_transfer(pipe);
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        let home = session.home.clone();
+        // Unless something changed since the hello, both said what the two ends would say.
+        if self.digests().all() == ours && peer.is_some() {
+            let digest = self.digest_with(&home);
+            let Some(session) = self.sessions.get_mut(&pipe) else { return };
+            session.end_sent = Some(digest);
+            session.end_received = Some(digest);
+            session.all_received = theirs;
+        }
+    }
+
+    /// The peer knows how we parted.
+    fn hear_same(&mut self, pipe: PipeId) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
+        match &session.comparing {
+            Comparing::Same { digest, .. } => {
+                let digest = *digest;
+                self.nothing_new(pipe, digest);
+            }
+            // It waits for us to begin, and we for it.
+            Comparing::Hearing => self.want_symbols(pipe, 0),
+            Comparing::Decoding { symbols } if symbols.is_empty() => self.want_symbols(pipe, 0),
+            // It will see that we do not.
+            Comparing::Told | Comparing::Encoding { .. } => {}
+            _ => return Err(Fault::OutOfTurn("same".to_owned())),
+        }
+        Ok(())
     }
 
     /// One session per device: the newest, or, if both sides dialled at once, the one with the
@@ -403,15 +459,21 @@ impl Node {
         self.sessions.values().any(doubts)
     }
 
-    /// Digest of all that is told to be held. Whatever is new is offered in every open session, so two nodes that both have nothing more
-    /// to say, and nothing unacknowledged, hold the same exactly if their digests are equal.
-    fn digest(&mut self) -> [u8; 16] {
-        if let Some(digest) = self.carrier.digest {
-            return digest;
-        }
-        let digest = self.claims().digest();
-        self.carrier.digest = Some(digest);
-        digest
+    /// Digests of all that is told to be held.
+    fn digests(&mut self) -> &Digests {
+        let claims = self.claims();
+        let lane = self.carrier.lane.as_ref();
+        let area = |log: &LogId| lane.and_then(|lane| lane.opening(log)).map(|one| one.area);
+        let catchment = |log: &LogId| area(log).unwrap_or(directory_area()).catchment();
+        self.carrier.digests.get_or_insert_with(|| claims.digests(catchment))
+    }
+
+    /// Digest of what is held here of all that this device and another both keep. Whatever is new of
+    /// that is offered in every open session, so two nodes that both have nothing more to say, and
+    /// nothing unacknowledged, hold the same of it exactly if these digests are equal.
+    fn digest_with(&mut self, other: &Home) -> [u8; 16] {
+        let home = self.carrier.home.clone();
+        self.digests().of(|catchment| home.shares(other, catchment))
     }
 
     /// All that is told to be held, one copy for all sessions that begin with it: whoever opens pipes and
@@ -436,17 +498,24 @@ impl Node {
         if !session.is_quiet() || session.complete || !self.is_quiet() {
             return;
         }
-        let digest = self.digest();
+        let Some(home) = self.sessions.get(&pipe).map(|session| session.home.clone()) else {
+            return;
+        };
+        let (digest, all) = (self.digest_with(&home), self.digests().all());
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         if session.end_sent != Some(digest) {
             session.end_sent = Some(digest);
-            self.say(pipe, &Frame::End { digest });
+            self.say(pipe, &Frame::End { digest, all });
         }
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         if session.end_received == session.end_sent
             && let Some(peer) = session.peer
         {
             session.complete = true;
+            let met = Met { ours: all, theirs: session.all_received, short: session.short };
+            let met = Some(met).filter(|met| met.ours != met.theirs && !session.left_out);
+            self.remember_met(peer.device, met);
+            let Some(session) = self.sessions.get_mut(&pipe) else { return };
             session.stats.millis = self.now.millis.since(session.opened);
             let stats = session.stats;
             if session.reported.replace(digest) != Some(digest) {
@@ -454,6 +523,18 @@ impl Node {
             }
             self.remember_taken();
         }
+    }
+
+    /// How a contact ended, if that is worth knowing at the next.
+    fn remember_met(&mut self, device: DeviceKey, met: Option<Met>) {
+        if self.carrier.met.get(&device).copied() == met {
+            return;
+        }
+        match met {
+            Some(met) => _ = self.carrier.met.insert(device, met),
+            None => _ = self.carrier.met.remove(&device),
+        }
+        self.carrier.met_changed.insert(device);
     }
 
     /// Whether this device itself has nothing left that should travel in an open contact.

@@ -218,8 +218,7 @@ impl Node {
             return;
         };
         let logs = &self.carrier.holdings.logs;
-        let holds =
-            |log: &LogId, seq: u64| logs.get(log).is_some_and(|held| held.spans.contains(seq));
+        let holds = |log: &LogId, seq: u64| logs.get(log).is_some_and(|held| held.keeps(seq));
         let mut places = BTreeSet::new();
         let ripe = erasures.iter().filter(|id| self.carrier.ripe.contains(*id));
         for erasure in ripe.filter_map(|id| lane.erasure(id)) {
@@ -272,13 +271,10 @@ impl Node {
         let carrier = &self.carrier;
         let header = stub.wire.header(log, seq, stub.previous);
         let held = carrier.holdings.logs.get(&log).cloned().unwrap_or_default();
-        change.logs.entry(log).or_insert(held).strip(seq, header.previous, header.hash());
-        let opening = carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
-        if let Some(certificate) = opening.map(|opening| opening.certificate) {
-            let before = carrier.bytes.get(&certificate).copied().unwrap_or_default();
-            let bytes = change.bytes.entry(certificate).or_insert(before);
-            *bytes = bytes.saturating_sub(u64::from(header.payload_bytes));
-        }
+        let held = change.logs.entry(log).or_insert(held);
+        held.strip(seq, header.previous, header.hash());
+        held.bytes = held.bytes.saturating_sub(u64::from(header.payload_bytes));
+        self.weigh(change, &log, -i64::from(header.payload_bytes));
     }
 
     /// The envelopes of this device that erasures name, in areas of which it has no key.
@@ -403,7 +399,7 @@ impl Node {
                 }
                 let count = records.len();
                 reader.forgotten.extend(records);
-                reader.waiting.extend(remains);
+                reader.waiting.extend(remains.into_iter().map(|number| (number, REMAINS)));
                 reader.reconsider();
                 // What is quarantined may hold more of them.
                 node.refile_waiting();

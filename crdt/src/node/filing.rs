@@ -74,7 +74,7 @@ struct Cursor {
 struct Missing {
     rows: Vec<(u64, EpochId)>,
     /// Envelopes whose payloads are gone: nothing waits for them any more.
-    erased: Vec<(u64, EpochId)>,
+    gone: Vec<(u64, EpochId)>,
     keyrings: u64,
 }
 
@@ -115,7 +115,7 @@ struct Filing {
     /// Pending changes that have a place now.
     settled: Vec<(LogId, u64)>,
     /// Ingest numbers that wait from now on, wait no longer, have to be delivered.
-    waiting: Vec<u64>,
+    waiting: Vec<(u64, EpochId)>,
     freed: Vec<u64>,
     deliveries: Vec<u64>,
     /// Of those that had to be, those that are quarantined since.
@@ -285,12 +285,19 @@ impl Node {
                 (header.hash() == row.hash).then_some((stored, header, displaced))
             });
             let opening = lane.opening(&row.log);
+            let held = self.carrier.holdings.logs.get(&row.log);
+            if held.is_some_and(|held| held.spans.contains(row.seq) && !held.keeps(row.seq)) {
+                // It was only carried, and let go since.
+                let epoch = reader.waiting.get(&number).copied().unwrap_or(HOPELESS);
+                missing.gone.push((number, epoch));
+                continue;
+            }
             let (Some((stored, header, displaced)), Some(opening)) = (found, opening) else {
                 missing.rows.push((number, HOPELESS));
                 continue;
             };
             let Content::Sealed(sealed) = stored.wire.content else {
-                missing.erased.push((number, header.epoch));
+                missing.gone.push((number, header.epoch));
                 continue;
             };
             let Some(key) = reader.keyring.key(opening.area, header.epoch) else {
@@ -354,9 +361,9 @@ impl Node {
         filing.keyrings = missing.keyrings;
         for (number, epoch) in &missing.rows {
             filing.batch.put(Table::Waiting, waiting_key(*epoch, *number), []);
-            filing.waiting.push(*number);
+            filing.waiting.push((*number, *epoch));
         }
-        for (number, epoch) in &missing.erased {
+        for (number, epoch) in &missing.gone {
             filing.settle(*number, *epoch, None);
         }
         let rolls = self.reader.as_ref().map_or(0, |reader| reader.rolls);
@@ -475,7 +482,7 @@ impl Node {
                 self.event(Event::SetAside { log: row.log, seq: row.seq, why });
                 let row_key = [HOPELESS.0.as_slice(), &number.to_be_bytes()].concat();
                 filing.batch.put(Table::Waiting, row_key, []);
-                filing.waiting.push(number);
+                filing.waiting.push((number, HOPELESS));
                 return;
             }
         };
@@ -644,7 +651,7 @@ impl Filing {
         match waits {
             Some(reason) => {
                 self.batch.put(Table::Waiting, waiting_key(reason, number), []);
-                self.waiting.push(number);
+                self.waiting.push((number, reason));
             }
             None => self.freed.push(number),
         }

@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 
 use super::Node;
+use super::ingest::Change;
 use super::state::{Counted, Task, key};
 use crate::codec;
 use crate::control::Erasure;
@@ -40,14 +41,20 @@ impl Node {
         Some(())
     }
 
+    /// Notes the time counted in a change.
+    pub(super) fn count_time(&mut self, change: &mut Change) -> Millis {
+        let total = self.counted();
+        self.carrier.counted = Counted { total, at: self.now };
+        let row = codec::encode(&(total, self.now.stamp));
+        change.batch.put(Table::CarrierMeta, key::COUNTED, row);
+        total
+    }
+
     /// Notes the time counted, and which orders are heard from now on; then carries out those whose
     /// time has come.
     pub(super) fn ripen(&mut self) {
-        let total = self.counted();
-        self.carrier.counted = Counted { total, at: self.now };
         let mut change = self.change();
-        let row = codec::encode(&(total, self.now.stamp));
-        change.batch.put(Table::CarrierMeta, key::COUNTED, row);
+        let total = self.count_time(&mut change);
         for id in self.carrier.lane.iter().flat_map(crate::control::Lane::erasure_ids) {
             if self.carrier.heard.contains_key(&id) {
                 continue;

@@ -1,9 +1,10 @@
 //! The carrier's writes, one after the other; above all, what peers sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Node;
-use super::api::{Event, PipeId, Reply, Taken, TakenPart};
+use super::api::{Event, PipeId, Reply, Taken};
+use super::carry::fits;
 use super::effects::PARTS;
 use super::judge::grounds;
 use super::state::{IngestRow, Source, Task, key, log_key, read_log_key};
@@ -53,11 +54,13 @@ struct Unchecked {
     /// Statements that may be made, and the signatures on which they stand.
     statements: Vec<Statement>,
     signed: Vec<Signed>,
-    /// Why others may not.
-    refused: Vec<String>,
     runs: Vec<Run>,
-    /// Of the runs; none if one of them is unknown.
-    authors: Option<Vec<DeviceKey>>,
+    /// Of the runs.
+    authors: Vec<DeviceKey>,
+    /// Logs that are left out, since their openings are not known.
+    unknown: BTreeSet<LogId>,
+    /// Why things are left out.
+    why: Vec<String>,
 }
 
 /// A batch, its signatures checked.
@@ -67,8 +70,10 @@ pub(super) struct Heard {
     taken: Taken,
     statements: Vec<Statement>,
     envelopes: Vec<Checked>,
-    /// What is wrong with all of it.
-    fault: Option<Fault>,
+    /// Logs of which something is left out.
+    refused: BTreeSet<LogId>,
+    /// Whether all signatures hold.
+    valid: bool,
 }
 
 /// What is still to be done with a batch once it is durable.
@@ -76,8 +81,9 @@ struct Accepted {
     from: Source,
     bytes: usize,
     taken: Taken,
-    /// Whether the openings of all its logs are held.
-    based: bool,
+    /// Envelopes that count as received: not those of these logs, of which something is not taken.
+    counted: u64,
+    refused: BTreeSet<LogId>,
     forks: Vec<(u64, (Header, Signature))>,
     suspects: Vec<Checked>,
 }
@@ -96,8 +102,12 @@ enum Placed {
     Done,
     /// Something is in its place already.
     Held(Box<Checked>),
-    /// Its author's share is full.
+    /// Its author's share is full, or its log has as many spans as are held of one.
     TooMuch,
+    /// It is only carried, and there is no room for it, or it was let go.
+    LeftOut,
+    /// It would be one more span than are held of a log, unless one next to it comes in.
+    Apart(Box<Checked>),
     /// It contradicts the envelope held at this seq.
     Contradicts(u64, Box<(Header, Signature)>),
 }
@@ -118,8 +128,12 @@ pub(super) struct Change {
     /// Certificates that were revoked, and whether anything was that decides on quarantine.
     pub(super) revoked: Vec<CertId>,
     pub(super) judged: bool,
-    /// Bytes of envelopes held of certificates' logs, where that changes.
-    pub(super) bytes: BTreeMap<CertId, u64>,
+    /// Bytes of envelopes of certificates' logs that are held more, or less; and of those that are
+    /// only carried.
+    pub(super) bytes: BTreeMap<CertId, i64>,
+    pub(super) borrowed: i64,
+    /// Whether a receipt has come.
+    pub(super) vouched: bool,
     /// Erasures that are new, or of which something has come.
     pub(super) erasures: BTreeSet<StatementId>,
 }
@@ -141,6 +155,9 @@ impl Node {
             } else if self.carrier.erasures_at.is_some_and(|at| at <= self.now.millis) {
                 self.carrier.erasures_at = None;
                 self.carrier.tasks.push_back(Task::Ripen);
+            } else if self.carrier.release_at.is_some_and(|at| at <= self.now.millis) {
+                self.carrier.release_at = None;
+                self.carrier.tasks.push_back(Task::Release);
             } else {
                 break;
             }
@@ -179,6 +196,8 @@ impl Node {
             Task::Ripen => self.ripen(),
             Task::Stub { erasures } => self.stub(&erasures),
             Task::Reclaim { log } => self.reclaim(log),
+            Task::Release => self.release(),
+            Task::Reopen => self.reopen(),
             Task::EraseMore { record, places } => self.erase_more(record, places),
         }
     }
@@ -200,17 +219,19 @@ impl Node {
                 change.batch.put(Table::Taken, row_key, codec::encode(spans));
             }
         }
-        if change.batch.is_empty() {
+        for device in core::mem::take(&mut self.carrier.met_changed) {
+            match self.carrier.met.get(&device) {
+                Some(met) => change.batch.put(Table::Met, device.0, codec::encode(met)),
+                None => change.batch.delete(Table::Met, device.0),
+            }
+        }
+        if change.batch.is_empty() && change.logs.is_empty() {
             self.carrier.busy = false;
             then(self);
             return;
         }
         for (log, held) in &change.logs {
             change.batch.put(Table::Frontiers, log.0, codec::encode(held));
-        }
-        for (certificate, bytes) in &change.bytes {
-            let row_key = [key::BYTES, &certificate.0].concat();
-            change.batch.put(Table::CarrierMeta, row_key, codec::encode(bytes));
         }
         if change.next_ingest != self.carrier.next_ingest {
             let next = codec::encode(&change.next_ingest);
@@ -226,7 +247,7 @@ impl Node {
         self.persist(StoreKind::Carrier, batch, move |node| {
             let carrier = &mut node.carrier;
             carrier.busy = false;
-            carrier.digest = None;
+            carrier.digests = None;
             carrier.claims = None;
             if change.next_ingest != carrier.next_ingest {
                 carrier.ingested_at = node.now.millis;
@@ -239,11 +260,14 @@ impl Node {
             }
             carrier.next_ingest = change.next_ingest;
             carrier.holdings.logs.append(&mut change.logs);
-            carrier.bytes.append(&mut change.bytes);
             for id in &change.removed {
                 carrier.holdings.statements.remove(id);
             }
             carrier.holdings.statements.extend(&change.added);
+            node.weighed(&change);
+            if change.trusts {
+                node.settle_home();
+            }
             if change.judged {
                 node.judged(&change.revoked);
             }
@@ -322,8 +346,7 @@ impl Node {
         let prepare = |parcel| prepare(&mut candidates, parcel);
         let mut all: Vec<Unchecked> = parcels.into_iter().map(prepare).collect();
         for one in &mut all {
-            one.taken.statements.refuse(one.refused.len());
-            for why in core::mem::take(&mut one.refused) {
+            for why in core::mem::take(&mut one.why) {
                 self.refuse_part(one.from, &mut one.taken, why);
             }
         }
@@ -367,9 +390,9 @@ impl Node {
             all.push(heard);
         }
         let mut good = Vec::with_capacity(all.len());
-        for mut one in all {
-            if let Some(fault) = one.fault.take() {
-                self.refuse_batch(one, fault);
+        for one in all {
+            if !one.valid {
+                self.refuse_batch(one, Fault::BadSignature);
             } else if let Source::Session(pipe, peer) = one.from
                 && let Some(grounds) = self.carrier.lane.as_ref().and_then(|l| grounds(l, peer))
             {
@@ -402,7 +425,7 @@ impl Node {
 
     /// Puts what a batch brought into a change.
     fn accept_one(&mut self, change: &mut Change, heard: Heard) -> Accepted {
-        let Heard { from, bytes, mut taken, statements, envelopes, fault: _ } = heard;
+        let Heard { from, bytes, mut taken, mut refused, statements, envelopes, valid: _ } = heard;
         let (added, placed) = (change.added.len(), change.envelopes.len());
         taken.statements.known = statements.len() as u64;
         for statement in statements {
@@ -413,6 +436,7 @@ impl Node {
             }
         }
         let heard_envelopes = envelopes.len();
+        let logs: Vec<LogId> = envelopes.iter().map(|one| one.header.log).collect();
         taken.statements.new = change.added.len().saturating_sub(added) as u64;
         taken.statements.known = taken.statements.known.saturating_sub(taken.statements.new);
         let lane = self.carrier.lane.as_ref();
@@ -434,23 +458,35 @@ impl Node {
                 session.theirs.add_span(log, span);
             }
         }
-        let based = baseless.is_empty();
         let (mut forks, mut suspects) = (Vec::new(), Vec::new());
         let (mut too_much, mut known) = (0, 0);
-        for one in envelopes {
+        if !baseless.is_empty() {
+            self.refuse_part(from, &mut taken, LaneError::UnknownLog.to_string());
+        }
+        refused.extend(baseless.into_iter().map(|one| one.header.log));
+        let mut apart = Vec::new();
+        let mut coming = VecDeque::from(envelopes);
+        // What was apart may touch what came after it, so it is looked at once more from behind.
+        while let Some(one) = coming.pop_front().or_else(|| apart.pop()) {
             let Header { log, seq, .. } = one.header;
             let held = self.carrier.holdings.logs.get(&log);
+            let last_look = coming.is_empty();
             known += u64::from(held.is_some_and(|held| held.spans.contains(seq)));
             match self.place(change, one) {
                 Placed::Done => {}
-                Placed::TooMuch => too_much += 1,
+                Placed::LeftOut => _ = refused.insert(log),
+                Placed::Apart(one) if !last_look => apart.push(*one),
+                Placed::TooMuch | Placed::Apart(_) => {
+                    too_much += 1;
+                    refused.insert(log);
+                }
                 Placed::Held(one) => suspects.push(*one),
                 Placed::Contradicts(seq, theirs) => forks.push((seq, *theirs)),
             }
         }
         let new = change.envelopes.len() - placed;
         if too_much > 0 {
-            let why = format!("{too_much} envelopes beyond the share of their author");
+            let why = format!("{too_much} envelopes beyond what is kept of an author or a log");
             self.refuse_part(from, &mut taken, why);
         }
         // Payloads that take the place of stubs are new, although their places were held.
@@ -458,14 +494,15 @@ impl Node {
         taken.envelopes.known = known.min((heard_envelopes - new) as u64);
         taken.envelopes.refuse(heard_envelopes - new);
         taken.envelopes.refused -= taken.envelopes.known;
-        Accepted { from, bytes, taken, based, forks, suspects }
+        let counted = logs.iter().filter(|log| !refused.contains(log)).count() as u64;
+        Accepted { from, bytes, taken, counted, refused, forks, suspects }
     }
 
     /// What a batch brought is durable.
     fn accepted(&mut self, one: Accepted) {
-        let Accepted { from, bytes, taken, based, forks, suspects } = one;
+        let Accepted { from, bytes, taken, counted, refused, forks, suspects } = one;
         match from {
-            Source::Session(pipe, _) => self.acknowledge(pipe, bytes, &taken, based),
+            Source::Session(pipe, _) => self.acknowledge(pipe, &taken, (bytes, counted), refused),
             Source::Bundle(id) => self.reply(id, Reply::PageTaken(Box::new(taken))),
         }
         for (seq, theirs) in forks {
@@ -474,20 +511,28 @@ impl Node {
         self.examine(suspects);
     }
 
-    /// What came in a session is durable.
-    fn acknowledge(&mut self, pipe: PipeId, bytes: usize, taken: &Taken, based: bool) {
+    /// What came in a session is durable, but for some of these logs. `counted`: envelopes of the
+    /// others.
+    fn acknowledge(
+        &mut self,
+        pipe: PipeId,
+        taken: &Taken,
+        (bytes, counted): (usize, u64),
+        logs: BTreeSet<LogId>,
+    ) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
-        let TakenPart { new, known, refused } = taken.envelopes;
         session.owed_acks = session.owed_acks.saturating_sub(1);
         session.owed_bytes = session.owed_bytes.saturating_sub(bytes);
-        session.received.1 += new + known + refused;
+        session.received.1 += counted;
         session.received.0 += taken.statements.new;
-        session.stats.envelopes_received += new;
+        session.left_out |= !logs.is_empty();
+        session.stats.envelopes_received += taken.envelopes.new;
         session.stats.statements_received += taken.statements.new;
-        match taken.batch {
-            Some(number) if based => self.say(pipe, &Frame::Ack { number }),
-            _ => self.fault(pipe, Fault::UnknownLog),
+        let Some(number) = taken.batch else { return };
+        if !logs.is_empty() {
+            self.say(pipe, &Frame::Refused { number, logs });
         }
+        self.say(pipe, &Frame::Ack { number });
     }
 
     /// Puts one envelope in its place.
@@ -520,12 +565,16 @@ impl Node {
         let end = self.carrier.lane.as_ref().and_then(|lane| lane.cut_off(&log));
         let shares = if end.is_some_and(|(to, _)| seq <= to) { 2 } else { 1 };
         let against = match held.fit(seq, header.previous, hash) {
-            Fit::New if held.spans.as_slice().len() >= shares * HELD_SPANS_MAX => {
-                return Placed::Done;
+            Fit::New
+                if held.spans.as_slice().len() >= shares * HELD_SPANS_MAX
+                    && !held.spans.touches(seq) =>
+            {
+                return Placed::Apart(Box::new(Checked { header, hash, wire }));
             }
             Fit::New if !self.has_room(change, log, &wire, shares as u64) => {
                 return Placed::TooMuch;
             }
+            Fit::New if !self.carries(change, &header, &wire) => return Placed::LeftOut,
             Fit::New => {
                 let stored = Stored { previous: header.previous, wire };
                 if self.carrier.own_area(log).is_some() {
@@ -536,6 +585,8 @@ impl Node {
                 self.add_envelope(change, (&header, hash), &stored, None);
                 return Placed::Done;
             }
+            // It was here, and was let go.
+            Fit::Held if !held.keeps(seq) => return Placed::LeftOut,
             Fit::Held => match held.spans.as_slice().iter().find(|span| span.to == seq) {
                 Some(span) if span.end == hash => return Placed::Done,
                 Some(_) => seq,
@@ -587,8 +638,6 @@ impl Node {
         rows: Vec<Row>,
     ) {
         held.keep_branch(end);
-        let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
-        let certificate = opening.map(|opening| opening.certificate);
         for (row_key, value) in rows {
             let Some((_, seq)) = read_log_key(&row_key) else { continue };
             let stored = codec::decode::<Stored>(&value).ok();
@@ -598,11 +647,9 @@ impl Node {
             let hash = stored.wire.header(log, seq, stored.previous).hash();
             change.batch.delete(Table::Envelopes, row_key.clone());
             change.batch.put(Table::Forked, [row_key.as_slice(), &hash.0].concat(), value);
-            if let Some(certificate) = certificate {
-                let before = self.carrier.bytes.get(&certificate).copied().unwrap_or_default();
-                let bytes = change.bytes.entry(certificate).or_insert(before);
-                *bytes = bytes.saturating_sub(stored.wire.bytes() as u64);
-            }
+            let bytes = stored.wire.bytes() as u64;
+            held.bytes = held.bytes.saturating_sub(bytes);
+            self.weigh(change, &log, 0_i64.saturating_sub_unsigned(bytes));
         }
         change.logs.insert(log, held);
     }
@@ -674,10 +721,18 @@ impl Node {
     fn has_room(&self, change: &Change, log: LogId, wire: &Wire, shares: u64) -> bool {
         let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
         let Some(certificate) = opening.map(|opening| opening.certificate) else { return true };
-        let held = change.bytes.get(&certificate).or_else(|| self.carrier.bytes.get(&certificate));
+        let held = self.carrier.bytes.get(&certificate).copied().unwrap_or_default();
+        let held = held.saturating_add_signed(change.bytes.get(&certificate).copied().unwrap_or(0));
         let own = self.carrier.issuer().is_some_and(|(_, own)| own == certificate);
-        let bytes = held.copied().unwrap_or_default() + wire.bytes() as u64;
-        own || bytes <= shares * BYTES_PER_AUTHOR_MAX
+        let bytes = wire.bytes() as u64;
+        own || held + bytes <= shares * BYTES_PER_AUTHOR_MAX
+    }
+
+    /// Whether an envelope is kept here for ever, or urgent, or there is room to carry it.
+    fn carries(&self, change: &Change, header: &Header, wire: &Wire) -> bool {
+        header.urgency == Urgency::Urgent
+            || self.keeps(&header.log)
+            || fits(self.room(), change, wire.bytes() as u64)
     }
 
     /// Compares envelopes with those that are held in their places.
@@ -731,11 +786,9 @@ impl Node {
             Content::Sealed(_) => held.restore(seq),
             Content::Erased { .. } => held.strip(seq, header.previous, hash),
         }
-        let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
-        if let Some(certificate) = opening.map(|opening| opening.certificate) {
-            let before = self.carrier.bytes.get(&certificate).copied().unwrap_or_default();
-            *change.bytes.entry(certificate).or_insert(before) += stored.wire.bytes() as u64;
-        }
+        let bytes = stored.wire.bytes() as u64;
+        held.bytes += bytes;
+        self.weigh(change, &log, 0_i64.saturating_add_unsigned(bytes));
         change.batch.put(Table::Envelopes, log_key(log, seq), codec::encode(stored));
         let row = IngestRow { log, seq, hash, own };
         let ingest = change.next_ingest.to_be_bytes();
@@ -783,6 +836,7 @@ impl Node {
                         change.revoked.push(revocation.certificate);
                     }
                     Body::Admission(_) => change.judged = true,
+                    Body::Receipt(_) => change.vouched = true,
                     Body::Certificate(_) => change.judged |= lane.has_revocations(),
                     Body::Erasure(_) => {
                         change.erasures.insert(id);
@@ -843,7 +897,7 @@ impl Node {
             let scope = crate::control::Scope::Catchment(area.catchment());
             let task = Task::Issue { scope, kind: kind::FORK_PROOF, body };
             node.carrier.tasks.push_back(task);
-            node.carrier.digest = None;
+            node.carrier.digests = None;
         });
     }
 
@@ -862,7 +916,7 @@ fn prepare(candidates: &mut Candidates<'_>, parcel: Parcel) -> Unchecked {
     let Parcel { from, number, bytes, statements, mut runs } = parcel;
     let mut taken = Taken { batch: Some(number), ..Taken::default() };
     let mut signed: Vec<Signed> = Vec::new();
-    let mut refused = Vec::new();
+    let mut why = Vec::new();
     let mut usable = Vec::new();
     for statement in statements {
         match candidates.add(&statement) {
@@ -870,19 +924,19 @@ fn prepare(candidates: &mut Candidates<'_>, parcel: Parcel) -> Unchecked {
                 signed.extend(more);
                 usable.push(statement);
             }
-            Err(error) => refused.push(error.to_string()),
+            Err(error) => why.push(error.to_string()),
         }
     }
+    // Their opening may have been refused here, since their author made too many, or the page with
+    // it be lost: the others stay.
     let author = |run: &Run| candidates.author(&run.log);
-    if let Source::Bundle(_) = from {
-        // The page with their opening may be lost: that is nobody's fault, and the others stay.
-        let unknown = runs.extract_if(.., |run| author(run).is_none());
-        let lost: usize = unknown.map(|run| run.envelopes.len()).sum();
-        taken.envelopes.refuse(lost);
-        taken.why.extend((lost > 0).then(|| Fault::UnknownLog.to_string()));
-    }
-    let authors = runs.iter().map(author).collect();
-    Unchecked { from, bytes, taken, statements: usable, signed, refused, runs, authors }
+    let left: Vec<Run> = runs.extract_if(.., |run| author(run).is_none()).collect();
+    let authors = runs.iter().filter_map(author).collect();
+    taken.statements.refuse(why.len());
+    taken.envelopes.refuse(left.iter().map(|run| run.envelopes.len()).sum());
+    let unknown: BTreeSet<LogId> = left.into_iter().map(|run| run.log).collect();
+    why.extend((!unknown.is_empty()).then(|| LaneError::UnknownLog.to_string()));
+    Unchecked { from, bytes, taken, statements: usable, signed, runs, authors, unknown, why }
 }
 
 /// Restores the headers of batches and checks every signature, all together.
@@ -896,22 +950,20 @@ fn check_all(batches: Vec<Unchecked>, entropy: [u8; 32]) -> Vec<Heard> {
         })
         .collect();
     let mut valid = verify_all(&signed, entropy).into_iter();
-    let judge = |(mut heard, count): (Heard, usize)| {
-        if !valid.by_ref().take(count).fold(true, |all, one| all & one) {
-            heard.fault.get_or_insert(Fault::BadSignature);
-        }
-        heard
+    let judge = |(heard, count): (Heard, usize)| Heard {
+        valid: valid.by_ref().take(count).fold(true, |all, one| all & one),
+        ..heard
     };
     restored.into_iter().map(judge).collect()
 }
 
 /// Restores the headers of a batch, and adds its signatures to those to be checked.
 fn restore(one: Unchecked, signed: &mut Vec<Signed>) -> Heard {
-    let Unchecked { from, bytes, taken, statements, signed: told, runs, authors, .. } = one;
+    let Unchecked { from, bytes, taken, statements, signed: told, runs, authors, unknown, .. } =
+        one;
     signed.extend(told);
-    let fault = authors.is_none().then_some(Fault::UnknownLog);
     let mut envelopes = Vec::new();
-    for (run, author) in runs.into_iter().zip(authors.into_iter().flatten()) {
+    for (run, author) in runs.into_iter().zip(authors) {
         let mut previous: Hash = run.previous;
         for (seq, wire) in (run.first..).zip(run.envelopes) {
             let header = wire.header(run.log, seq, previous);
@@ -920,7 +972,7 @@ fn restore(one: Unchecked, signed: &mut Vec<Signed>) -> Heard {
             envelopes.push(Checked { header, hash: previous, wire });
         }
     }
-    Heard { from, bytes, taken, statements, envelopes, fault }
+    Heard { from, bytes, taken, statements, envelopes, refused: unknown, valid: false }
 }
 
 /// Envelopes in the order in which they came, neighbours of one log together.

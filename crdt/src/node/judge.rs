@@ -117,7 +117,7 @@ impl Node {
                 if let (Some(stored), Some(held)) = (stored, held) {
                     let hash = stored.wire.header(log, seq, stored.previous).hash();
                     held.marks.insert(seq, hash);
-                    (node.carrier.digest, node.carrier.claims) = (None, None);
+                    (node.carrier.digests, node.carrier.claims) = (None, None);
                 }
             }
             node.carrier.marking = false;
@@ -169,12 +169,12 @@ impl Node {
         logs.extend(lane.reissues().map(|place| place.log));
         self.gather(vec![Range::all(Table::Ingest)], move |node, rows| {
             let Some(reader) = &mut node.reader else { return };
-            let cursor = reader.cursor;
+            // Also those behind the cursor: a filing under way may have judged them before.
             for (row_key, value) in rows.into_iter().flatten() {
                 let number = row_key.try_into().ok().map(u64::from_be_bytes);
                 let row = codec::decode::<IngestRow>(&value).ok();
                 let judged = row.is_some_and(|row| logs.contains(&row.log));
-                reader.refile.extend(number.filter(|number| judged && *number < cursor));
+                reader.refile.extend(number.filter(|_| judged));
             }
             if let Some(reviewing) = &mut reader.reviewing {
                 reviewing.listed |= reviewing.judgements == wanted;
@@ -212,7 +212,8 @@ impl Node {
             let held = self.carrier.holdings.logs.get(&log);
             let seqs = held.into_iter().flat_map(|held| held.spans.as_slice());
             for seq in seqs.flat_map(|span| span.from..=span.to) {
-                let Some(why) = held.and_then(|held| lane.quarantine(&log, seq, held)) else {
+                let kept = held.filter(|held| held.keeps(seq));
+                let Some(why) = kept.and_then(|held| lane.quarantine(&log, seq, held)) else {
                     continue;
                 };
                 let Some(opening) = lane.opening(&log) else { continue };

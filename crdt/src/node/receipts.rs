@@ -15,7 +15,9 @@ impl Node {
         let mut due: Vec<(LogId, ReceiptKind, u16, Spans)> = Vec::new();
         match self.role() {
             Some(Role::Hub) => {
-                for (log, held) in &self.carrier.holdings.logs {
+                // What is only carried may be let go: nothing is promised of it.
+                let all = self.carrier.holdings.logs.iter();
+                for (log, held) in all.filter(|(log, _)| self.keeps(log)) {
                     let counting = held.counting(|seq| self.carrier.is_erased(log, seq));
                     due.push((*log, ReceiptKind::Stored, 0, counting));
                 }

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::api::{BundleScope, Command, CommandId, Now, Order, PipeId};
+use super::carry::Ages;
 use super::ingest::{Heard, Parcel};
 use super::listing::Listing;
 use crate::audit::AuditHead;
 use crate::codec;
-use crate::control::{Erasure, Lane, Scope, Statement};
+use crate::control::{Erasure, Home, Lane, Scope, Statement};
 use crate::crypto::{SealingKey, SigningKey, SymmetricKey};
 use crate::envelope::{Stored, Unnumbered};
-use crate::holdings::{Claims, Holdings, Spans};
+use crate::holdings::{Claims, Digests, Holdings, Spans};
 use crate::id::{
-    AreaTag, CertId, DeviceKey, Hash, Incarnation, LogId, RecordId, StatementId, StoreId,
+    AreaTag, CertId, DeviceKey, EpochId, Hash, Incarnation, LogId, RecordId, StatementId, StoreId,
 };
 use crate::record::Summary;
 use crate::time::Millis;
@@ -34,8 +35,8 @@ pub(super) mod key {
     /// Present while a new incarnation has still to find what it must publish again.
     pub(crate) const RECOVER: &[u8] = b"recover";
     pub(crate) const BOOT: &[u8] = b"boot";
-    /// Followed by a certificate: bytes of envelopes held of its logs.
-    pub(crate) const BYTES: &[u8] = b"bytes/";
+    /// When envelopes came.
+    pub(crate) const AGES: &[u8] = b"ages";
     /// Followed by the area tag.
     pub(crate) const OWN: &[u8] = b"own/";
     /// Number and hash of the last entry of the audit trail, in both stores.
@@ -217,6 +218,17 @@ pub(super) struct Answered {
     pub(super) refused: BTreeMap<u16, Spans>,
 }
 
+/// How a contact ended after which both held other things than the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Met {
+    /// Digest of all that was held here.
+    pub(super) ours: [u8; 16],
+    /// The same of the peer.
+    pub(super) theirs: [u8; 16],
+    /// Whether the peer had no room for something.
+    pub(super) short: bool,
+}
+
 /// Key of a change in the store.
 pub(super) fn change_key(record: RecordId, log: LogId, counter: u64) -> Vec<u8> {
     [record.0.as_slice(), &log.0, &counter.to_be_bytes()].concat()
@@ -287,6 +299,10 @@ pub(super) enum Task {
     Ripen,
     /// Put back what was put aside of the true history of a frozen log.
     Reclaim { log: LogId },
+    /// Let go of what is carried for others and may go.
+    Release,
+    /// Make gaps of what was let go and is to be kept.
+    Reopen,
     /// Remove the payloads that these erasures name.
     Stub { erasures: Vec<StatementId> },
     /// Erase a record again: envelopes came that no order names yet.
@@ -303,6 +319,8 @@ crate::debug_shows!(enum Task {
     Take { id },
     Ripen,
     Reclaim { log },
+    Release,
+    Reopen,
     Stub { erasures: Vec::len },
     EraseMore,
     Admit { statements: Vec::len, of },
@@ -334,8 +352,8 @@ pub(super) struct Carrier {
     /// Whether headers that judgements name are being looked up: until then it is not known what
     /// is quarantined.
     pub(super) marking: bool,
-    /// Digest of the holdings, until they change.
-    pub(super) digest: Option<[u8; 16]>,
+    /// Digests of the holdings, until they change.
+    pub(super) digests: Option<Digests>,
     /// What is held, as new sessions begin with it.
     pub(super) claims: Option<Arc<Claims>>,
     pub(super) next_ingest: u64,
@@ -344,8 +362,19 @@ pub(super) struct Carrier {
     /// When the reader last began to lag behind, or to file.
     pub(super) unfiled_since: Millis,
     pub(super) own: BTreeMap<AreaTag, OwnLog>,
+    /// What this device keeps; all else it borrows.
+    pub(super) home: Home,
     /// Bytes of envelopes held of each certificate's logs.
     pub(super) bytes: BTreeMap<CertId, u64>,
+    /// Bytes of envelopes that are only carried.
+    pub(super) borrowed: u64,
+    /// When to look at what may be let go.
+    pub(super) release_at: Option<Millis>,
+    pub(super) ages: Ages,
+    /// How contacts ended after which both held other things.
+    pub(super) met: BTreeMap<DeviceKey, Met>,
+    /// Of them, what is not stored yet.
+    pub(super) met_changed: BTreeSet<DeviceKey>,
     pub(super) taken: BTreeMap<(LogId, DeviceKey), Spans>,
     /// Devices that claimed to hold more of our own logs than we do, and until when that stops
     /// us: once for each device and incarnation, however often it claims.
@@ -404,7 +433,7 @@ impl Carrier {
         let all = erasure.gone.iter().flat_map(|(log, seqs)| seqs.iter().map(|seq| (*log, *seq)));
         let held = |log: &LogId, seq: u64| {
             let held = self.holdings.logs.get(log);
-            held.is_some_and(|held| held.spans.contains(seq) && !held.is_stub(seq))
+            held.is_some_and(|held| held.keeps(seq) && !held.is_stub(seq))
         };
         all.filter(|(log, seq)| held(log, *seq)).collect()
     }
@@ -468,8 +497,9 @@ pub(super) struct Reader {
     pub(super) listing: Listing,
     pub(super) pending: BTreeMap<(LogId, u64), PendingRow>,
     pub(super) pending_since: Option<Millis>,
-    /// Ingest numbers of envelopes that wait for a key, or that none will help.
-    pub(super) waiting: BTreeSet<u64>,
+    /// Ingest number of each envelope that waits -> the key epoch that it waits for, or what stands
+    /// for another reason.
+    pub(super) waiting: BTreeMap<u64, EpochId>,
     /// Envelopes that waited for a key which has come: ingest numbers.
     pub(super) refile: BTreeSet<u64>,
     /// Ingest numbers of envelopes whose records the facility has still to be given.

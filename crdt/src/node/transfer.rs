@@ -17,7 +17,7 @@ use crate::limits::{
     FLIGHT_BYTES_MAX,
 };
 use crate::session::frame::{Bytes, Frame, Run};
-use crate::session::{Comparing, Fault, InFlight, Phase};
+use crate::session::{Class, Comparing, Fault, InFlight, Phase};
 use crate::store::{Range, Row, Table};
 
 /// Runs looked up for one batch. // guess: at a meeting each log has a little news
@@ -37,14 +37,15 @@ impl Node {
         if let Some(lane) = &self.carrier.lane {
             session.plan(&mine, &self.carrier.holdings, lane);
         }
-        if let Some(told) = &session.told_chain {
-            session.theirs.add_statements(told);
-        }
+        let chains = session.told_chain.iter().flatten().chain(&session.heard_chain);
+        session.theirs.add_statements(chains);
         let missing = session.theirs.missing_statements(&mine);
         self.plan_restored(pipe, &missing);
         self.plan_statements(pipe, missing);
         self.notice_own_past(pipe);
-        self.tell_totals(pipe);
+        if self.sessions.get(&pipe).is_some_and(|session| session.promised != (0, 0)) {
+            self.tell_totals(pipe);
+        }
     }
 
     /// If some of the statements that the peer lacks shut somebody out, it may count stubs as held
@@ -63,7 +64,8 @@ impl Node {
         for (log, seq) in void.into_iter().filter(|(log, seq)| lane.was_erased(log, *seq)) {
             let claimed = session.theirs.spans(&log).is_some_and(|spans| spans.contains(seq));
             if let Some(held) = self.carrier.holdings.logs.get(&log).filter(|_| claimed) {
-                session.plan_run(log, seq, seq, &held.urgent);
+                let class = session.class(lane, &log);
+                session.plan_run(log, (seq, seq), class, &held.urgent);
             }
         }
     }
@@ -106,9 +108,6 @@ impl Node {
 
     fn tell_totals(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
-        if session.promised == (0, 0) {
-            return;
-        }
         session.complete = false;
         let (statements, envelopes) = session.promised;
         self.say(pipe, &Frame::Totals { statements, envelopes });
@@ -128,10 +127,13 @@ impl Node {
             if session.phase != Phase::Transfer {
                 continue;
             }
-            let (before, routine) = (session.promised, session.todo.routine.len());
-            let urgent = session.todo.urgent.len();
+            let before = session.promised;
+            let classes = [Class::Urgent, Class::Routine, Class::Borrowed];
+            let lengths = classes.map(|class| session.todo.runs(class).len());
             session.complete = false;
-            for (log, (held, seqs)) in &grown {
+            let refused = |log: &LogId| session.refused.contains(log);
+            let grown: Vec<_> = grown.iter().filter(|(log, _)| !refused(log)).collect();
+            for (log, (held, seqs)) in grown {
                 let known = session.theirs.spans(log);
                 let lane = self.carrier.lane.as_ref();
                 // What it claims to hold may be a stub that counts no more.
@@ -139,15 +141,16 @@ impl Node {
                 let lacks = |seq: &&u64| {
                     !known.is_some_and(|known| known.contains(**seq)) || restored(**seq)
                 };
+                let class = lane.map_or(Class::Routine, |lane| session.class(lane, log));
                 for seq in seqs.iter().filter(lacks).copied().collect::<Vec<_>>() {
-                    session.plan_run(*log, seq, seq, &held.urgent);
+                    session.plan_run(*log, (seq, seq), class, &held.urgent);
                 }
             }
             // What is new goes before what is old.
-            let new = session.todo.routine.len() - routine;
-            session.todo.routine.rotate_right(new);
-            let new = session.todo.urgent.len() - urgent;
-            session.todo.urgent.rotate_right(new);
+            for (class, length) in classes.into_iter().zip(lengths) {
+                let queue = session.todo.runs(class);
+                queue.rotate_right(queue.len() - length);
+            }
             let news = statements.iter().filter(|id| !session.theirs.has(id)).copied().collect();
             self.plan_statements(pipe, news);
             if self.sessions.get(&pipe).is_some_and(|session| session.promised != before) {
@@ -195,39 +198,53 @@ impl Node {
     /// Looks up the next envelopes to send.
     fn load_runs(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
-        let urgent = !session.todo.urgent.is_empty();
-        let queue = if urgent { &mut session.todo.urgent } else { &mut session.todo.routine };
-        let runs = take_runs(queue);
+        let Some(class) = session.todo.next_class() else { return };
+        let runs = take_runs(session.todo.runs(class));
         session.loading = true;
         let ranges = runs.iter().map(range_of).collect();
-        self.pages(ranges, move |node, rows| node.loaded_runs(pipe, urgent, runs, rows));
+        self.pages(ranges, move |node, rows| node.loaded_runs(pipe, class, runs, rows));
     }
 
     fn loaded_runs(
         &mut self,
         pipe: PipeId,
-        urgent: bool,
+        class: Class,
         wanted: Vec<(LogId, u64, u64)>,
         rows: Vec<Vec<Row>>,
     ) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.loading = false;
-        if !session.todo.first.is_empty() || (!urgent && !session.todo.urgent.is_empty()) {
+        let urgent = class == Class::Urgent;
+        let refused = wanted.iter().any(|(log, ..)| session.refused.contains(log));
+        let overtaken =
+            !session.todo.first.is_empty() || (!urgent && !session.todo.urgent.is_empty());
+        if overtaken || refused {
             // An erasure may have come meanwhile, and emptied what was looked up, or something
-            // urgent: it goes first.
-            let todo = &mut session.todo;
-            let queue = if urgent { &mut todo.urgent } else { &mut todo.routine };
+            // urgent: it goes first. Or the peer takes no more of a log.
+            let queue = session.todo.runs(class);
             wanted.into_iter().rev().for_each(|run| queue.push_front(run));
+            if refused {
+                self.leave_refused(pipe);
+            }
             return;
         }
         let (runs, later) = fill_batch(session.pace.batch_bytes(), wanted, rows);
-        let queue = if urgent { &mut session.todo.urgent } else { &mut session.todo.routine };
         if runs.is_empty() {
             // Nothing there: what was held is held no more. It is not asked for again.
             return;
         }
+        let queue = session.todo.runs(class);
         for run in later.into_iter().rev() {
             queue.push_front(run);
+        }
+        let wires = runs.iter().flat_map(|run| &run.envelopes);
+        if class == Class::Borrowed {
+            let (envelopes, bytes) = wires
+                .map(Wire::bytes)
+                .fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes as u64));
+            if !session.lend(envelopes, bytes) {
+                return self.tell_totals(pipe);
+            }
         }
         let needed = if urgent { self.tell_needed(pipe, &runs) } else { Vec::new() };
         self.send_batch(pipe, needed, runs);
@@ -240,9 +257,8 @@ impl Node {
         let mut in_flight = InFlight { statements: statements.len() as u64, ..InFlight::default() };
         for run in &runs {
             let to = run.first + run.envelopes.len() as u64 - 1;
-            in_flight.envelopes += run.envelopes.len() as u64;
             let span = Span { from: run.first, to, end: end_hash(run) };
-            in_flight.spans.push((run.log, span));
+            in_flight.runs.push((run.log, span));
             session.theirs.add_span(run.log, span);
         }
         let bytes = Frame::Batch { number, statements, runs }.to_pipe();
@@ -257,14 +273,58 @@ impl Node {
         let done =
             session.in_flight.remove(&number).ok_or_else(|| Fault::OutOfTurn("ack".to_owned()))?;
         session.pace.arrive(done.departure, self.now.millis);
-        session.stats.envelopes_sent += done.envelopes;
+        let envelopes = done.runs.iter().map(|(_, span)| span.to - span.from + 1);
+        session.stats.envelopes_sent += envelopes.sum::<u64>();
         session.stats.statements_sent += done.statements;
         let Some(peer) = session.peer else { return Ok(()) };
-        for (log, span) in done.spans {
+        for (log, span) in done.runs {
             self.carrier.taken.entry((log, peer.device)).or_default().insert(span);
             self.carrier.taken_changed.insert((log, peer.device));
         }
         Ok(())
+    }
+
+    /// What of a batch was refused counts as neither sent nor taken, and no more of its logs leaves.
+    pub(super) fn hear_refused(
+        &mut self,
+        pipe: PipeId,
+        number: u32,
+        logs: &BTreeSet<LogId>,
+    ) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
+        let batch = session.in_flight.get_mut(&number);
+        let batch = batch.ok_or_else(|| Fault::OutOfTurn("refused".to_owned()))?;
+        let refused = batch.runs.extract_if(.., |(log, _)| logs.contains(log));
+        let refused: Vec<(LogId, Span)> = refused.collect();
+        for (log, span) in refused {
+            let envelopes = span.to - span.from + 1;
+            session.promised.1 = session.promised.1.saturating_sub(envelopes);
+            let class = self.carrier.lane.as_ref().map(|lane| session.class(lane, &log));
+            if class == Some(Class::Borrowed) {
+                // Of what it only carries: it may still take what is urgent.
+                session.lend_no_more();
+            } else {
+                session.refused.insert(log);
+            }
+        }
+        self.leave_refused(pipe);
+        Ok(())
+    }
+
+    /// Leaves out what is still to be sent of logs that the peer refuses.
+    fn leave_refused(&mut self, pipe: PipeId) {
+        let Some(session) = self.sessions.get_mut(&pipe) else { return };
+        let mut left = 0;
+        let todo = &mut session.todo;
+        for queue in [&mut todo.urgent, &mut todo.routine, &mut todo.borrowed] {
+            queue.retain(|(log, from, to)| {
+                let stays = !session.refused.contains(log);
+                left += if stays { 0 } else { to - from + 1 };
+                stays
+            });
+        }
+        session.promised.1 = session.promised.1.saturating_sub(left);
+        self.tell_totals(pipe);
     }
 
     pub(super) fn hear_batch(

@@ -1,6 +1,6 @@
 //! The frames of a session. On the pipe each is preceded by its length (4 bytes, little endian).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -95,14 +95,29 @@ pub enum Frame {
         /// Which.
         number: u32,
     },
-    /// "I have nothing more to send, and this is the digest of what we both hold now."
+    /// "I have nothing more to send."
     End {
-        /// See [`crate::holdings::Claims::digest`].
+        /// Digest of what the sender holds now and both keep: see
+        /// [`crate::holdings::Digests::of`].
         digest: [u8; 16],
+        /// The same of all that it holds, as in its next hello if nothing changes.
+        all: [u8; 16],
     },
     /// "You are shut out": the statements that say so, each with the chain of its issuer in front,
     /// sealed under the member key. The sender closes behind it.
     Revoked(Bytes),
+    /// "We hold other things, and both hold just what we held at the end of our last contact: there
+    /// is nothing to say."
+    Same,
+    /// "Of these logs I did not take all that is in batch `number`: I do not know them, or have no
+    /// room for more of them. Send no more of them in this session." Said before the batch is
+    /// acknowledged, which says nothing of them.
+    Refused {
+        /// Which.
+        number: u32,
+        /// The logs.
+        logs: BTreeSet<LogId>,
+    },
 }
 
 /// What is held of a log, in few bytes: ids and hashes shortened under the session's key.
@@ -162,6 +177,9 @@ impl Frame {
                 (entries || logs.iter().any(|(_, spans)| spans.len() > RANGES_MAX))
                     .then_some("summary entries")
             }
+            Self::Refused { logs, .. } => {
+                (logs.is_empty() || logs.len() > BATCH_ENVELOPES_MAX).then_some("logs refused")
+            }
             Self::WantChain { known } => (known.len() > CHAIN_MAX).then_some("chain"),
             Self::Symbols(symbols) => (symbols.len() > SYMBOLS_MAX).then_some("symbols"),
             Self::Differ { logs, wanted, .. } => {
@@ -192,7 +210,8 @@ impl Frame {
             | Self::Totals { .. }
             | Self::Ack { .. }
             | Self::End { .. }
-            | Self::Revoked(_) => None,
+            | Self::Revoked(_)
+            | Self::Same => None,
         };
         limit.map_or(Ok(frame), |what| Err(DecodeError::Limit(what)))
     }
@@ -214,6 +233,8 @@ impl Frame {
             Self::Ack { .. } => "ack",
             Self::End { .. } => "end",
             Self::Revoked(_) => "revoked",
+            Self::Same => "same",
+            Self::Refused { .. } => "refused",
         }
     }
 }
@@ -265,6 +286,9 @@ pub struct Hello {
     pub digest: [u8; 16],
     /// How many statements and logs that is.
     pub count: u64,
+    /// How much the sender still takes of what it does not keep, urgent envelopes apart: whole
+    /// units of [`crate::limits::ROOM_UNIT_BYTES`].
+    pub room: u32,
 }
 
 /// Which channel a hello is for, and from which end: nobody can replay it elsewhere.
@@ -365,7 +389,7 @@ mod tests {
         let frames = [
             Frame::WantChain { known: vec![] },
             Frame::Ack { number: 7 },
-            Frame::End { digest: [1; 16] },
+            Frame::End { digest: [1; 16], all: [2; 16] },
         ];
         let pipe: Vec<u8> = frames.iter().flat_map(Frame::to_pipe).collect();
         for chunk in 1..pipe.len() {
@@ -391,7 +415,8 @@ mod tests {
     fn a_hello_is_good_for_one_channel_and_one_end() {
         let (key, member) = (SigningKey::from_seed([1; 32]), SymmetricKey::from_bytes([2; 32]));
         let channel = Channel { binding: [3; 32], dialer: true };
-        let hello = Hello { version: 1, certificate: CertId([4; 16]), digest: [5; 16], count: 6 };
+        let hello =
+            Hello { version: 1, certificate: CertId([4; 16]), digest: [5; 16], count: 6, room: 7 };
         let sealed = channel.seal_hello(&hello, &key, &member, [6; 32]);
         let (read, signature) = channel.open_hello(&sealed, &member).unwrap();
         assert_eq!(read, hello);

@@ -10,7 +10,7 @@ use super::difference::{ShortId, Symbol};
 use super::frame::{Channel, Hello, ToldLog};
 use super::{Departure, Known, Pace};
 use crate::codec::DecodeError;
-use crate::control::Lane;
+use crate::control::{Home, Lane};
 use crate::crypto::Signature;
 use crate::holdings::{Claims, Holdings, Span, Spans};
 use crate::id::{CertId, DeviceKey, LogId, StatementId};
@@ -48,9 +48,6 @@ pub enum Fault {
     /// A signature in a batch does not hold.
     #[error("it sent a signature that does not hold")]
     BadSignature,
-    /// It sent envelopes of a log without its opening.
-    #[error("it sent an envelope whose log is not known")]
-    UnknownLog,
     /// It said nothing for too long.
     #[error("it was silent for too long")]
     Silent,
@@ -105,6 +102,13 @@ pub(crate) enum Comparing {
         said: bool,
         /// What the peer said of it: digest and count.
         heard: Option<([u8; 16], u64)>,
+    },
+    /// We know how we parted, and said so; if the peer knows it too, there is nothing to compare.
+    Same {
+        /// Digest of what the peer holds.
+        digest: [u8; 16],
+        /// How many entries that has.
+        count: u64,
     },
     /// We told all that we hold; the peer will name what differs.
     Told,
@@ -163,8 +167,7 @@ pub struct Stats {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct InFlight {
     pub(crate) statements: u64,
-    pub(crate) spans: Vec<(LogId, Span)>,
-    pub(crate) envelopes: u64,
+    pub(crate) runs: Vec<(LogId, Span)>,
     pub(crate) departure: Departure,
 }
 
@@ -206,14 +209,28 @@ pub struct Session {
     pub(crate) expected: (u64, u64),
     pub(crate) received: (u64, u64),
     pub(crate) promised: (u64, u64),
+    /// Logs of which the peer takes no more in this session.
+    pub(crate) refused: BTreeSet<LogId>,
     /// Whether we asked for the peer's chain.
     pub(crate) wanted_chain: bool,
     /// What of our chain was asked for and told.
     pub(crate) told_chain: Option<Vec<StatementId>>,
+    /// What of its chain it told us.
+    pub(crate) heard_chain: Vec<StatementId>,
     /// Whether the peer has shown why we are shut out: it closes behind it.
     pub(crate) heard_grounds: bool,
+    /// What the peer keeps, as its certificate says when it is proven; all else it only carries,
+    /// while it has room for so many bytes.
+    pub(crate) home: Home,
+    pub(crate) room: u64,
+    /// Whether the peer had no room for something, and whether something of it was not kept here.
+    pub(crate) short: bool,
+    pub(crate) left_out: bool,
+    /// Digests of what both keep and hold, as both said last.
     pub(crate) end_sent: Option<[u8; 16]>,
     pub(crate) end_received: Option<[u8; 16]>,
+    /// Digest of all that the peer holds, as it said last.
+    pub(crate) all_received: [u8; 16],
     pub(crate) complete: bool,
     /// The digest at which it was last reported as complete: once for each is enough.
     pub(crate) reported: Option<[u8; 16]>,
@@ -233,15 +250,45 @@ pub(crate) struct Todo {
     pub(crate) needed: VecDeque<StatementId>,
     pub(crate) statements: VecDeque<StatementId>,
     pub(crate) routine: VecDeque<(LogId, u64, u64)>,
+    /// What the peer does not keep: while it has room to carry it.
+    pub(crate) borrowed: VecDeque<(LogId, u64, u64)>,
+}
+
+/// Which envelopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    Urgent,
+    Routine,
+    Borrowed,
 }
 
 impl Todo {
+    /// Those of a class.
+    pub(crate) const fn runs(&mut self, class: Class) -> &mut VecDeque<(LogId, u64, u64)> {
+        match class {
+            Class::Urgent => &mut self.urgent,
+            Class::Routine => &mut self.routine,
+            Class::Borrowed => &mut self.borrowed,
+        }
+    }
+
+    /// The class of the envelopes that come next.
+    pub(crate) fn next_class(&self) -> Option<Class> {
+        let queues = [
+            (&self.urgent, Class::Urgent),
+            (&self.routine, Class::Routine),
+            (&self.borrowed, Class::Borrowed),
+        ];
+        queues.into_iter().find(|(queue, _)| !queue.is_empty()).map(|(_, class)| class)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_empty()
             && self.urgent.is_empty()
             && self.needed.is_empty()
             && self.statements.is_empty()
             && self.routine.is_empty()
+            && self.borrowed.is_empty()
     }
 }
 
@@ -259,10 +306,10 @@ impl Todo {
         queues.into_iter().find(|queue| !queue.is_empty()).filter(|_| self.urgent.is_empty())
     }
 
-    /// Orders what is routine: the logs that the peer `reads` before those it carries, and in each of
+    /// Orders what is routine: the logs that the peer `reads` before the others, and in each of
     /// both the newest pieces of all logs, then those before them.
-    fn newest_first(&mut self, reads: impl Fn(&LogId) -> bool) {
-        let mut runs: Vec<_> = self.routine.drain(..).collect();
+    fn newest_first(&mut self, class: Class, reads: impl Fn(&LogId) -> bool) {
+        let mut runs: Vec<_> = self.runs(class).drain(..).collect();
         runs.sort_unstable_by_key(|(log, from, _)| (*log, Reverse(*from)));
         let mut pieces = Vec::new();
         let mut ages: BTreeMap<LogId, u64> = BTreeMap::new();
@@ -281,7 +328,8 @@ impl Todo {
             }
         }
         pieces.sort_unstable();
-        self.routine.extend(pieces.into_iter().map(|(_, _, log, from, to)| (log, from, to)));
+        let pieces = pieces.into_iter().map(|(_, _, log, from, to)| (log, from, to));
+        self.runs(class).extend(pieces);
     }
 }
 
@@ -314,11 +362,18 @@ impl Session {
             expected: (0, 0),
             received: (0, 0),
             promised: (0, 0),
+            refused: BTreeSet::new(),
             wanted_chain: false,
             told_chain: None,
+            heard_chain: Vec::new(),
             heard_grounds: false,
+            home: Home::default(),
+            room: 0,
+            short: false,
+            left_out: false,
             end_sent: None,
             end_received: None,
+            all_received: [0; 16],
             complete: false,
             reported: None,
             stats: Stats::default(),
@@ -387,8 +442,9 @@ impl Session {
                 continue;
             }
             let Some(held) = holdings.logs.get(&log) else { continue };
-            for (from, to) in missing {
-                self.plan_run(log, from, to, &held.urgent);
+            let class = self.class(lane, &log);
+            for run in missing.into_iter().flat_map(|run| held.kept_within(run)) {
+                self.plan_run(log, run, class, &held.urgent);
             }
         }
         let peer = self.peer.and_then(|peer| lane.certificate(&peer.certificate));
@@ -397,7 +453,16 @@ impl Session {
             area.zip(peer)
                 .is_some_and(|(area, peer)| peer.areas.iter().any(|scope| scope.contains(&area)))
         };
-        self.todo.newest_first(reads);
+        self.todo.newest_first(Class::Routine, reads);
+        self.todo.newest_first(Class::Borrowed, |_| false);
+    }
+
+    /// What the routine envelopes of a log are to the peer.
+    pub(crate) fn class(&self, lane: &Lane, log: &LogId) -> Class {
+        match lane.opening(log) {
+            Some(opening) if !self.home.keeps(opening) => Class::Borrowed,
+            Some(_) | None => Class::Routine,
+        }
     }
 
     /// Plans the true history of a log whose author signed two, from its end backwards, so that
@@ -408,20 +473,54 @@ impl Session {
         self.promised.1 += (self.todo.routine.len() - before) as u64;
     }
 
-    /// Plans one run, the urgent envelopes in it apart from the others.
-    pub(crate) fn plan_run(&mut self, log: LogId, from: u64, to: u64, urgent: &BTreeSet<u64>) {
+    /// Plans one run, the urgent envelopes in it apart from the others, which are of `class`. For
+    /// what the peer only carries it must have room.
+    pub(crate) fn plan_run(
+        &mut self,
+        log: LogId,
+        (from, to): (u64, u64),
+        class: Class,
+        urgent: &BTreeSet<u64>,
+    ) {
         let mut next = from;
         for seq in urgent.range(from..=to).copied() {
             if next < seq {
-                self.todo.routine.push_back((log, next, seq - 1));
+                self.plan_piece((log, next, seq - 1), class);
             }
-            self.todo.urgent.push_back((log, seq, seq));
+            self.plan_piece((log, seq, seq), Class::Urgent);
             next = seq.saturating_add(1);
         }
         if next <= to {
-            self.todo.routine.push_back((log, next, to));
+            self.plan_piece((log, next, to), class);
         }
+    }
+
+    fn plan_piece(&mut self, (log, from, to): (LogId, u64, u64), class: Class) {
+        if class == Class::Borrowed && self.room == 0 {
+            self.short = true;
+            return;
+        }
+        self.todo.runs(class).push_back((log, from, to));
         self.promised.1 += to - from + 1;
+    }
+
+    /// Envelopes leave that the peer only carries; if there is no room for them, neither they nor
+    /// any others do.
+    pub(crate) fn lend(&mut self, envelopes: u64, bytes: u64) -> bool {
+        if let Some(room) = self.room.checked_sub(bytes) {
+            self.room = room;
+            return true;
+        }
+        self.promised.1 -= envelopes;
+        self.lend_no_more();
+        false
+    }
+
+    /// The peer has no more room for what it only carries.
+    pub(crate) fn lend_no_more(&mut self) {
+        let others = self.todo.borrowed.drain(..).map(|(_, from, to)| to - from + 1);
+        self.promised.1 -= others.sum::<u64>();
+        (self.room, self.short) = (0, true);
     }
 
     /// Whether another batch may leave now.

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use huza_crdt::crypto::Entropy;
 use huza_crdt::limits::ERASURE_DELAY_MS;
 use huza_crdt::node::{
-    AreaRef, Command, CommandId, Config, Event, Input, Node, Now, Order, Output, PipeId,
+    AreaRef, Carry, Command, CommandId, Config, Event, Input, Node, Now, Order, Output, PipeId,
     ReaderState, Reply, Status,
 };
 use huza_crdt::store::{MemoryStore, StoreKind};
@@ -36,6 +36,10 @@ pub struct Host {
     pub opened: BTreeSet<PipeId>,
     /// Every input and output as a log could show it, if that is wanted.
     pub printed: Option<String>,
+    /// What it carries for others, from its next start on.
+    pub carry: Carry,
+    /// What is to be written and is not yet, if its disk is slow. See [`Host::write_next`].
+    pub unwritten: Option<VecDeque<Output>>,
     reader: bool,
     reader_open: bool,
     seed: u8,
@@ -48,7 +52,10 @@ pub struct Host {
 impl Host {
     pub fn new(seed: u8, reader: bool) -> Self {
         let mut host = Self {
-            node: Node::new(config(seed, 0, reader, [seed; 16]), Now::default()),
+            node: Node::new(
+                config((seed, 0), reader, [seed; 16], Carry::default()),
+                Now::default(),
+            ),
             store: MemoryStore::default(),
             facility: BTreeMap::new(),
             facility_away: false,
@@ -58,6 +65,8 @@ impl Host {
             closed: Vec::new(),
             opened: BTreeSet::new(),
             printed: None,
+            carry: Carry::default(),
+            unwritten: None,
             reader,
             reader_open: reader,
             seed,
@@ -79,7 +88,7 @@ impl Host {
     /// The same device over other durable content, started again.
     pub fn over(&self, store: MemoryStore) -> Self {
         let mut host = Self {
-            node: Node::new(config(self.seed, self.boots, self.reader, self.life), self.now),
+            node: Node::new(self.config(), self.now),
             store,
             facility: self.facility.clone(),
             facility_away: self.facility_away,
@@ -89,10 +98,15 @@ impl Host {
             closed: Vec::new(),
             opened: BTreeSet::new(),
             printed: self.printed.clone(),
+            unwritten: None,
             ..*self
         };
         host.restart(false);
         host
+    }
+
+    fn config(&self) -> Config {
+        config((self.seed, self.boots), self.reader, self.life, self.carry)
     }
 
     /// Starts again over what is durable, perhaps as a copy.
@@ -102,7 +116,7 @@ impl Host {
             self.life = [self.boots ^ 0x80; 16];
         }
         self.reader_open = self.reader;
-        self.node = Node::new(config(self.seed, self.boots, self.reader, self.life), self.now);
+        self.node = Node::new(self.config(), self.now);
         self.sent.clear();
         self.settle();
     }
@@ -114,6 +128,15 @@ impl Host {
         self.print(&input);
         self.node.handle(self.now, input);
         self.settle();
+    }
+
+    /// What has waited longest to be written is durable now.
+    pub fn write_next(&mut self) {
+        let next = self.unwritten.as_mut().and_then(VecDeque::pop_front);
+        if let Some(Output::Persist { token, batch, .. }) = next {
+            self.store.apply(&batch);
+            self.handle(Input::Persisted { token });
+        }
     }
 
     pub fn pass(&mut self, ms: u64) {
@@ -133,6 +156,10 @@ impl Host {
                     let reads = range.table.store() == StoreKind::Reader;
                     assert!(self.reader_open || !reads, "it is closed: {range:?}");
                     Input::Loaded { token, rows: self.store.load(&range) }
+                }
+                Output::Persist { .. } if self.unwritten.is_some() => {
+                    self.unwritten.as_mut().unwrap().push_back(output);
+                    continue;
                 }
                 Output::Persist { token, batch, store } => {
                     assert!(batch.0.iter().all(|op| op.table().store() == store), "{batch:?}");
@@ -247,7 +274,7 @@ impl Host {
     /// Starts again with the reader locked.
     pub fn start_locked(&mut self) {
         self.boots += 1;
-        let mut config = config(self.seed, self.boots, self.reader, self.life);
+        let mut config = self.config();
         config.reader = ReaderState::Locked;
         self.reader_open = false;
         self.node = Node::new(config, self.now);
@@ -324,12 +351,12 @@ impl Host {
 /// The date on which the tests take place.
 pub const TODAY: Stamp = Stamp(1_795_000_000);
 
-fn config(seed: u8, boots: u8, reader: bool, life: [u8; 16]) -> Config {
+fn config((seed, boots): (u8, u8), reader: bool, life: [u8; 16], carry: Carry) -> Config {
     let mut entropy = [seed; 32];
     entropy[0] = boots;
     let worker = "worker 1".to_owned();
     let reader = if reader { ReaderState::Open { worker } } else { ReaderState::Absent };
-    Config { entropy, life, reader, erasure_delay_ms: ERASURE_DELAY_MS }
+    Config { entropy, life, reader, erasure_delay_ms: ERASURE_DELAY_MS, carry }
 }
 
 pub struct World {
@@ -350,6 +377,13 @@ impl World {
         let villages: Vec<String> = villages.iter().map(|v| (*v).to_owned()).collect();
         let centre = programme.certify_centre(catchment, &villages, TODAY, &mut entropy).unwrap();
         Self { centre, entropy, programme, next_pipe: 0 }
+    }
+
+    /// Another health centre of the programme approves devices from now on; this one is returned.
+    pub fn other_centre(&mut self, code: &str, villages: &[&str]) -> Centre {
+        let villages: Vec<String> = villages.iter().map(|v| (*v).to_owned()).collect();
+        let centre = self.programme.certify_centre(code, &villages, TODAY, &mut self.entropy);
+        std::mem::replace(&mut self.centre, centre.unwrap())
     }
 
     /// A world whose pipes have numbers from `next_pipe`.

@@ -101,8 +101,13 @@ impl RawPeer {
         host.handle(Input::PipeOpened { pipe, dialer: false, binding });
         let channel = Channel { binding, dialer: true };
         let certificate = self.membership.certificate;
-        let hello =
-            Hello { version: self.version, certificate, digest: [0; 16], count: self.count };
+        let hello = Hello {
+            version: self.version,
+            certificate,
+            digest: [0; 16],
+            count: self.count,
+            room: 0,
+        };
         let member = &self.membership.member;
         let sealed = channel.seal_hello(&hello, &self.key, member, [1; 32]);
         self.say(host, pipe, &Frame::Hello(sealed));
@@ -161,10 +166,21 @@ impl RawPeer {
 
     /// An envelope of this member whose content nobody can read.
     pub fn envelope(&self, log: LogId, seq: u64, previous: Hash) -> Stored {
-        let item = Item { record: RecordId([1; 16]), change: vec![0; 8], card: Vec::new() };
+        self.envelope_of(log, seq, previous, (Urgency::Routine, vec![0; 8]))
+    }
+
+    /// The same, of this urgency and with this in place of a change.
+    pub fn envelope_of(
+        &self,
+        log: LogId,
+        seq: u64,
+        previous: Hash,
+        (urgency, change): (Urgency, Vec<u8>),
+    ) -> Stored {
+        let item = Item { record: RecordId([1; 16]), change, card: Vec::new() };
         let payload = Payload { origin: None, first: seq, items: vec![item] };
         let seal = Seal::Member(SymmetricKey::from_bytes([9; 32]));
-        let sealed = payload.seal(log, &seal, Urgency::Routine, [3; 32]).unwrap();
+        let sealed = payload.seal(log, &seal, urgency, [3; 32]).unwrap();
         sealed.number(&self.key, log, seq, previous)
     }
 }

@@ -1,7 +1,7 @@
 //! A daemon whose disk fails.
 
 use huza_crdt::{
-    node::{self, Command, Event, Node, Reply},
+    node::{self, Carry, Command, Event, Node, Reply},
     store::StoreKind,
 };
 
@@ -33,6 +33,7 @@ async fn a_full_disk_stops_the_daemon_with_a_clear_error_and_an_answer() {
         life: [1; 16],
         reader: node::ReaderState::Absent,
         erasure_delay_ms: 0,
+        carry: Carry::default(),
     };
     driver.node = Node::new(config, driver.clock.now());
     let running = tokio::spawn(driver.run(core::future::pending::<()>()));

@@ -3,10 +3,11 @@
 use huza_crdt::codec;
 use huza_crdt::control::{Statement, kind};
 use huza_crdt::envelope::Stored;
+use huza_crdt::id::LogId;
 use huza_crdt::store::{Batch, Op, Table};
 
 use super::frames::{Heard, HeardEnvelope};
-use crate::audit::{Place, envelope_key};
+use crate::audit::{Place, envelope_key, place_of};
 use crate::disk::Durable;
 use crate::violation::{Broken, Law};
 
@@ -69,9 +70,14 @@ pub(crate) fn offered(batch: &Heard, durable: &Durable) -> Result<(), Broken> {
     }
 }
 
-/// No envelope is removed.
-pub(crate) fn keeps(batch: &Batch) -> Result<(), Broken> {
-    let removes = |op: &&Op| matches!(op, Op::Delete { table: Table::Envelopes, .. });
+/// No envelope is removed but of logs that are only carried.
+pub(crate) fn keeps(batch: &Batch, borrowed: &dyn Fn(LogId) -> bool) -> Result<(), Broken> {
+    let removes = |op: &&Op| match op {
+        Op::Delete { table: Table::Envelopes, key } => {
+            place_of(key).is_none_or(|(log, _)| !borrowed(log))
+        }
+        _ => false,
+    };
     match batch.0.iter().find(removes) {
         None => Ok(()),
         Some(_) => Err(Broken::new(Law::HeldForEver, "an envelope is removed from the disk")),
@@ -83,7 +89,7 @@ mod tests {
     use super::*;
     use huza_crdt::crypto::{SigningKey, SymmetricKey};
     use huza_crdt::envelope::{Item, Payload, Seal, Urgency};
-    use huza_crdt::id::{Hash, LogId, RecordId};
+    use huza_crdt::id::{Hash, RecordId};
     use huza_crdt::session::frame::Run;
 
     fn stored() -> Stored {
@@ -134,8 +140,9 @@ mod tests {
     fn a_node_that_removes_an_envelope_is_found() {
         let mut batch = Batch::default();
         batch.delete(Table::Outbox, [1]);
-        assert!(keeps(&batch).is_ok());
-        batch.delete(Table::Envelopes, [1]);
-        assert_eq!(keeps(&batch).unwrap_err().law, Law::HeldForEver);
+        assert!(keeps(&batch, &|_| false).is_ok());
+        batch.delete(Table::Envelopes, envelope_key((LogId([3; 32]), 0)));
+        assert_eq!(keeps(&batch, &|_| false).unwrap_err().law, Law::HeldForEver);
+        assert!(keeps(&batch, &|_| true).is_ok());
     }
 }

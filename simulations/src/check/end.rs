@@ -5,15 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::codec;
-use huza_crdt::control::{Statement, kind};
-use huza_crdt::envelope::ForkProof;
-use huza_crdt::id::{LogId, RecordId};
+use huza_crdt::control::{Opening, Statement, kind};
+use huza_crdt::envelope::{ForkProof, Stored, Urgency};
+use huza_crdt::id::{CatchmentTag, CertId, LogId, RecordId};
 use huza_crdt::node::{RecordStatus, Status};
 use huza_crdt::record::project;
 use huza_crdt::store::Table;
 use huza_crdt::trust::directory_area;
 
-use crate::audit::{Model, place_of};
+use crate::audit::{Model, openings, place_of};
 use crate::disk::Durable;
 use crate::facility::Facility;
 use crate::host::{HostId, Nature};
@@ -25,29 +25,71 @@ use crate::violation::{Broken, Law};
 /// Resources by key, as a facility keeps them.
 pub(crate) type Resources = BTreeMap<String, String>;
 
-/// Whether all of these disks hold the same envelopes and statements.
-pub(crate) fn same_holdings(disks: &[(String, &Durable)]) -> Result<(), Broken> {
+/// A disk, its owner's name, and the catchments of which the owner keeps everything.
+pub(crate) type Kept<'a> = (String, &'a Durable, BTreeSet<CatchmentTag>);
+
+/// Whether all of these disks hold the same statements, and of the envelopes those that their owners
+/// keep.
+pub(crate) fn same_holdings(disks: &[Kept<'_>]) -> Result<(), Broken> {
     let forked: BTreeSet<LogId> =
-        disks.iter().flat_map(|(_, durable)| forked_logs(durable)).collect();
+        disks.iter().flat_map(|(_, durable, _)| forked_logs(durable)).collect();
+    let openings: BTreeMap<LogId, CatchmentTag> = disks
+        .iter()
+        .flat_map(|(_, durable, _)| openings(durable))
+        .map(|(log, opening)| (log, opening.area.catchment()))
+        .collect();
     for table in [Table::Envelopes, Table::Statements] {
         let keys = |durable: &Durable| -> BTreeSet<Vec<u8>> {
             let keys = durable.rows(table).into_iter().map(|(key, _)| key);
             let whole = |key: &Vec<u8>| place_of(key).is_none_or(|(log, _)| !forked.contains(&log));
             keys.filter(whole).collect()
         };
-        let all: Vec<(&String, BTreeSet<Vec<u8>>)> =
-            disks.iter().map(|(name, durable)| (name, keys(durable))).collect();
-        let union: BTreeSet<&Vec<u8>> = all.iter().flat_map(|(_, keys)| keys).collect();
-        let lacking = all.iter().find(|(_, keys)| keys.len() < union.len());
-        if let Some((name, keys)) = lacking {
-            let missing = union.iter().find(|key| !keys.contains(**key));
-            let missing = missing.map(|key| huza_crdt::id::hex(key)).unwrap_or_default();
-            let evidence =
-                format!("{name} holds {} of {} {table:?}; not {missing}", keys.len(), union.len());
-            return Err(Broken::new(Law::Converges, evidence));
+        let all: Vec<BTreeSet<Vec<u8>>> =
+            disks.iter().map(|(_, durable, _)| keys(durable)).collect();
+        let union: BTreeSet<&Vec<u8>> = all.iter().flatten().collect();
+        for ((name, _, home), keys) in disks.iter().zip(&all) {
+            let kept = |key: &&Vec<u8>| {
+                let catchment = place_of(key).and_then(|(log, _)| openings.get(&log));
+                table == Table::Statements || catchment.is_none_or(|tag| home.contains(tag))
+            };
+            let mut wanted = union.iter().copied().filter(kept);
+            if let Some(missing) = wanted.find(|key| !keys.contains(*key)) {
+                let missing = huza_crdt::id::hex(missing);
+                let evidence = format!(
+                    "{name} holds {} of {} {table:?}; not {missing}",
+                    keys.len(),
+                    union.len()
+                );
+                return Err(Broken::new(Law::Converges, evidence));
+            }
         }
     }
     Ok(())
+}
+
+/// Whether a device carries no more for others than it is set to, urgent envelopes and its own
+/// apart.
+pub(crate) fn within_quota(
+    (name, durable, home): &Kept<'_>,
+    own: Option<CertId>,
+    bytes_max: u64,
+) -> Result<(), Broken> {
+    let openings: BTreeMap<LogId, Opening> = openings(durable).collect();
+    let own = openings.values().find(|one| Some(one.certificate) == own).map(|one| one.device);
+    let rows = durable.rows(Table::Envelopes).into_iter().filter_map(|(key, value)| {
+        let (log, _) = place_of(&key)?;
+        let borrowed = openings
+            .get(&log)
+            .is_some_and(|one| !home.contains(&one.area.catchment()) && Some(one.device) != own);
+        codec::decode::<Stored>(&value).ok().filter(|_| borrowed)
+    });
+    let routine = rows.filter(|stored| stored.wire.urgency == Urgency::Routine);
+    let bytes: u64 = routine.map(|stored| stored.wire.bytes() as u64).sum();
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    let evidence = format!("{name} carries {bytes} bytes for others, of {bytes_max}");
+    Err(Broken::new(Law::WithinQuota, evidence))
 }
 
 /// The logs that are proven to be forked.
@@ -323,7 +365,8 @@ mod tests {
         batch.put(Table::Statements, [1], [1]);
         one.carrier.apply(&batch);
         let (same, other) = (one.clone(), Durable::default());
-        let disks = |other| [("one".to_owned(), &one), ("other".to_owned(), other)];
+        let home = BTreeSet::new;
+        let disks = |other| [("one".to_owned(), &one, home()), ("other".to_owned(), other, home())];
         assert!(same_holdings(&disks(&same)).is_ok());
         assert_eq!(same_holdings(&disks(&other)).unwrap_err().law, Law::Converges);
     }

@@ -62,7 +62,8 @@ impl Heard {
                 let header: Header = wire.header(run.log, seq, previous);
                 previous = header.hash();
                 let place = (run.log, seq);
-                envelopes.push(HeardEnvelope { place, hash: previous, wire: wire.clone() });
+                let wire = wire.clone();
+                envelopes.push(HeardEnvelope { place, hash: previous, wire });
             }
         }
         Self { statements, envelopes }

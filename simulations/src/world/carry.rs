@@ -227,7 +227,13 @@ impl World {
             return Ok(());
         };
         let outside = self.ledger.written_outside_by(id);
-        let checked = self.laws.written(&host.nature, batch, &|token| outside.contains(token));
+        let borrowed = |log| {
+            let mut all = openings(&host.disk.durable);
+            let opening = all.find(|(opened, _)| *opened == log).map(|(_, opening)| opening);
+            opening.is_some_and(|one| !self.programmes.auditor.is_home(&host.nature, one.area))
+        };
+        let outside = |token: &crate::token::Token| outside.contains(token);
+        let checked = self.laws.written(&host.nature, batch, &borrowed, &outside);
         checked.map_err(|broken| self.violated(Some(id), &broken))
     }
 

@@ -18,8 +18,8 @@ const SETTLE_MS: u64 = 15_000;
 impl World {
     /// Adds a host, starts it and lets it join.
     pub(crate) fn add_host(&mut self, id: HostId, nature: Nature) -> Result<(), Violation> {
-        let delay = self.options.erasure_delay_ms;
-        let host = Host::new(id, nature.clone(), delay, &mut self.draws.keys);
+        let settings = self.options.settings();
+        let host = Host::new(id, nature.clone(), settings, &mut self.draws.keys);
         self.trace.note(self.now, &host.name(), &format!("covers {:?}", nature.covers));
         self.hosts.insert(id, host);
         self.start(id)?;
@@ -148,14 +148,23 @@ impl World {
         record: Option<huza_crdt::id::RecordId>,
         promised: &[Token],
     ) -> Result<(), Violation> {
-        let text = self.shadow(id).map(|mut shadow| match record {
-            Some(record) => match shadow.ask(Command::Show { record }) {
+        let mut text = String::new();
+        if let Some(mut shadow) = self.shadow(id) {
+            let mut show = |record| match shadow.ask(Command::Show { record }) {
                 Some(Reply::Shown { record }) => record,
                 other => format!("{other:?}"),
-            },
-            None => shadow.export().into_iter().map(|resource| resource.text).collect(),
-        });
-        let text = text.unwrap_or_default();
+            };
+            if let Some(record) = record {
+                text = show(record);
+            } else {
+                // An export gives the value that is shown. What the carrier holds and the reader has
+                // not filed yet may be shown instead, once it is: then ours stands beside it.
+                let records = self.ledger.records.iter();
+                let beside: String = records.map(|(_, record)| show(*record)).collect();
+                text = shadow.export().into_iter().map(|resource| resource.text).collect();
+                text.push_str(&beside);
+            }
+        }
         let found = self.laws.tokens.find(text.as_bytes());
         self.laws.count("promises checked by a power cut", 1);
         let owed = |token: &&Token| {
@@ -177,7 +186,8 @@ impl World {
         let host = self.hosts.get(&id).filter(|host| host.exists && host.nature.reads())?;
         let (life, entropy) = (host.life, self.draws.shadow.bytes());
         let reader = ReaderState::Open { worker: host.worker() };
-        let config = Config { entropy, life, reader, erasure_delay_ms: host.erasure_delay_ms };
+        let (erasure_delay_ms, carry) = (host.erasure_delay_ms, host.carry);
+        let config = Config { entropy, life, reader, erasure_delay_ms, carry };
         Shadow::start(host.disk.durable.clone(), config, host.now(self.now))
     }
 

@@ -146,8 +146,8 @@ impl World {
             catchment,
             covers: village.into_iter().collect(),
         };
-        let delay = self.options.erasure_delay_ms;
-        let new = Host::new(host, nature, delay, &mut self.draws.keys);
+        let settings = self.options.settings();
+        let new = Host::new(host, nature, settings, &mut self.draws.keys);
         self.hosts.insert(host, new);
         self.start(host)?;
         self.begin(host, Step::Ask { authority, host }, Command::Init { label })

@@ -94,6 +94,11 @@ fn node_line(event: &Event) -> Option<String> {
         Event::Revoked { certificate, reason, own: false } => {
             format!("Device {} is shut out: {}.", certificate.short(), reason_name(*reason))
         }
+        Event::Released { envelopes, bytes } => format!(
+            "let go of {} of other health centres, {}",
+            output::count(*envelopes, "envelope"),
+            output::bytes(*bytes),
+        ),
         Event::Erased { envelopes, records } => format!(
             "Erased, because an authority ordered it: {} and what {} held of them.",
             output::count(*records, "record"),

@@ -301,6 +301,13 @@ pub struct Status {
     pub unfiled: usize,
     /// Envelopes that wait for a key.
     pub waiting: usize,
+    /// Bytes of envelopes that are carried for health centres to which this device does not belong,
+    /// and how many it takes at most, urgent ones apart.
+    pub borrowed_bytes: u64,
+    /// See above.
+    pub carry_bytes: u64,
+    /// Envelopes that were carried and let go.
+    pub released: u64,
     /// Envelopes that are carried and not read, because their author's device is shut out.
     pub quarantined: Vec<QuarantinedLog>,
     /// Per record, if asked for.
