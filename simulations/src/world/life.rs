@@ -150,19 +150,17 @@ impl World {
     ) -> Result<(), Violation> {
         let mut text = String::new();
         if let Some(mut shadow) = self.shadow(id) {
-            let mut show = |record| match shadow.ask(Command::Show { record }) {
-                Some(Reply::Shown { record }) => record,
-                other => format!("{other:?}"),
-            };
             if let Some(record) = record {
-                text = show(record);
+                text = shadow.show(record);
             } else {
-                // An export gives the value that is shown. What the carrier holds and the reader has
-                // not filed yet may be shown instead, once it is: then ours stands beside it.
-                let records = self.ledger.records.iter();
-                let beside: String = records.map(|(_, record)| show(*record)).collect();
                 text = shadow.export().into_iter().map(|resource| resource.text).collect();
-                text.push_str(&beside);
+                // An export gives the values that are shown. What the carrier held and the reader had
+                // not filed yet may be shown instead by now: then ours stand beside it.
+                let found = self.laws.tokens.find(text.as_bytes());
+                if !promised.iter().all(|token| found.contains(token)) {
+                    let records = self.ledger.records.iter();
+                    text.extend(records.map(|(_, record)| shadow.show(*record)));
+                }
             }
         }
         let found = self.laws.tokens.find(text.as_bytes());
