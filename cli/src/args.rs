@@ -22,7 +22,9 @@ pub(crate) use authority::{
     PaperApproveArgs, PaperArgs, PaperCentreArgs, PaperCommand, PaperRevokeArgs, RecoverArgs,
     RevokeArgs, RotateArgs,
 };
-pub(crate) use bench::{BenchCommand, ContactArgs, FirstSyncArgs, Sizes, VisitSizeArgs};
+pub(crate) use bench::{
+    BenchCommand, ContactArgs, FirstSyncArgs, MeetingArgs, Sizes, VisitSizeArgs,
+};
 pub(crate) use bundle::{BundleCommand, BundleExportArgs, BundleImportArgs};
 pub(crate) use device::{
     AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,

@@ -148,6 +148,38 @@ pub const BATCHES_IN_FLIGHT_MAX: usize = 16;
 /// gains nothing
 pub const FLIGHT_BYTES_MAX: usize = 524_288;
 
+/// Bytes of batches under way to others, from which on who waits for a turn waits on. // guess:
+/// half a second of a good access point, and more than one link needs
+pub const TURN_BYTES_MAX: usize = 1_048_576;
+
+/// Batches being looked up for sessions at once. // guess: keeps the store busy, and the queue
+/// before it short
+pub const TURN_LOADS_MAX: usize = 8;
+
+/// Milliseconds after which a batch that is not acknowledged no longer counts as under way when turns are given.
+/// // twice what a batch is to take
+pub const TURN_MS: u64 = 2 * BATCH_MS_TARGET;
+
+/// Peers that a device seeks out among those that are found near, while no hub of its health centre
+/// is there. // two random ones each connect any number of devices almost surely
+pub const LINKS_WANTED: usize = 2;
+
+/// Sessions that a device keeps open beside its hub's when they have nothing to say. // guess: a
+/// colleague who stays near when the hub is left
+pub const LINKS_BESIDE_HUB_MAX: usize = 2;
+
+/// Milliseconds in which one hint about a log is passed on at most. // guess: a visit takes longer
+pub const NEWS_PAUSE_MS: u64 = 5_000;
+
+/// Hints about all logs that are passed on in that time. // guess: a meeting in which everybody arrives at once
+pub const NEWS_AT_ONCE_MAX: usize = 64;
+
+/// Milliseconds for which a hint is remembered. // guess: a phone that waits for its first sync
+pub const NEWS_KEPT_MS: u64 = 60_000;
+
+/// Milliseconds after which what a hint told of should have come by an open session. // guess
+pub const NEWS_WAIT_MS: u64 = 3_000;
+
 /// Places of a bundle that look like the beginning of a page and are none, after which the rest of the
 /// file is left alone: each costs a hash over what its length says. // guess: a card with a bad spot
 /// every few pages, and some seconds of a phone

@@ -19,7 +19,9 @@
 //! | `effects` | requests to the shell, and what happens with the answer |
 //! | `boot` | start-up, joining |
 //! | `lock` | opening the reader's half, and closing it |
-//! | `contact`, `transfer` | sessions: proving, comparing; sending |
+//! | `contact`, `compare`, `transfer` | sessions: proving, comparing, sending |
+//! | `links`, `news` | how many peers to seek; hints by gossip |
+//! | `turns` | which of many sessions is served next |
 //! | `ingest` | accepting what a peer sent |
 //! | `own` | own logs: opening, sealing, numbering, new incarnations |
 //! | `carry` | what is taken of others' and when it is let go |
@@ -52,8 +54,10 @@ mod grace;
 mod health;
 mod ingest;
 mod judge;
+mod links;
 mod listing;
 mod lock;
+mod news;
 mod order;
 mod own;
 mod receipts;
@@ -61,6 +65,7 @@ mod rotate;
 mod seal;
 mod state;
 mod transfer;
+mod turns;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,6 +104,12 @@ pub struct Node {
     /// While it is open.
     reader: Option<state::Reader>,
     sessions: BTreeMap<PipeId, Session>,
+    /// The next place in the line of those who wait for a turn.
+    next_ticket: u64,
+    /// How many peers the shell was last told to seek.
+    links_told: Option<usize>,
+    /// What was heard by gossip.
+    rumours: news::Rumours,
     /// A bundle that is being filled.
     bundle: Option<bundle::Bundle>,
     /// Of a node without a reader: the key to which its welcome is sealed.
@@ -145,6 +156,9 @@ impl Node {
             has_reader: config.reader != ReaderState::Absent,
             reader: None,
             sessions: BTreeMap::new(),
+            next_ticket: 0,
+            links_told: None,
+            rumours: news::Rumours::default(),
             bundle: None,
             carrier_sealing: None,
             boots: (state::Boot::default(), state::Boot::default()),
@@ -173,6 +187,8 @@ impl Node {
             .chain(self.carrier.release_at.filter(|_| !self.carrier.busy))
             .chain(self.pending_deadline())
             .chain(self.filing_deadline())
+            .chain(self.turns_deadline())
+            .chain(self.news_deadline())
             .min()
     }
 
@@ -226,16 +242,17 @@ impl Node {
             while self.run_reader() {
                 self.run_carrier();
             }
-            for pipe in self.sessions.keys().copied().collect::<Vec<_>>() {
-                self.pump(pipe);
-                self.maybe_end(pipe);
-            }
+            let pipes: Vec<PipeId> = self.sessions.keys().copied().collect();
+            pipes.iter().for_each(|pipe| self.pump(*pipe));
+            self.serve();
+            pipes.iter().for_each(|pipe| self.maybe_end(*pipe));
             // Ending a session may ask for receipts, which may turn out to be signed already;
             // then no answer of the shell would wake us, and the session could go on now.
             if self.carrier.busy || self.carrier.tasks.is_empty() {
                 break;
             }
         }
+        self.tend_links();
     }
 
     /// A store failed: nothing that follows could be made durable, so nothing is promised.

@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 
 use huza_crdt::bundle::{Found, Pages};
+use huza_crdt::control::{Reason, Statement, kind};
 use huza_crdt::id::{CertId, LogId};
 use huza_crdt::node::{BundleScope, Command, Order, Reply, Taken, TakenPart};
 use huza_crdt::store::{MemoryStore, Range, Table};
@@ -153,6 +154,41 @@ fn a_bundle_of_one_area_holds_envelopes_of_no_other() {
     assert_eq!(places(&fresh.store).len() as u64, envelopes.new);
     assert!(places(&fresh.store).is_subset(&places(&one.store)));
     assert!(places(&fresh.store).len() < places(&one.store).len());
+}
+
+/// Orders are everybody's, whichever area they speak of, and so are the openings that they lean on.
+#[test]
+fn a_bundle_of_one_area_brings_what_its_orders_need() {
+    let mut world = World::new();
+    let (mut one, mut other) = two_phones(&mut world);
+    let mut authority = world.device(6, Role::Authority, &[]);
+    let record = other.person("Gone");
+    other.call(Command::Seal);
+    world.meet(&mut other, &mut authority);
+    assert!(matches!(authority.order(Order::Erase { record }), Reply::Issued { .. }));
+    let certificate = other.status().certificate.unwrap();
+    let revoke = Order::Revoke { certificate, reason: Reason::Lost, trust: true, rotate: false };
+    assert!(matches!(authority.order(revoke), Reply::Issued { .. }));
+    world.meet(&mut authority, &mut one);
+    let area = one.status().areas[0].1;
+    let file = export(&mut one, BundleScope::Area(area)).concat();
+    // To a device that holds nothing but what it joined with.
+    let mut empty = world.device(5, Role::Relay, &[]);
+    let (statements, envelopes) = import(&mut empty, &file);
+    assert_eq!((statements.refused, envelopes.refused), (0, 0));
+    let orders = |host: &Host| {
+        let rows =
+            host.store.load(&Range { rows_max: usize::MAX, ..Range::all(Table::Statements) });
+        let read = |bytes: &[u8]| Statement::from_bytes(bytes).unwrap();
+        let all = rows.iter().map(|(_, bytes)| read(bytes));
+        let orders = all.filter(|one| [kind::ERASURE, kind::REVOCATION].contains(&one.kind()));
+        orders.map(|one| one.id()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(orders(&empty), orders(&authority));
+    assert_eq!(orders(&empty).len(), 2);
+    let logs: BTreeSet<Vec<u8>> =
+        places(&empty.store).iter().map(|key| key[..32].to_vec()).collect();
+    assert_eq!(logs.len(), 1, "of the other village no envelope is in it");
 }
 
 #[test]

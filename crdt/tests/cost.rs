@@ -50,6 +50,7 @@ fn nation(world: &mut World, logs: usize) -> (Batch, Vec<(RawPeer, Vec<LogId>)>)
             let mut held = Held::default();
             written.push(log);
             held.insert(0, header.previous, header.hash(), false);
+            held.bytes = stored.wire.bytes() as u64;
             rows.put(Table::Statements, opening.id().0, opening.to_bytes());
             rows.put(Table::Frontiers, log.0, codec::encode(&held));
             rows.put(
@@ -172,6 +173,28 @@ fn to_learn_that_there_is_nothing_new_costs_one_round_trip() {
         let (mut world, mut a, mut b, _) = neighbours(logs);
         let cost = contact(&mut world, &mut a, &mut b);
         cost.no_more_than(&format!("nothing new of {logs} logs"), 200, 1);
+    }
+}
+
+/// One of them keeps what the other does not even carry.
+#[test]
+fn neighbours_with_other_quotas_who_met_before_pay_no_more_to_learn_it() {
+    for logs in [130, 5_800] {
+        let mut world = World::new();
+        let (rows, _) = nation(&mut world, logs);
+        let mut a = world.device(2, Role::Relay, &[]);
+        a.store.apply(&rows);
+        a.restart(false);
+        world.other_centre("HC2", &["11"]);
+        let mut b = world.device(3, Role::Relay, &[]);
+        b.carry.bytes = 0;
+        b.restart(false);
+        let met = world.meet(&mut a, &mut b);
+        assert!(complete(&a, met) && complete(&b, met));
+        assert_eq!((a.status().envelopes, b.status().envelopes), (logs as u64, 0));
+        let cost = contact(&mut world, &mut a, &mut b);
+        cost.no_more_than(&format!("nothing new of {logs} logs, other quotas"), 200, 1);
+        assert_eq!((cost.batches, cost.before), (0, None), "{cost:?}");
     }
 }
 

@@ -1,5 +1,5 @@
 //! A member whose device writes without end: more logs than are kept of one author, more holes than
-//! are held of one log. What others wrote comes through.
+//! are held of one log, alerts that would always go first. What others wrote comes through.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,7 +11,7 @@
 mod common;
 mod raw_peer;
 
-use common::{Host, World};
+use common::{Host, World, complete};
 use huza_crdt::codec;
 use huza_crdt::control::Statement;
 use huza_crdt::envelope::{Stored, Urgency};
@@ -178,6 +178,30 @@ fn more_logs_than_are_kept_of_one_author_do_not_keep_others_out() {
     }
 }
 
+/// A log with far more scattered alerts than spans are held of one log comes over whole.
+#[test]
+fn a_log_with_many_alerts_comes_over_whole() {
+    let mut world = World::new();
+    let mut peer = RawPeer::join(&mut world, 60, Role::Worker, "01");
+    let opening = peer.opening(peer.area, 1);
+    let log = opening.log();
+    let all = history(&peer, log, 3 * HELD_SPANS_MAX as u64, |seq| seq % 2 == 1);
+    let mut rows = Batch::default();
+    put(&mut rows, &peer, &opening, &all);
+    let mut from = started_over(relay(&mut world, 3), &rows);
+    // Once to who holds nothing, once to who holds as many spans as it may.
+    let mut holes = Batch::default();
+    let scattered: Vec<_> =
+        all.iter().filter(|(seq, _)| seq % 2 == 1).take(HELD_SPANS_MAX).cloned().collect();
+    put(&mut holes, &peer, &opening, &scattered);
+    for (seed, rows) in [(4, Batch::default()), (5, holes)] {
+        let mut to = started_over(relay(&mut world, seed), &rows);
+        let pipe = world.meet(&mut from, &mut to);
+        assert!(complete(&from, pipe) && complete(&to, pipe));
+        assert_eq!(held(&to, log), all.len());
+    }
+}
+
 /// What would be one span too many is refused aloud, what closes a gap is let in.
 #[test]
 fn what_touches_a_span_comes_in_and_what_does_not_is_told_as_refused() {
@@ -210,4 +234,34 @@ fn what_touches_a_span_comes_in_and_what_does_not_is_told_as_refused() {
     let spans: Held = codec::decode(&host.store.load(&Range::all(Table::Frontiers))[0].1).unwrap();
     let spans: &Spans = &spans.spans;
     assert_eq!(spans.as_slice().len(), HELD_SPANS_MAX);
+}
+
+/// One device's alerts without end do not keep another's alert, or everybody's routine, waiting.
+#[test]
+fn a_flood_of_alerts_takes_its_turn() {
+    let mut world = World::new();
+    let mut flood = RawPeer::join(&mut world, 60, Role::Worker, "01");
+    let mut honest = RawPeer::join(&mut world, 61, Role::Worker, "01");
+    let mut rows = Batch::default();
+    let mut openings = Vec::new();
+    for life in 0..4 {
+        let opening = flood.opening(flood.area, life);
+        put(&mut rows, &flood, &opening, &history(&flood, opening.log(), 300, |_| true));
+        openings.push(opening);
+    }
+    let opening = honest.opening(honest.area, 1);
+    let log = opening.log();
+    put(&mut rows, &honest, &opening, &history(&honest, log, 31, |seq| seq == 7));
+    let mut from = started_over(relay(&mut world, 3), &rows);
+    let mut to = relay(&mut world, 4);
+    let pipe = world.open(&mut from, &mut to);
+    let said = overheard(&mut from, &mut to, pipe);
+    assert!(complete(&from, pipe) && complete(&to, pipe));
+    let sent = envelopes(&said);
+    assert_eq!(sent.len(), 4 * 300 + 31);
+    let at = |seq: u64| sent.iter().position(|one| *one == (log, seq)).unwrap();
+    assert!(at(7) <= 2, "the alert is {}th", at(7));
+    let last = (0..31).map(at).max().unwrap();
+    // Behind its share of alerts, and two pieces of each of its logs, as of any.
+    assert!(last < 32 + 2 * 4 * 32 + 31, "the last routine envelope is {last}th of {}", sent.len());
 }

@@ -62,8 +62,10 @@ pub const COMMANDS_QUEUED_MAX: usize = 256;
 /// What a handle asks of the network task.
 #[derive(Debug)]
 enum Command {
+    Admit(PipeId),
     Attach(PipeId, guest::Guest),
     Dial(libp2p::Multiaddr),
+    Links(usize),
     Publish(Vec<u8>),
     Validate(NewsToken, bool),
     NetworkChanged,
@@ -149,6 +151,24 @@ impl Net {
             return Err(NetError::NewsTooLong(bytes.len()));
         }
         self.command(Command::Publish(bytes))
+    }
+
+    /// The peer of this pipe has proven that it is a member: its news are heard from now on. What
+    /// others say by gossip is neither heard nor forwarded.
+    ///
+    /// # Errors
+    /// If the network is busy or stopped.
+    pub fn admit(&self, pipe: PipeId) -> Result<(), NetError> {
+        self.command(Command::Admit(pipe))
+    }
+
+    /// Keeps connected with so many of the peers that are found near, or with all if there are fewer.
+    /// Those that were named, and those that dial us, are beside them.
+    ///
+    /// # Errors
+    /// If the network is busy or stopped.
+    pub fn links(&self, wanted: usize) -> Result<(), NetError> {
+        self.command(Command::Links(wanted))
     }
 
     /// Says whether news may be forwarded to others. News without an answer are not.

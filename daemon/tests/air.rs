@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use driver_support::{Authority, Daemon, call, offline, options, person, written};
+use driver_support::{Authority, Daemon, PATIENCE, call, offline, options, person, written};
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, future::poll_fn};
 use huza_crdt::node::{Command, Event, Reply, Status};
 use huza_crdt::trust::Role;
@@ -434,13 +434,14 @@ fn line(text: &str) -> Vec<u8> {
     [&[u8::try_from(text.len() + 1).unwrap()], text.as_bytes(), b"\n"].concat()
 }
 
-/// All that comes within a moment.
+/// All that comes, until nothing has for a moment.
 async fn hear(stream: &mut SubstreamBox) -> String {
     let mut heard = Vec::new();
     let mut buffer = [0; 4_096];
-    let wait = Duration::from_secs(2);
+    let mut wait = PATIENCE;
     while let Ok(Ok(read @ 1..)) = tokio::time::timeout(wait, stream.read(&mut buffer)).await {
         heard.extend(&buffer[..read]);
+        wait = Duration::from_secs(2);
     }
     String::from_utf8_lossy(&heard).into_owned()
 }

@@ -68,10 +68,10 @@ async fn a_known_address_is_tried_by_quic_first_and_connects_once() {
     dial.insert(0, format!("127.0.0.1:{port}"));
     let mut phone = Peer::start(NetConfig { dial, ..config(&[]) });
     phone.net.dial(&listen[1]).unwrap();
-    let at_phone = phone.settle(Duration::from_secs(3)).await;
+    let (_, at_phone) = phone.settle(1, Duration::from_secs(3)).await;
     assert_eq!(at_phone.len(), 1);
     assert!(at_phone[0].remote_address.contains("quic"));
-    assert_eq!(hub.settle(Duration::from_secs(1)).await.len(), 1);
+    assert_eq!(hub.settle(1, Duration::from_secs(1)).await.1.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -101,30 +101,13 @@ async fn meet(listen: &str) -> bool {
     a.net.dial(&address_b).unwrap();
     b.net.dial(&address_a).unwrap();
     let quiet = Duration::from_secs(2);
-    let ((seen_a, at_a), (seen_b, at_b)) =
-        tokio::join!(count_and_settle(&mut a, quiet), count_and_settle(&mut b, quiet));
+    let ((seen_a, at_a), (seen_b, at_b)) = tokio::join!(a.settle(1, quiet), b.settle(1, quiet));
     assert_eq!((at_a.len(), at_b.len()), (1, 1));
     assert_eq!(at_a[0].binding, at_b[0].binding);
     assert_ne!(at_a[0].dialer, at_b[0].dialer);
     a.net.try_send(at_a[0].pipe, b"hello".to_vec()).unwrap();
     assert_eq!(b.read(at_b[0].pipe, 5).await, b"hello");
     seen_a > 1 || seen_b > 1
-}
-
-async fn count_and_settle(peer: &mut Peer, quiet: Duration) -> (usize, Vec<net_support::Opened>) {
-    let mut all = Vec::new();
-    let mut open: Vec<net_support::Opened> = Vec::new();
-    while let Some(event) = peer.next_within(quiet).await {
-        match event {
-            NetEvent::PipeOpened { pipe, dialer, binding, remote_address } => {
-                all.push(pipe);
-                open.push(net_support::Opened { pipe, dialer, binding, remote_address });
-            }
-            NetEvent::PipeClosed { pipe, .. } => open.retain(|one| one.pipe != pipe),
-            _ => {}
-        }
-    }
-    (all.len(), open)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -144,9 +127,17 @@ async fn news_travel_only_past_those_who_validated_them() {
     let (mut b, address) = Peer::listening(gossip(vec![], &[TCP])).await;
     let mut a = Peer::start(gossip(vec![address.clone()], &[]));
     let mut c = Peer::start(gossip(vec![address], &[]));
-    a.opened().await;
-    c.opened().await;
+    let (from_a, from_c) = (a.opened().await.binding, c.opened().await);
+    let (first, second) = (b.opened().await, b.opened().await);
+    let of_a = if first.binding == from_a { first.pipe } else { second.pipe };
     let good = b"log 7 has grown".to_vec();
+    let silent = |event: Option<NetEvent>| !matches!(event, Some(NetEvent::News { .. }));
+    for _ in 0..10 {
+        a.net.publish(b"who am I?".to_vec()).unwrap();
+        assert!(silent(b.next_within(Duration::from_millis(200)).await), "not admitted yet");
+    }
+    b.net.admit(of_a).unwrap();
+    c.net.admit(from_c.pipe).unwrap();
     // Subscriptions take a moment; until then publishing reaches nobody and is no error.
     let token = loop {
         a.net.publish(good.clone()).unwrap();
@@ -157,7 +148,6 @@ async fn news_travel_only_past_those_who_validated_them() {
             break token;
         }
     };
-    let silent = |event: Option<NetEvent>| !matches!(event, Some(NetEvent::News { .. }));
     assert!(silent(c.next_within(Duration::from_millis(2_500)).await), "not validated yet");
     b.net.validate(token, true).unwrap();
     let (bytes, _) = c.news().await;
@@ -189,7 +179,7 @@ async fn neighbours_find_each_other_by_mdns() {
         match a.next_within(left).await {
             Some(NetEvent::PipeOpened { binding, .. }) => {
                 assert_eq!(b.opened().await.binding, binding);
-                assert_eq!(a.settle(Duration::from_secs(3)).await.len(), 0, "no second pipe");
+                assert_eq!(a.settle(0, Duration::from_secs(3)).await.0, 0, "no second pipe");
                 println!("found by mDNS");
                 return;
             }

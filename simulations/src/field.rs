@@ -116,6 +116,7 @@ impl Device {
                 Output::Close { .. }
                 | Output::CloseReader
                 | Output::Publish { .. }
+                | Output::Links { .. }
                 | Output::NewsValid { .. } => continue,
             };
             self.node.handle(self.now, input);
@@ -160,6 +161,16 @@ impl Device {
     pub(crate) fn take_sent(&mut self, pipe: PipeId) -> Vec<Vec<u8>> {
         let sent = self.sent.drain(..).filter(|(on, _)| *on == pipe);
         sent.map(|(_, bytes)| bytes).collect()
+    }
+
+    /// What it has said, on whichever pipes.
+    pub(crate) fn take_all_sent(&mut self) -> Vec<(PipeId, Vec<u8>)> {
+        self.sent.drain(..).collect()
+    }
+
+    /// When it wants to be woken.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        self.node.deadline().map(|at| at.0)
     }
 
     pub(crate) fn call(&mut self, now: Now, command: Command) -> Option<Reply> {

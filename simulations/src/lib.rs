@@ -1,7 +1,8 @@
 //! Simulated worlds: nodes on virtual links, in virtual time, on disks and devices that fail.
 //!
 //! Enter at [`chaos::run`]: one seed, one world, one report or the first broken [`Law`]; or at
-//! [`revocation::run`]: a health centre's devices over weeks, without faults.
+//! [`revocation::run`]: a health centre's devices over weeks, without faults; or at [`meeting::run`]:
+//! many phones and a hub on one radio.
 //!
 //! The nodes are `huza_crdt::node::Node`, the very type that the daemon drives; what is simulated
 //! is all around it: disks ([`Planted`] bugs sit there), links, clocks, users, facilities, forged
@@ -13,6 +14,7 @@
 
 pub mod bounds;
 pub mod chaos;
+pub mod meeting;
 pub mod revocation;
 pub mod standard;
 pub mod stats;

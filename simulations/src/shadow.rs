@@ -90,6 +90,7 @@ impl Shadow {
             | Output::Send { .. }
             | Output::Close { .. }
             | Output::Publish { .. }
+            | Output::Links { .. }
             | Output::NewsValid { .. } => None,
             Output::Reply { reply, .. } => {
                 self.replies.push(*reply);

@@ -159,6 +159,7 @@ fn of_output(output: &Output) -> Entry {
         Output::NewsValid { token, valid } => {
             entry("news-valid", token.0, usize::from(*valid), b"")
         }
+        Output::Links { wanted } => entry("links", "-", *wanted, b""),
         Output::Event(event) => {
             // Events say nothing personal, so the log shows them as they are.
             let mut entry = debugged("event", "-", event);

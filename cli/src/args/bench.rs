@@ -12,6 +12,8 @@ pub(crate) enum BenchCommand {
     FirstSync(FirstSyncArgs),
     /// Bytes and round trips of a contact, between two devices that hold nearly the same
     Contact(ContactArgs),
+    /// How long many phones take to exchange everything by one hub, all at once
+    Meeting(MeetingArgs),
     /// Bytes of a visit on the way, alone and together with others
     VisitSize(VisitSizeArgs),
 }
@@ -46,6 +48,39 @@ pub(crate) struct ContactArgs {
     pub(crate) scattered: bool,
     #[command(flatten)]
     pub(crate) sizes: Sizes,
+}
+
+/// `huza bench meeting`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  huza bench meeting\n  \
+    huza bench meeting --phones 20 --visits 100 --json\n\n\
+    The hub holds the workload and is a process of its own; the phones are daemons in this one,\n\
+    with files and sockets. All start at once. Then, when nothing is left to say, phones write visits.")]
+pub(crate) struct MeetingArgs {
+    /// Phones
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=130))]
+    pub(crate) phones: u64,
+    /// Visits that each phone has written before
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) visits: u64,
+    /// Visits that are written when all hold the same
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) rounds: u64,
+    /// People of whom the hub knows already
+    #[arg(long, value_name = "N", default_value_t = 1_300)]
+    pub(crate) records: u64,
+    /// Changes that the hub holds, with these people
+    #[arg(long, value_name = "N", default_value_t = 2_600)]
+    pub(crate) changes: u64,
+    /// Phones that wrote them, which are not at the meeting
+    #[arg(long, value_name = "N", default_value_t = LOGS, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) logs: u64,
+    /// Another workload of the same size
+    #[arg(long, value_name = "N", default_value_t = 2_026)]
+    pub(crate) seed: u64,
+    /// Where to keep everything; must be empty or not exist [default: a temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// `huza bench visit-size`

@@ -3,6 +3,7 @@
 mod contact;
 mod first_sync;
 mod floor;
+mod meeting;
 mod memory;
 mod prepare;
 mod visit_size;
@@ -19,6 +20,7 @@ pub(crate) async fn run(context: &Context, command: BenchCommand) -> Result<(), 
     match command {
         BenchCommand::FirstSync(args) => first_sync::run(context, &args).await,
         BenchCommand::Contact(args) => contact::run(context, &args),
+        BenchCommand::Meeting(args) => meeting::run(context, &args).await,
         BenchCommand::VisitSize(args) => visit_size::run(context, &args),
     }
 }

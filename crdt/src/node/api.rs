@@ -269,11 +269,17 @@ pub enum Output {
         /// The hint.
         bytes: Vec<u8>,
     },
+    /// Of the peers that are found near, seek out so many; of those that come or were named, as many
+    /// as there are. Until this is said: few.
+    Links {
+        /// How many.
+        wanted: usize,
+    },
     /// Whether a hint may be forwarded.
     NewsValid {
         /// From [`Input::News`].
         token: Token,
-        /// Whether it is from a member, and well formed.
+        /// Whether it is from a member, well formed, and news.
         valid: bool,
     },
     /// Something an operator may want to know.
@@ -292,6 +298,7 @@ crate::debug_shows!(enum Output {
     Reply { id, reply },
     Publish { bytes: Vec::len },
     NewsValid { token, valid },
+    Links { wanted },
     Event(event),
 });
 
@@ -397,6 +404,13 @@ pub enum Event {
         pipe: PipeId,
         /// Who.
         peer: Peer,
+    },
+    /// Envelopes that this device lacked have come from a peer, and are durable.
+    Took {
+        /// On which pipe.
+        pipe: PipeId,
+        /// How many.
+        envelopes: u64,
     },
     /// Both sides hold the same, at least for now.
     ContactComplete {

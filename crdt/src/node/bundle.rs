@@ -222,14 +222,21 @@ struct Selection {
 }
 
 impl Selection {
-    /// Only envelopes of one area, without what speaks of others'.
+    /// Only envelopes of one area, without what speaks of others', but for what its orders need.
     fn of_area(lane: &Lane, claims: &Claims, area: AreaTag) -> Self {
         let elsewhere = |log: &LogId| lane.opening(log).is_none_or(|one| one.area != area);
         let about = |statement: &Statement| log_of(statement).is_some_and(|log| elsewhere(&log));
-        let statements = lane.statements().filter(|(_, one)| about(one)).map(|(id, _)| *id);
+        let (about, others): (Vec<_>, Vec<_>) =
+            lane.statements().partition(|(_, statement)| about(statement));
+        let mut left_out: BTreeSet<StatementId> = about.into_iter().map(|(id, _)| *id).collect();
+        for (_, statement) in others {
+            for needed in lane.needed_by_statement(statement) {
+                left_out.remove(&needed);
+            }
+        }
         let logs = claims.logs.iter().filter(|(log, _)| elsewhere(log));
         Self {
-            statements_left_out: statements.collect(),
+            statements_left_out: left_out,
             envelopes_left_out: logs.map(|(log, spans)| (*log, spans.clone())).collect(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::api::{Event, Output, PipeId, Token};
+use super::api::{Event, Output, PipeId};
 use super::judge::grounds;
 use super::state::{Met, Task};
 use super::{Node, compare};
@@ -112,6 +112,12 @@ impl Node {
             self.end_session(pipe, Some(fault));
             self.fx.outputs.push_back(Output::Close { pipe });
         }
+    }
+
+    /// Closes a session that is of no use now.
+    pub(super) fn part(&mut self, pipe: PipeId) {
+        self.end_session(pipe, None);
+        self.fx.outputs.push_back(Output::Close { pipe });
     }
 
     fn end_session(&mut self, pipe: PipeId, fault: Option<Fault>) {
@@ -550,27 +556,4 @@ impl Node {
             && (self.must_roll || carrier.own.values().all(|own| own.outbox.is_empty()))
             && self.all_sealed()
     }
-
-    /// A hint by gossip: it is forwarded if a member sealed it. It says that a log has grown;
-    /// sessions carry the growth itself.
-    pub(super) fn news(&mut self, token: Token, bytes: &[u8]) {
-        let member = self.carrier.membership.as_ref().map(|membership| &membership.member);
-        let valid = member.is_some_and(|member| {
-            member
-                .open(NEWS, bytes)
-                .is_ok_and(|plain| crate::codec::decode::<(LogId, u64)>(&plain).is_ok())
-        });
-        self.fx.outputs.push_back(Output::NewsValid { token, valid });
-    }
-
-    /// Spreads the hint that a log of this device has grown to `seq`.
-    pub(super) fn tell_news(&mut self, log: LogId, seq: u64) {
-        let entropy = self.entropy.draw();
-        let Some(membership) = &self.carrier.membership else { return };
-        let bytes = membership.member.seal(NEWS, &crate::codec::encode(&(log, seq)), entropy);
-        self.fx.outputs.push_back(Output::Publish { bytes });
-    }
 }
-
-/// Context under which news is sealed with the member key.
-const NEWS: &[u8] = b"huza news 1";

@@ -33,7 +33,27 @@ pub(super) struct Parcel {
     pub(super) runs: Vec<Run>,
 }
 
+impl Heard {
+    /// Where it comes from.
+    pub(super) const fn from(&self) -> Source {
+        self.from
+    }
+
+    /// Whether others wait for it.
+    pub(super) fn is_pressing(&self) -> bool {
+        self.envelopes.iter().any(|one| one.header.urgency == Urgency::Urgent)
+            || self.statements.iter().any(|one| one.kind() == kind::REVOCATION)
+    }
+}
+
 impl Parcel {
+    /// Whether others wait for it.
+    pub(super) fn is_pressing(&self) -> bool {
+        let mut envelopes = self.runs.iter().flat_map(|run| &run.envelopes);
+        envelopes.any(|one| one.urgency == Urgency::Urgent)
+            || self.statements.iter().any(|one| one.kind() == kind::REVOCATION)
+    }
+
     /// Whether what follows must be seen in the light of it.
     fn is_alone(&self) -> bool {
         self.statements.iter().any(decides)
@@ -299,7 +319,7 @@ impl Node {
         let lane = self.carrier.lane.as_ref();
         let opened = |run: &Run| lane.is_some_and(|lane| lane.opening(&run.log).is_some());
         if !parcel.statements.is_empty() || !parcel.runs.iter().all(opened) {
-            return self.carrier.tasks.push_back(Task::Ingest { parcel });
+            return self.queue_batch(Task::Ingest { parcel });
         }
         self.carrier.unchecked.push(parcel);
         self.check_ahead();
@@ -315,7 +335,7 @@ impl Node {
         let parcels = core::mem::take(&mut self.carrier.unchecked);
         self.check(parcels, |node, heard| {
             node.carrier.checks -= 1;
-            node.carrier.tasks.extend(heard.into_iter().map(|heard| Task::Accept { heard }));
+            heard.into_iter().for_each(|heard| node.queue_batch(Task::Accept { heard }));
             node.check_ahead();
         });
     }
@@ -528,6 +548,9 @@ impl Node {
         session.left_out |= !logs.is_empty();
         session.stats.envelopes_received += taken.envelopes.new;
         session.stats.statements_received += taken.statements.new;
+        if taken.envelopes.new > 0 {
+            self.event(Event::Took { pipe, envelopes: taken.envelopes.new });
+        }
         let Some(number) = taken.batch else { return };
         if !logs.is_empty() {
             self.say(pipe, &Frame::Refused { number, logs });

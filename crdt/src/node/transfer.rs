@@ -65,7 +65,7 @@ impl Node {
             let claimed = session.theirs.spans(&log).is_some_and(|spans| spans.contains(seq));
             if let Some(held) = self.carrier.holdings.logs.get(&log).filter(|_| claimed) {
                 let class = session.class(lane, &log);
-                session.plan_run(log, (seq, seq), class, &held.urgent);
+                session.plan_run(log, (seq, seq), class, (&held.urgent, &held.urgent));
             }
         }
     }
@@ -109,6 +109,7 @@ impl Node {
     fn tell_totals(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.complete = false;
+        session.told = session.promised;
         let (statements, envelopes) = session.promised;
         self.say(pipe, &Frame::Totals { statements, envelopes });
     }
@@ -127,10 +128,11 @@ impl Node {
             if session.phase != Phase::Transfer {
                 continue;
             }
-            let before = session.promised;
             let classes = [Class::Urgent, Class::Routine, Class::Borrowed];
             let lengths = classes.map(|class| session.todo.runs(class).len());
+            let before = session.todo.routine.len();
             session.complete = false;
+            let none = BTreeSet::new();
             let refused = |log: &LogId| session.refused.contains(log);
             let grown: Vec<_> = grown.iter().filter(|(log, _)| !refused(log)).collect();
             for (log, (held, seqs)) in grown {
@@ -143,31 +145,44 @@ impl Node {
                 };
                 let class = lane.map_or(Class::Routine, |lane| session.class(lane, log));
                 for seq in seqs.iter().filter(lacks).copied().collect::<Vec<_>>() {
-                    session.plan_run(*log, (seq, seq), class, &held.urgent);
+                    let urgent = held.urgent.contains(&seq);
+                    let turn = lane.filter(|_| urgent).and_then(|l| session.urgent_turn(l, log));
+                    let overtaking = if turn.is_some() { &held.urgent } else { &none };
+                    session.plan_run(*log, (seq, seq), class, (overtaking, &held.urgent));
                 }
             }
-            // What is new goes before what is old.
+            // What is new goes before what is old, and what its peer reads before all but the urgent.
+            let routine = session.todo.routine.split_off(before);
+            let lane = self.carrier.lane.as_ref();
+            let reads = |log: &LogId| lane.is_some_and(|lane| session.reads(lane, log));
+            let (read, carried): (VecDeque<_>, VecDeque<_>) =
+                routine.into_iter().partition(|(log, ..)| reads(log));
+            session.todo.routine.extend(carried);
             for (class, length) in classes.into_iter().zip(lengths) {
                 let queue = session.todo.runs(class);
                 queue.rotate_right(queue.len() - length);
             }
+            session.todo.urgent.extend(read);
             let news = statements.iter().filter(|id| !session.theirs.has(id)).copied().collect();
             self.plan_statements(pipe, news);
-            if self.sessions.get(&pipe).is_some_and(|session| session.promised != before) {
-                self.tell_totals(pipe);
-            }
         }
     }
 
-    /// Sends the next batch, if one may leave.
+    /// Sends what waits for no turn, if a batch may leave.
     pub(super) fn pump(&mut self, pipe: PipeId) {
+        while self.sessions.get(&pipe).is_some_and(|one| one.may_send() && one.todo.is_pressing()) {
+            self.send_next(pipe);
+        }
+    }
+
+    /// Sends the next batch, or looks it up.
+    pub(super) fn send_next(&mut self, pipe: PipeId) {
         while let Some(session) = self.sessions.get_mut(&pipe)
-            && session.may_send()
             && session.todo.next_statements().is_some()
         {
             let statements = self.take_statements(pipe);
             if !statements.is_empty() {
-                self.send_batch(pipe, statements, Vec::new());
+                return self.send_batch(pipe, statements, Vec::new());
             }
         }
         if self.sessions.get(&pipe).is_some_and(crate::session::Session::may_send) {
@@ -251,6 +266,9 @@ impl Node {
     }
 
     fn send_batch(&mut self, pipe: PipeId, statements: Vec<Bytes>, runs: Vec<Run>) {
+        if self.sessions.get(&pipe).is_some_and(|session| session.told != session.promised) {
+            self.tell_totals(pipe);
+        }
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         let number = session.next_batch;
         session.next_batch += 1;

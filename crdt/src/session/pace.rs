@@ -22,9 +22,9 @@ pub(crate) struct Pace {
 /// When a batch left, and what had been acknowledged by then.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Departure {
-    at: Millis,
+    pub(crate) at: Millis,
     acked: u64,
-    bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Pace {

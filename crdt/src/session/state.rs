@@ -12,10 +12,11 @@ use super::{Departure, Known, Pace};
 use crate::codec::DecodeError;
 use crate::control::{Home, Lane};
 use crate::crypto::Signature;
-use crate::holdings::{Claims, Holdings, Span, Spans};
+use crate::holdings::{Claims, Held, Holdings, Span, Spans};
 use crate::id::{CertId, DeviceKey, LogId, StatementId};
 use crate::limits::{
-    HELLO_MS_MAX, SILENCE_MS_MAX, SUMMARY_LOGS_MAX, SUMMARY_SPANS_MAX, SUMMARY_STATEMENTS_MAX,
+    HELLO_MS_MAX, RANGES_MAX, SILENCE_MS_MAX, SUMMARY_LOGS_MAX, SUMMARY_SPANS_MAX,
+    SUMMARY_STATEMENTS_MAX,
 };
 use crate::time::Millis;
 use crate::trust::{AreaScope, Role};
@@ -199,6 +200,8 @@ pub struct Session {
     pub(crate) todo: Todo,
     pub(crate) pace: Pace,
     pub(crate) loading: bool,
+    /// Its place in the line, while it waits for its turn.
+    pub(crate) ticket: Option<u64>,
     pub(crate) next_batch: u32,
     pub(crate) in_flight: BTreeMap<u32, InFlight>,
     /// Batches of the peer that we have not acknowledged, and the bytes of what is in them.
@@ -209,6 +212,10 @@ pub struct Session {
     pub(crate) expected: (u64, u64),
     pub(crate) received: (u64, u64),
     pub(crate) promised: (u64, u64),
+    /// What was promised when the totals were last told.
+    pub(crate) told: (u64, u64),
+    /// Urgent envelopes planned of each author.
+    pub(crate) turns: BTreeMap<DeviceKey, usize>,
     /// Logs of which the peer takes no more in this session.
     pub(crate) refused: BTreeSet<LogId>,
     /// Whether we asked for the peer's chain.
@@ -244,7 +251,8 @@ pub struct Session {
 pub(crate) struct Todo {
     /// Who is shut out, what is admitted or erased, with what is needed to check it.
     pub(crate) first: VecDeque<StatementId>,
-    /// With them leaves what they need of `needed`.
+    /// What is urgent, and behind it what has come since the session began and is of an area that the
+    /// peer reads. With them leaves what they need of `needed`.
     pub(crate) urgent: VecDeque<(LogId, u64, u64)>,
     /// What all envelopes need: certificates and openings.
     pub(crate) needed: VecDeque<StatementId>,
@@ -292,11 +300,29 @@ impl Todo {
     }
 }
 
+fn reads(peer: Option<Peer>, lane: &Lane, log: &LogId) -> bool {
+    let peer = peer.and_then(|peer| lane.certificate(&peer.certificate));
+    let area = lane.opening(log).map(|opening| AreaScope::Area(opening.area));
+    area.zip(peer).is_some_and(|(area, peer)| peer.areas.iter().any(|scope| scope.contains(&area)))
+}
+/// Urgent envelopes of one author that overtake others in a session. // guess: an outbreak in a
+/// village, of which the newest alerts tell most
+const URGENT_PER_AUTHOR: usize = 32;
+
+/// Spans of a log beyond which nothing overtakes what closes its gaps: far below what is held, and
+/// what a summary names.
+const SCATTERED_MAX: usize = RANGES_MAX / 2;
+
 /// A piece of a log that is sent before older ones. // guess: several of them fill a batch, so that
 /// one cut costs no log much
 const PIECE: u64 = 32;
 
 impl Todo {
+    /// Whether something is in it that waits for no turn.
+    pub(crate) fn is_pressing(&self) -> bool {
+        !self.first.is_empty() || !self.urgent.is_empty()
+    }
+
     /// The statements that come next, unless envelopes do.
     pub(crate) fn next_statements(&mut self) -> Option<&mut VecDeque<StatementId>> {
         if !self.first.is_empty() {
@@ -307,8 +333,15 @@ impl Todo {
     }
 
     /// Orders what is routine: the logs that the peer `reads` before the others, and in each of
-    /// both the newest pieces of all logs, then those before them.
-    fn newest_first(&mut self, class: Class, reads: impl Fn(&LogId) -> bool) {
+    /// both the newest pieces of all logs, then those before them. What comes behind all that the
+    /// peer `holds` of a log in so many spans that it may take no more of them, goes from its
+    /// beginning, where it touches the last.
+    fn newest_first<'a>(
+        &mut self,
+        class: Class,
+        reads: impl Fn(&LogId) -> bool,
+        holds: impl Fn(&LogId) -> Option<&'a Spans>,
+    ) {
         let mut runs: Vec<_> = self.runs(class).drain(..).collect();
         runs.sort_unstable_by_key(|(log, from, _)| (*log, Reverse(*from)));
         let mut pieces = Vec::new();
@@ -316,15 +349,21 @@ impl Todo {
         for (log, from, to) in runs {
             let carried = !reads(&log);
             let age = ages.entry(log).or_default();
-            let mut end = to;
+            let crowded = holds(&log).filter(|spans| spans.as_slice().len() >= RANGES_MAX);
+            let forwards = crowded.is_some_and(|spans| spans.last() < Some(from));
+            let (mut from, mut to) = (from, to);
             loop {
-                let start = end.saturating_sub(PIECE - 1).max(from);
+                let (start, end) = if forwards {
+                    (from, from.saturating_add(PIECE - 1).min(to))
+                } else {
+                    (to.saturating_sub(PIECE - 1).max(from), to)
+                };
                 pieces.push((carried, *age, log, start, end));
                 *age += 1;
-                if start == from {
+                if (start, end) == (from, to) {
                     break;
                 }
-                end = start - 1;
+                (from, to) = if forwards { (end + 1, to) } else { (from, start - 1) };
             }
         }
         pieces.sort_unstable();
@@ -354,6 +393,7 @@ impl Session {
             todo: Todo::default(),
             pace: Pace::default(),
             loading: false,
+            ticket: None,
             next_batch: 0,
             in_flight: BTreeMap::new(),
             owed_acks: 0,
@@ -362,6 +402,8 @@ impl Session {
             expected: (0, 0),
             received: (0, 0),
             promised: (0, 0),
+            told: (0, 0),
+            turns: BTreeMap::new(),
             refused: BTreeSet::new(),
             wanted_chain: false,
             told_chain: None,
@@ -435,26 +477,78 @@ impl Session {
             let theirs = self.theirs.spans(log);
             (*log, theirs.map_or_else(|| spans.whole(), |theirs| spans.without(theirs)))
         });
-        for (log, missing) in differing.collect::<Vec<_>>() {
-            if lane.is_forked(&log) {
-                let seqs = missing.into_iter().rev().flat_map(|(from, to)| (from..=to).rev());
-                self.plan_branch(log, seqs);
-                continue;
-            }
-            let Some(held) = holdings.logs.get(&log) else { continue };
+        let (forked, missing): (Vec<_>, Vec<_>) =
+            differing.collect::<Vec<_>>().into_iter().partition(|(log, _)| lane.is_forked(log));
+        for (log, missing) in forked {
+            let seqs = missing.into_iter().rev().flat_map(|(from, to)| (from..=to).rev());
+            self.plan_branch(log, seqs);
+        }
+        let here = |(log, missing): (LogId, Vec<(u64, u64)>)| {
+            let held = holdings.logs.get(&log)?;
+            Some((log, missing.into_iter().flat_map(|run| held.kept_within(run)).collect(), held))
+        };
+        let missing: Vec<(LogId, Vec<(u64, u64)>, &Held)> =
+            missing.into_iter().filter_map(here).collect();
+        let turns = self.take_turns(&missing, lane);
+        let mut overtaking: BTreeMap<LogId, BTreeSet<u64>> = BTreeMap::new();
+        for (_, log, seq) in &turns {
+            overtaking.entry(*log).or_default().insert(*seq);
+        }
+        for (log, missing, held) in missing {
             let class = self.class(lane, &log);
-            for run in missing.into_iter().flat_map(|run| held.kept_within(run)) {
-                self.plan_run(log, run, class, &held.urgent);
+            let overtaking = overtaking.entry(log).or_default();
+            for run in missing {
+                self.plan_run(log, run, class, (overtaking, &held.urgent));
             }
         }
-        let peer = self.peer.and_then(|peer| lane.certificate(&peer.certificate));
-        let reads = |log: &LogId| {
-            let area = lane.opening(log).map(|opening| AreaScope::Area(opening.area));
-            area.zip(peer)
-                .is_some_and(|(area, peer)| peer.areas.iter().any(|scope| scope.contains(&area)))
-        };
-        self.todo.newest_first(Class::Routine, reads);
-        self.todo.newest_first(Class::Borrowed, |_| false);
+        self.todo.urgent = turns.into_iter().map(|(_, log, seq)| (log, seq, seq)).collect();
+        let (peer, theirs) = (self.peer, &self.theirs);
+        let holds = |log: &LogId| theirs.spans(log);
+        self.todo.newest_first(Class::Routine, |log| reads(peer, lane, log), holds);
+        self.todo.newest_first(Class::Borrowed, |_| false, holds);
+    }
+
+    /// What of `missing` overtakes the rest, since it is urgent: the newest of every author, then the
+    /// second of each, and so on, so that nobody's alerts wait behind many of another's. Those beyond
+    /// an author's share go with what is routine, and so do those that would leave the peer with many
+    /// holes in a log.
+    fn take_turns(
+        &mut self,
+        missing: &[(LogId, Vec<(u64, u64)>, &Held)],
+        lane: &Lane,
+    ) -> Vec<(usize, LogId, u64)> {
+        let mut alerts = Vec::new();
+        for (log, missing, held) in missing {
+            let urgent = missing.iter().flat_map(|(from, to)| held.urgent.range(from..=to));
+            alerts.extend(urgent.map(|seq| (Reverse(*seq), *log)));
+        }
+        alerts.sort_unstable();
+        let mut turns = Vec::new();
+        let mut spans: BTreeMap<LogId, usize> = BTreeMap::new();
+        for (Reverse(seq), log) in alerts {
+            let theirs = || self.theirs.spans(&log).map_or(0, |spans| spans.as_slice().len());
+            let spans = spans.entry(log).or_insert_with(theirs);
+            if *spans < SCATTERED_MAX
+                && let Some(turn) = self.urgent_turn(lane, &log)
+            {
+                *spans += 1;
+                turns.push((turn, log, seq));
+            }
+        }
+        turns.sort_unstable();
+        turns
+    }
+
+    /// The turn of one more urgent envelope among its author's in this session, if it has one.
+    pub(crate) fn urgent_turn(&mut self, lane: &Lane, log: &LogId) -> Option<usize> {
+        let turns = self.turns.entry(lane.opening(log)?.device).or_default();
+        *turns += 1;
+        (*turns <= URGENT_PER_AUTHOR).then_some(*turns)
+    }
+
+    /// Whether the peer reads this log, or at least its area.
+    pub(crate) fn reads(&self, lane: &Lane, log: &LogId) -> bool {
+        reads(self.peer, lane, log)
     }
 
     /// What the routine envelopes of a log are to the peer.
@@ -473,21 +567,26 @@ impl Session {
         self.promised.1 += (self.todo.routine.len() - before) as u64;
     }
 
-    /// Plans one run, the urgent envelopes in it apart from the others, which are of `class`. For
-    /// what the peer only carries it must have room.
+    /// Plans one run of a `class`; in it, apart, the envelopes that overtake others. What the peer only
+    /// carries must find room there, but for what is urgent.
     pub(crate) fn plan_run(
         &mut self,
         log: LogId,
         (from, to): (u64, u64),
         class: Class,
-        urgent: &BTreeSet<u64>,
+        (overtaking, urgent): (&BTreeSet<u64>, &BTreeSet<u64>),
     ) {
         let mut next = from;
         for seq in urgent.range(from..=to).copied() {
+            let apart = match class {
+                _ if overtaking.contains(&seq) => Class::Urgent,
+                Class::Borrowed => Class::Routine,
+                Class::Urgent | Class::Routine => continue,
+            };
             if next < seq {
                 self.plan_piece((log, next, seq - 1), class);
             }
-            self.plan_piece((log, seq, seq), Class::Urgent);
+            self.plan_piece((log, seq, seq), apart);
             next = seq.saturating_add(1);
         }
         if next <= to {

@@ -32,6 +32,10 @@ pub struct Host {
     pub replies: BTreeMap<CommandId, Reply>,
     pub sent: VecDeque<(PipeId, Vec<u8>)>,
     pub closed: Vec<PipeId>,
+    /// Whether each hint that came was to be passed on.
+    pub news_valid: Vec<bool>,
+    /// How many peers it seeks.
+    pub links: Option<usize>,
     /// Pipes that were opened, ever.
     pub opened: BTreeSet<PipeId>,
     /// Every input and output as a log could show it, if that is wanted.
@@ -63,6 +67,8 @@ impl Host {
             replies: BTreeMap::new(),
             sent: VecDeque::new(),
             closed: Vec::new(),
+            news_valid: Vec::new(),
+            links: None,
             opened: BTreeSet::new(),
             printed: None,
             carry: Carry::default(),
@@ -96,6 +102,8 @@ impl Host {
             replies: BTreeMap::new(),
             sent: VecDeque::new(),
             closed: Vec::new(),
+            news_valid: Vec::new(),
+            links: None,
             opened: BTreeSet::new(),
             printed: self.printed.clone(),
             unwritten: None,
@@ -127,6 +135,14 @@ impl Host {
         }
         self.print(&input);
         self.node.handle(self.now, input);
+        self.settle();
+    }
+
+    /// Several inputs, before anything that the node wants of the first is done.
+    pub fn handle_at_once(&mut self, inputs: Vec<Input>) {
+        for input in inputs {
+            self.node.handle(self.now, input);
+        }
         self.settle();
     }
 
@@ -180,6 +196,14 @@ impl Host {
                 }
                 Output::Close { pipe } => {
                     self.closed.push(pipe);
+                    continue;
+                }
+                Output::NewsValid { valid, .. } => {
+                    self.news_valid.push(valid);
+                    continue;
+                }
+                Output::Links { wanted } => {
+                    self.links = Some(wanted);
                     continue;
                 }
                 Output::Reply { id, reply } => {

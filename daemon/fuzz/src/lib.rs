@@ -26,6 +26,9 @@ const ROOM: usize = 1 << 20;
 /// Bytes that the end which initiates, and the other, say in a handshake.
 const SHAKEN: [usize; 2] = [28 + 2 + 32 + 2 + 64, 28 + 2 + 96];
 
+/// Where in them the nonce is.
+const NONCE: core::ops::Range<usize> = 12..28;
+
 /// What somebody does on the line (1 byte), and to what.
 pub fn noise(bytes: &[u8]) {
     let Some((how, with)) = bytes.split_first() else { return };
@@ -71,9 +74,16 @@ async fn shaken(with: &[u8]) {
     };
     let there = forward(&mut from_near, &mut to_far, &[]);
     let back = forward(&mut from_far, &mut to_near, &changes);
-    let (one, other, (), ()) = tokio::join!(one, other, there, back);
+    let all = async { tokio::join!(one, other, there, back) };
+    let ended = tokio::select! { ended = all => Some(ended), () = idle() => None };
     let mut sum = [0_u8; 256];
     changes.iter().for_each(|(at, with)| sum[*at] ^= with);
+    let Some((one, other, (), ())) = ended else {
+        // With another nonce, each may hold the other for the one that begins. The caller's
+        // patience ends that.
+        assert!(sum[NONCE].iter().any(|with| *with != 0), "both wait for each other");
+        return;
+    };
     match (one, other) {
         (Ok(one), Ok(other)) => {
             let said = SHAKEN[usize::from(one.dialer)];
@@ -147,6 +157,13 @@ async fn messages(noise: &Noise, said: &[u8]) -> Vec<Vec<u8>> {
     tokio::select! {
         both = async { tokio::join!(speaking, hearing) } => both.1,
         ended = carrying => panic!("{ended:?}"),
+    }
+}
+
+/// Much longer than anything that goes on in memory goes on.
+async fn idle() {
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -9,7 +9,10 @@ use super::{
     Driver, RunError, ShellEvent, Wake, crew::Done, facility::Trouble, locking::Waiting, names,
     stores::Answer,
 };
-use crate::{api::Request, net::NetEvent};
+use crate::{
+    api::Request,
+    net::{self, NetEvent},
+};
 
 impl Driver {
     pub(super) fn act(&mut self, wake: Wake) {
@@ -171,6 +174,11 @@ impl Driver {
                     tracing::debug!(%error, "news were not published");
                 }
             }
+            Output::Links { wanted } => {
+                if let Err(error) = self.net.links(wanted) {
+                    tracing::debug!(%error, "other peers were not sought");
+                }
+            }
             Output::NewsValid { token, valid } => {
                 if let Some(Err(error)) =
                     self.news.remove(&token).map(|token| self.net.validate(token, valid))
@@ -195,6 +203,12 @@ impl Driver {
                 if self.guests.note(&event) {
                     self.pipes.close(&self.net, *pipe);
                 }
+            }
+            Event::Met { pipe, .. } => {
+                if let Err(error) = self.net.admit(net::PipeId(pipe.0)) {
+                    tracing::debug!(%error, "the news of a peer are not heard");
+                }
+                self.guests.note(&event);
             }
             event => {
                 self.guests.note(event);

@@ -32,6 +32,7 @@ pub(super) const fn of_output(output: &Output) -> &'static str {
         Output::Reply { .. } => "reply",
         Output::Publish { .. } => "publish",
         Output::NewsValid { .. } => "news_valid",
+        Output::Links { .. } => "links",
         Output::Event(_) => "event",
         Output::Scrub { .. } => "scrub",
         Output::CloseReader => "close_reader",

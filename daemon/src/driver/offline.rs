@@ -166,9 +166,10 @@ impl Offline {
                 self.stores.reader = None;
                 Vec::new()
             }
-            Output::NewsValid { .. } | Output::Publish { .. } | Output::Deliver { .. } => {
-                Vec::new()
-            }
+            Output::NewsValid { .. }
+            | Output::Links { .. }
+            | Output::Publish { .. }
+            | Output::Deliver { .. } => Vec::new(),
             output @ (Output::Send { .. } | Output::Close { .. }) => {
                 self.sent.push(output);
                 Vec::new()

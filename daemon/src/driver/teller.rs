@@ -101,7 +101,9 @@ impl Teller {
 
     pub(super) fn tell(&mut self, event: ShellEvent) {
         match &event {
-            ShellEvent::DialFailed { .. } => tracing::debug!(?event, "huza"),
+            ShellEvent::DialFailed { .. } | ShellEvent::Node(Event::Took { .. }) => {
+                tracing::debug!(?event, "huza");
+            }
             ShellEvent::FacilityFailed { .. } | ShellEvent::DiscoveryFailed { .. } => {
                 tracing::warn!(?event, "huza");
             }

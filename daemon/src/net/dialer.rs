@@ -3,8 +3,17 @@
 //! A *target* is one place, known by one or more addresses that are tried in order, the next one
 //! as soon as the one before fails or has had a head start. Connected to whoever answers there, it
 //! rests until that peer is lost; failed by all its addresses, it waits, longer each time.
+//!
+//! Of the peers that are announced near by, only as many as are wanted are *picked*, in an order
+//! that is drawn anew for each, and another in the place of one that fails: where a hundred phones
+//! meet, each keeps a few of the others, and never the same few as all.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use huza_crdt::limits::LINKS_WANTED;
 
 use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use tokio::time::Instant;
@@ -70,6 +79,8 @@ struct Target {
     /// Who is there, as far as we know: random keys change with every boot.
     peer: Option<PeerId>,
     failures: u32,
+    /// Of those that were found, the lowest are picked.
+    rank: u32,
     state: State,
 }
 
@@ -88,23 +99,45 @@ pub(super) struct Dialer {
     backoff: Backoff,
     targets: BTreeMap<TargetId, Target>,
     next: TargetId,
+    /// How many of those that are found are picked.
+    wanted: usize,
     jitter: fn() -> u32,
 }
 
 impl Dialer {
     /// `jitter` draws a number of any size.
     pub(super) const fn new(backoff: Backoff, jitter: fn() -> u32) -> Self {
-        Self { backoff, targets: BTreeMap::new(), next: 0, jitter }
+        Self { backoff, targets: BTreeMap::new(), next: 0, wanted: LINKS_WANTED, jitter }
+    }
+
+    /// How many of the peers that are found near to be connected with.
+    pub(super) const fn want(&mut self, wanted: usize) {
+        self.wanted = wanted;
     }
 
     /// When [`Self::poll`] has something to do next.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let due = |target: &Target| match &target.state {
-            State::Waiting { due } => Some(*due),
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let picked = self.picked(now);
+        let due = |(id, target): (&TargetId, &Target)| match &target.state {
+            // One that failed may be picked again then.
+            State::Waiting { due } => Some(*due).filter(|due| picked.contains(id) || *due > now),
             State::Dialing { next, due, .. } if *next < target.addresses.len() => Some(*due),
             State::Dialing { .. } | State::Connected { .. } => None,
         };
-        self.targets.values().filter_map(due).min()
+        self.targets.iter().filter_map(due).min()
+    }
+
+    /// The targets that may be dialled: those that somebody named, those that are being dialled, and
+    /// of those that were found so many as are wanted, without those that have just failed.
+    fn picked(&self, now: Instant) -> BTreeSet<TargetId> {
+        let is_found = |target: &Target| target.origin == Origin::Found;
+        let mut found: Vec<_> =
+            self.targets.iter().filter(|(_, one)| is_found(one) && !one.failed_at(now)).collect();
+        found.sort_by_key(|(id, target)| (target.rank, **id));
+        let picked = found.into_iter().take(self.wanted);
+        let begun = |target: &Target| matches!(target.state, State::Dialing { .. });
+        let named = self.targets.iter().filter(|(_, one)| !is_found(one) || begun(one));
+        named.chain(picked).map(|(id, _)| *id).collect()
     }
 
     /// Adds a target, to be dialled at `due`; one that shares an address with an older one is
@@ -127,8 +160,8 @@ impl Dialer {
         if self.targets.len() >= TARGETS_MAX {
             return false;
         }
-        let mut target =
-            Target { origin, addresses: vec![], peer, failures: 0, state: State::Waiting { due } };
+        let (rank, state) = ((self.jitter)(), State::Waiting { due });
+        let mut target = Target { origin, addresses: vec![], peer, failures: 0, rank, state };
         target.adopt(addresses, due);
         self.targets.insert(self.next, target);
         self.next += 1;
@@ -258,7 +291,8 @@ impl Dialer {
         is_connected: impl Fn(&PeerId) -> bool,
     ) -> Vec<(TargetId, Multiaddr)> {
         let mut dial = Vec::new();
-        for (id, target) in &mut self.targets {
+        let picked = self.picked(now);
+        for (id, target) in self.targets.iter_mut().filter(|(id, _)| picked.contains(id)) {
             let there = target.peer.as_ref().is_some_and(&is_connected);
             match &mut target.state {
                 State::Waiting { due } if now >= *due => {
@@ -286,6 +320,11 @@ impl Dialer {
 impl Target {
     fn is_pending(&self, connection: ConnectionId) -> bool {
         matches!(&self.state, State::Dialing { pending, .. } if pending.contains(&connection))
+    }
+
+    /// Whether it was tried in vain, or lost, and waits before it is tried again.
+    fn failed_at(&self, now: Instant) -> bool {
+        self.failures > 0 && matches!(self.state, State::Waiting { due } if due > now)
     }
 
     /// Takes addresses it did not know, as many as it may, and is due no later than `sooner`.
@@ -332,7 +371,7 @@ mod tests {
         assert!(dialer.add(Origin::Configured, addresses.clone(), None, now));
         assert_eq!(dial(&mut dialer, now, 1), addresses[..1]);
         assert_eq!(dial(&mut dialer, now, 2), []);
-        assert_eq!(dialer.deadline(), Some(now + HEAD_START));
+        assert_eq!(dialer.deadline(now), Some(now + HEAD_START));
         assert_eq!(dial(&mut dialer, now + HEAD_START, 2), addresses[1..]);
         assert_eq!(dialer.failed(id(1), "no answer".into(), now), None);
         let failure = dialer.failed(id(2), "refused".into(), now).unwrap();
@@ -340,7 +379,7 @@ mod tests {
         assert_eq!(failure.retry, Some(Duration::from_secs(1)));
 
         let later = now + Duration::from_secs(1);
-        assert_eq!(dialer.deadline(), Some(later));
+        assert_eq!(dialer.deadline(now), Some(later));
         assert_eq!(dial(&mut dialer, later, 3), addresses[..1]);
         assert_eq!(dialer.failed(id(3), "unreachable".into(), later), None);
         assert_eq!(dial(&mut dialer, later, 4), addresses[1..]);
@@ -362,22 +401,22 @@ mod tests {
         dial(&mut dialer, now, 50);
         let peer = PeerId::random();
         dialer.connected(id(50), peer, now);
-        assert_eq!(dialer.deadline(), None);
+        assert_eq!(dialer.deadline(now), None);
         now += STABLE;
         dialer.lost(PeerId::random(), now);
-        assert_eq!(dialer.deadline(), None);
+        assert_eq!(dialer.deadline(now), None);
         dialer.lost(peer, now);
-        assert_eq!(dialer.deadline(), Some(now + Duration::from_secs(1)));
+        assert_eq!(dialer.deadline(now), Some(now + Duration::from_secs(1)));
         // A peer that turns us away at once is not hammered.
         for (attempt, seconds) in [(51, 2), (52, 4), (53, 8)] {
-            now = dialer.deadline().unwrap();
+            now = dialer.deadline(now).unwrap();
             dial(&mut dialer, now, attempt);
             dialer.connected(id(attempt), peer, now);
             dialer.lost(peer, now);
-            assert_eq!(dialer.deadline(), Some(now + Duration::from_secs(seconds)));
+            assert_eq!(dialer.deadline(now), Some(now + Duration::from_secs(seconds)));
         }
         dialer.restart(now);
-        assert_eq!(dialer.deadline(), Some(now));
+        assert_eq!(dialer.deadline(now), Some(now));
     }
 
     #[tokio::test]
@@ -404,12 +443,12 @@ mod tests {
         let peer = PeerId::random();
         dialer.add(Origin::Found, addresses, Some(peer), now);
         assert_eq!(dialer.poll(now, |one| *one == peer), []);
-        assert_eq!(dialer.deadline(), None);
+        assert_eq!(dialer.deadline(now), None);
         dialer.forget(&peer);
         dialer.lost(peer, now);
-        assert!(dialer.deadline().is_some(), "found again later, so still known");
+        assert!(dialer.deadline(now).is_some(), "found again later, so still known");
         dialer.forget(&peer);
-        assert_eq!(dialer.deadline(), None);
+        assert_eq!(dialer.deadline(now), None);
     }
 
     #[tokio::test]
@@ -418,11 +457,71 @@ mod tests {
         dialer.add(Origin::Once, addresses[..1].to_vec(), None, now);
         dial(&mut dialer, now, 1);
         assert_eq!(dialer.failed(id(1), String::new(), now).unwrap().retry, None);
-        assert_eq!(dialer.deadline(), None);
+        assert_eq!(dialer.deadline(now), None);
         dialer.add(Origin::Configured, addresses, None, now);
         dial(&mut dialer, now, 2);
         dialer.is_self(id(2));
-        assert_eq!(dialer.deadline(), None);
+        assert_eq!(dialer.deadline(now), None);
+    }
+
+    /// Of ten that are announced, those with which it is connected after everything due was dialled,
+    /// and all but the unreachable answered.
+    fn connects(dialer: &mut Dialer, now: Instant, unreachable: &[usize]) -> BTreeSet<usize> {
+        let mut there = BTreeSet::new();
+        for round in 0..10 {
+            for (index, address) in dial(dialer, now, round * 100).into_iter().enumerate() {
+                let (_, port) = super::super::address::ipv4(&address).unwrap();
+                let attempt = id(round * 100 + index);
+                if unreachable.contains(&usize::from(port)) {
+                    dialer.failed(attempt, "no answer".into(), now);
+                } else {
+                    dialer.connected(attempt, PeerId::random(), now);
+                    there.insert(usize::from(port));
+                }
+            }
+        }
+        there
+    }
+
+    #[tokio::test]
+    async fn of_many_near_a_few_are_picked_and_others_for_those_that_fail_or_when_more_are_wanted()
+    {
+        let (mut dialer, now, named) = stage();
+        let announce = |dialer: &mut Dialer, ports: core::ops::Range<u16>| {
+            for port in ports {
+                let address = format!("/ip4/10.0.0.2/tcp/{port}").parse().unwrap();
+                dialer.add(Origin::Found, vec![address], Some(PeerId::random()), now);
+            }
+        };
+        // All ranks are equal here: the earlier one is picked.
+        announce(&mut dialer, 10..20);
+        dialer.add(Origin::Configured, named[1..].to_vec(), None, now);
+        assert_eq!(connects(&mut dialer, now, &[10]), BTreeSet::from([7, 11, 12]));
+        let later = now + Duration::from_secs(30);
+        assert_eq!(dialer.deadline(now), Some(now + Duration::from_secs(1)), "10 is tried again");
+        assert_eq!(connects(&mut dialer, later, &[]), BTreeSet::from([10]));
+        assert_eq!(dialer.deadline(later), None, "and the others are left alone");
+        dialer.want(5);
+        assert_eq!(connects(&mut dialer, later, &[]), BTreeSet::from([13, 14]));
+        dialer.want(0);
+        assert_eq!(connects(&mut dialer, later, &[]), BTreeSet::new());
+    }
+
+    #[tokio::test]
+    async fn the_order_of_those_near_is_drawn() {
+        let backoff =
+            Backoff { min: Duration::from_secs(1), max: Duration::from_secs(10), unsure_factor: 4 };
+        let draw = || getrandom::u32().unwrap();
+        let mut picked = BTreeSet::new();
+        for _ in 0..64 {
+            let (mut dialer, now) = (Dialer::new(backoff, draw), Instant::now());
+            for port in 10..20 {
+                let address = format!("/ip4/10.0.0.2/tcp/{port}").parse().unwrap();
+                dialer.add(Origin::Found, vec![address], Some(PeerId::random()), now);
+            }
+            picked.extend(connects(&mut dialer, now, &[]));
+        }
+        assert!(picked.len() > 5, "each of ten in one of 64 lots of two: {picked:?}");
     }
 
     #[tokio::test]

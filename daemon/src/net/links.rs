@@ -16,13 +16,20 @@ use std::{
 use libp2p::{PeerId, swarm::ConnectionId};
 use tokio::{sync::watch, time::Instant};
 
-use super::{PipeEnd, handler::OPEN_WAIT};
+use super::{PipeEnd, PipeId, handler::OPEN_WAIT};
 
 /// Two connections this close together were dialled at once. // guess: a handshake on a bad link
 const SIMULTANEOUS: Duration = Duration::from_secs(10);
 
 /// How old a newer connection must be to replace an older one. // guess
 const SETTLED: Duration = Duration::from_secs(2);
+
+/// News that one peer may bring in [`NEWS_WINDOW`]. // guess: what a hub passes on at the beginning of
+/// a meeting, and some
+const NEWS_MAX: u32 = 128;
+
+/// See [`NEWS_MAX`].
+const NEWS_WINDOW: Duration = Duration::from_secs(5);
 
 /// One connection.
 #[derive(Debug)]
@@ -32,7 +39,9 @@ pub(super) struct Link {
     pub(super) address: String,
     since: Instant,
     /// Tells the pipe of its end; dropped with the connection.
-    pipe: Option<watch::Sender<Option<PipeEnd>>>,
+    pipe: Option<(PipeId, watch::Sender<Option<PipeEnd>>)>,
+    /// Its peer is a member: when we began to count its news, and how many there were since.
+    news: Option<(Instant, u32)>,
     closing: bool,
     /// The network has changed since, so it may be dead without knowing it.
     doubtful: bool,
@@ -74,18 +83,41 @@ impl Links {
         now: Instant,
     ) {
         let (closing, doubtful) = (false, false);
-        let link = Link { peer, dialer, address, since: now, pipe: None, closing, doubtful };
+        let link =
+            Link { peer, dialer, address, since: now, pipe: None, news: None, closing, doubtful };
         self.links.insert(connection, link);
     }
 
     pub(super) fn opened(
         &mut self,
         connection: ConnectionId,
+        pipe: PipeId,
         verdict: watch::Sender<Option<PipeEnd>>,
     ) {
         if let Some(link) = self.links.get_mut(&connection) {
-            link.pipe = Some(verdict);
+            link.pipe = Some((pipe, verdict));
         }
+    }
+
+    /// The peer of this pipe is a member.
+    pub(super) fn admit(&mut self, pipe: PipeId, now: Instant) {
+        let is_it = |link: &&mut Link| link.pipe.as_ref().is_some_and(|(id, _)| *id == pipe);
+        if let Some(link) = self.links.values_mut().find(is_it) {
+            link.news = Some((now, 0));
+        }
+    }
+
+    /// Whether news of this peer are heard: it is a member, and has not brought too many.
+    pub(super) fn hears(&mut self, peer: &PeerId, now: Instant) -> bool {
+        let of_peer = self.links.values_mut().filter(|link| link.peer == *peer);
+        let Some((since, count)) = of_peer.filter_map(|link| link.news.as_mut()).next() else {
+            return false;
+        };
+        if now >= *since + NEWS_WINDOW {
+            (*since, *count) = (now, 0);
+        }
+        *count = count.saturating_add(1);
+        *count <= NEWS_MAX
     }
 
     pub(super) fn closed(&mut self, connection: ConnectionId) {
@@ -109,7 +141,7 @@ impl Links {
             let lost = losers.contains(connection);
             if !link.closing && (barren || lost) {
                 link.closing = true;
-                if let Some(verdict) = link.pipe.as_ref().filter(|_| lost) {
+                if let Some((_, verdict)) = link.pipe.as_ref().filter(|_| lost) {
                     verdict.send_replace(Some(PipeEnd::Replaced));
                 }
                 close.push(*connection);
@@ -177,7 +209,7 @@ mod tests {
             let at = self.at(at_ms);
             let id = ConnectionId::new_unchecked(id);
             self.links.established(id, self.other, dialer, String::new(), at);
-            self.links.opened(id, watch::Sender::default());
+            self.links.opened(id, PipeId(0), watch::Sender::default());
         }
 
         fn at(&self, ms: u64) -> Instant {
@@ -238,6 +270,25 @@ mod tests {
         stage.connect(2, false, 1_000);
         assert!(stage.links.is_connected(&stage.other));
         assert_eq!(stage.closes(3_000), ids(&[1]));
+    }
+
+    #[tokio::test]
+    async fn news_are_heard_of_members_and_not_too_many() {
+        let mut stage = Stage::new(true);
+        stage.connect(1, true, 0);
+        let other = stage.other;
+        let now = stage.at(0);
+        assert!(!stage.links.hears(&other, now), "a stranger's");
+        stage.links.admit(PipeId(7), now);
+        assert!(!stage.links.hears(&other, now), "another one was admitted");
+        stage.links.admit(PipeId(0), now);
+        for _ in 0..NEWS_MAX {
+            assert!(stage.links.hears(&other, now));
+        }
+        assert!(!stage.links.hears(&other, stage.at(4_999)));
+        assert!(stage.links.hears(&other, stage.at(5_000)), "it may speak again");
+        stage.links.closed(ConnectionId::new_unchecked(1));
+        assert!(!stage.links.hears(&other, stage.at(5_001)), "it is gone");
     }
 
     #[tokio::test]

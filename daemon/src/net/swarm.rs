@@ -15,7 +15,7 @@ use libp2p::{
 use super::{NetConfig, NetError, news, session};
 
 /// Handshakes under way at once, each way. // guess: a meeting of 130 phones begins in seconds
-const PENDING_MAX: u32 = 48;
+const PENDING_MAX: u32 = 160;
 
 /// Connections with one peer: two when both dial at once.
 const PER_PEER_MAX: u32 = 2;

@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::ConnectedPoint,
-    gossipsub::{self, MessageAcceptance},
+    gossipsub::{self, MessageAcceptance, MessageId},
     mdns,
     swarm::{ConnectionId, DialError, SwarmEvent, dial_opts::DialOpts},
 };
@@ -133,7 +133,8 @@ impl Task {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let parts = [self.dialer.deadline(), self.gateways.deadline(), self.links.deadline()];
+        let parts =
+            [self.dialer.deadline(Instant::now()), self.gateways.deadline(), self.links.deadline()];
         parts.into_iter().chain([self.stopping]).flatten().min()
     }
 
@@ -175,6 +176,7 @@ impl Task {
     fn obey(&mut self, command: Command) {
         let now = Instant::now();
         match command {
+            Command::Admit(pipe) => self.links.admit(pipe, now),
             Command::Attach(id, guest) => self.attach(id, guest),
             Command::Dial(address) => {
                 let addresses = address::candidates(&address);
@@ -183,19 +185,20 @@ impl Task {
                     self.report(NetEvent::DialFailed { address, why, retry: None });
                 }
             }
+            Command::Links(wanted) => self.dialer.want(wanted),
             Command::Publish(bytes) => {
                 if let Some(news) = self.swarm.behaviour_mut().news.as_mut() {
                     news::publish(news, bytes);
                 }
             }
-            Command::Validate(token, accept) => {
-                // Rejecting would lower the score of whoever forwarded it in good faith.
-                let ignore = MessageAcceptance::Ignore;
-                let verdict = if accept { MessageAcceptance::Accept } else { ignore };
+            Command::Validate(NewsToken { message, source }, true) => {
                 if let Some(news) = self.swarm.behaviour_mut().news.as_mut() {
-                    let NewsToken { message, source } = token;
-                    news.report_message_validation_result(&message, &source, verdict);
+                    let accept = MessageAcceptance::Accept;
+                    news.report_message_validation_result(&message, &source, accept);
                 }
+            }
+            Command::Validate(NewsToken { message, source }, false) => {
+                self.ignore(&message, &source);
             }
             Command::NetworkChanged => self.doubt(now),
             Command::Stop => {
@@ -285,7 +288,7 @@ impl Task {
             remote_address: link.address.clone(),
         };
         let (verdict, told) = watch::channel(None);
-        self.links.opened(connection, verdict);
+        self.links.opened(connection, id, verdict);
         let pipe = self.pipe(id, stream, opened, told);
         self.pipes.spawn(async move {
             pipe.run().await;
@@ -364,8 +367,21 @@ impl Task {
 
     fn heard(&mut self, event: gossipsub::Event) {
         if let gossipsub::Event::Message { propagation_source, message_id, message } = event {
+            if !self.links.hears(&propagation_source, Instant::now()) {
+                self.ignore(&message_id, &propagation_source);
+                return;
+            }
             let token = NewsToken { message: message_id, source: propagation_source };
             self.report(NetEvent::News { bytes: message.data, token });
+        }
+    }
+
+    /// Has news not be forwarded. Rejecting them would lower the score of whoever forwarded them in
+    /// good faith.
+    fn ignore(&mut self, message: &MessageId, source: &PeerId) {
+        if let Some(news) = self.swarm.behaviour_mut().news.as_mut() {
+            let ignore = MessageAcceptance::Ignore;
+            news.report_message_validation_result(message, source, ignore);
         }
     }
 

@@ -150,13 +150,17 @@ impl Peer {
         all
     }
 
-    /// The pipes that are open after `quiet` without any opening or closing.
-    pub async fn settle(&mut self, quiet: Duration) -> Vec<Opened> {
+    /// The pipes that are open once it is so many of them and nothing happens for `quiet`; or, however
+    /// many, once nothing has happened for very long. With how many have been opened.
+    pub async fn settle(&mut self, wanted: usize, quiet: Duration) -> (usize, Vec<Opened>) {
         let mut open: Vec<Opened> = Vec::new();
-        while let Some(event) = self.next_within(quiet).await {
+        let mut count = 0;
+        let wait = |open: &Vec<Opened>| if open.len() == wanted { quiet } else { PATIENCE };
+        while let Some(event) = self.next_within(wait(&open)).await {
             match event {
                 NetEvent::PipeOpened { pipe, dialer, binding, remote_address } => {
                     open.push(Opened { pipe, dialer, binding, remote_address });
+                    count += 1;
                 }
                 NetEvent::PipeClosed { pipe, .. } => {
                     let before = open.len();
@@ -166,7 +170,7 @@ impl Peer {
                 _ => {}
             }
         }
-        open
+        (count, open)
     }
 }
 

@@ -43,6 +43,12 @@ impl Phones {
         self.field.approve(request, Role::Hub, &[])
     }
 
+    /// Approves a phone of a village.
+    pub fn approve_phone(&mut self, request: &JoinRequest, village: u64) -> Option<Welcome> {
+        let code = Field::village(usize::try_from(village).ok()?);
+        self.field.approve(request, Role::Worker, &[code])
+    }
+
     /// What opens everything of the health centre, for measuring: the keys of a gateway that is on
     /// paper only.
     pub fn keys(&mut self) -> Option<Keyring> {

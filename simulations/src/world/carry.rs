@@ -58,7 +58,7 @@ impl World {
             }
             Output::Reply { id: command, reply } => self.reply(id, command, *reply)?,
             Output::Publish { bytes } => self.publish(id, &bytes)?,
-            Output::NewsValid { .. } => {}
+            Output::NewsValid { .. } | Output::Links { .. } => {}
             Output::Event(event) => self.event(id, &event)?,
         }
         Ok(())

@@ -37,21 +37,36 @@ pub(super) async fn prepare(
     let keys = phones.keys().ok_or_else(|| odd("no keys"))?;
     let full = hub(folder, &mut phones, "full").await?;
     let empty = hub(folder, &mut phones, "empty").await?;
-    let mut client = Client::open(&full.home).await?;
+    fill(output, &full, &mut phones, workload).await?;
+    Ok(Prepared { full, empty, keys })
+}
+
+/// Has the phones write the workload and give it to a hub.
+pub(super) async fn fill(
+    output: Printer,
+    hub: &Member,
+    phones: &mut Phones,
+    workload: Workload,
+) -> Result<(), Failure> {
+    let mut client = Client::open(&hub.home).await?;
     let villages = workload.villages();
     for village in 0..villages {
         output.note(&format!("village {} of {villages} writes", village + 1));
         let count = phones.write(village).ok_or_else(|| odd("a phone did not write"))?;
         for phone in 0..count {
-            meet(&mut client, &mut phones, phone, village * workload.logs + phone as u64).await?;
+            meet(&mut client, phones, phone, village * workload.logs + phone as u64).await?;
         }
     }
     client.close().await;
-    Ok(Prepared { full, empty, keys })
+    Ok(())
 }
 
 /// A hub, approved.
-async fn hub(folder: &Path, phones: &mut Phones, name: &'static str) -> Result<Member, Failure> {
+pub(super) async fn hub(
+    folder: &Path,
+    phones: &mut Phones,
+    name: &'static str,
+) -> Result<Member, Failure> {
     let home: PathBuf = folder.join(name);
     let request = Home::init(&home, &InitOptions::unprotected(name, true))?;
     let device = request.device.to_string();
