@@ -4,6 +4,7 @@
 //! bytes to the caller. Signed data must have one spelling, so [`decode`] accepts exactly the
 //! bytes that [`encode`] would write and nothing else.
 
+use postcard::ser_flavors::Flavor;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Why bytes were not accepted.
@@ -41,10 +42,31 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Decode
     if !rest.is_empty() {
         return Err(DecodeError::Trailing(rest.len()));
     }
-    if encode(&value) != bytes {
-        return Err(DecodeError::NotCanonical);
+    match postcard::serialize_with_flavor(&value, Same(bytes)) {
+        Ok(true) => Ok(value),
+        _ => Err(DecodeError::NotCanonical),
     }
-    Ok(value)
+}
+
+/// Takes what [`encode`] would write as long as it is the same as these bytes, and so without memory
+/// of its own.
+struct Same<'a>(&'a [u8]);
+
+impl Flavor for Same<'_> {
+    type Output = bool;
+
+    fn try_push(&mut self, data: u8) -> postcard::Result<()> {
+        self.try_extend(&[data])
+    }
+
+    fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
+        self.0 = self.0.strip_prefix(data).ok_or(postcard::Error::SerializeBufferFull)?;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<bool> {
+        Ok(self.0.is_empty())
+    }
 }
 
 /// `Vec<u8>` as one run of bytes with its length in front.

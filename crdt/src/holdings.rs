@@ -67,7 +67,14 @@ impl Spans {
     /// Whether `seq` is in one of them.
     #[must_use]
     pub fn contains(&self, seq: u64) -> bool {
-        self.0.iter().any(|span| span.contains(seq))
+        let at = self.0.partition_point(|span| span.to < seq);
+        self.0.get(at).is_some_and(|span| span.from <= seq)
+    }
+
+    /// The span that begins with `seq`.
+    fn starts(&self, seq: u64) -> Option<&Span> {
+        let at = self.0.binary_search_by_key(&seq, |span| span.from).ok()?;
+        self.0.get(at)
     }
 
     /// Whether `seq` is next to one of them.
@@ -84,6 +91,12 @@ impl Spans {
         self.0.last().map(|span| span.to)
     }
 
+    /// The newest of them.
+    #[must_use]
+    pub fn end(&self) -> Option<Span> {
+        self.0.last().copied()
+    }
+
     /// How many envelopes.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -93,23 +106,19 @@ impl Spans {
 
     /// Adds a span, joining it with what it touches.
     pub fn insert(&mut self, new: Span) {
+        let at = self.0.partition_point(|span| span.to.saturating_add(1) < new.from);
         let mut merged = new;
-        let mut rest = Vec::with_capacity(self.0.len() + 1);
-        for span in self.0.drain(..) {
-            let apart =
-                span.to.saturating_add(1) < merged.from || merged.to.saturating_add(1) < span.from;
-            if apart {
-                rest.push(span);
-                continue;
-            }
+        let mut end = at;
+        while let Some(span) = self.0.get(end)
+            && span.from <= merged.to.saturating_add(1)
+        {
             merged.from = merged.from.min(span.from);
             if span.to > merged.to {
                 (merged.to, merged.end) = (span.to, span.end);
             }
+            end += 1;
         }
-        rest.push(merged);
-        rest.sort_by_key(|span| span.from);
-        self.0 = rest;
+        self.0.splice(at..end, [merged]);
     }
 
     /// All of it, as inclusive pairs.
@@ -290,8 +299,12 @@ impl Held {
     pub fn insert(&mut self, seq: u64, previous: Hash, hash: Hash, urgent: bool) {
         self.spans.insert(Span { from: seq, to: seq, end: hash });
         self.before.insert(seq, previous);
-        let starts: BTreeSet<u64> = self.spans.as_slice().iter().map(|span| span.from).collect();
-        self.before.retain(|from, _| starts.contains(from));
+        // It may have closed a gap on either side.
+        for from in [Some(seq), seq.checked_add(1)].into_iter().flatten() {
+            if self.spans.starts(from).is_none() {
+                self.before.remove(&from);
+            }
+        }
         if urgent {
             self.urgent.insert(seq);
         }

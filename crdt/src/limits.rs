@@ -115,7 +115,7 @@ pub const SYMBOLS_MAX: usize = 65_536;
 
 /// Most bytes that a peer may send while we calculate what differs: a whole frame for each batch that
 /// may be under way, and what is said in front of them.
-pub const WAITING_BYTES_MAX: usize = (BATCHES_IN_FLIGHT_MAX + 1) * (FRAME_BYTES_MAX + 4);
+pub const WAITING_BYTES_MAX: usize = (BATCHES_ON_ANY_LINK + 1) * (FRAME_BYTES_MAX + 4);
 
 /// Most bytes after which a batch is full. // measured (storage reference): 64 kB on the network
 pub const BATCH_BYTES_TARGET: usize = 65_536;
@@ -135,8 +135,18 @@ pub const BATCH_ENVELOPES_MAX: usize = 1_024;
 /// Most statements in one batch.
 pub const BATCH_STATEMENTS_MAX: usize = 1_024;
 
-/// Batches that may be under way unacknowledged. Two keep the link busy while one is stored.
-pub const BATCHES_IN_FLIGHT_MAX: usize = 2;
+/// Batches that may be under way unacknowledged on any link, however slow. Two keep it busy while one
+/// is stored.
+pub const BATCHES_ON_ANY_LINK: usize = 2;
+
+/// The same on a fast link, where what is under way is still far less than the link carries in
+/// [`BATCH_MS_TARGET`]. // guess: full ones reach [`FLIGHT_BYTES_MAX`] at half of it
+pub const BATCHES_IN_FLIGHT_MAX: usize = 16;
+
+/// Most bytes under way unacknowledged beyond [`BATCHES_ON_ANY_LINK`] batches, however fast the link: a
+/// receiver keeps them in memory, and a cut may take them. // measured (`huza bench first-sync`): more
+/// gains nothing
+pub const FLIGHT_BYTES_MAX: usize = 524_288;
 
 /// Bytes of batches under way to others, from which on who waits for a turn waits on. // guess:
 /// half a second of a good access point, and more than one link needs

@@ -29,6 +29,7 @@
 //! | `bundle` | pages for a file, and from one |
 //! | `write`, `ask` | commands that write, commands that read |
 //! | `filing` | opening envelopes and filing their changes |
+//! | `listing` | the records in lists |
 //! | `seal` | sealing what was written here |
 //! | `gateway` | feeding the facility |
 //! | `order`, `rotate` | what an authority device signs |
@@ -54,6 +55,7 @@ mod health;
 mod ingest;
 mod judge;
 mod links;
+mod listing;
 mod lock;
 mod news;
 mod order;
@@ -184,6 +186,7 @@ impl Node {
             .chain(self.carrier.erasures_at.filter(|_| !self.carrier.busy))
             .chain(self.carrier.release_at.filter(|_| !self.carrier.busy))
             .chain(self.pending_deadline())
+            .chain(self.filing_deadline())
             .chain(self.turns_deadline())
             .chain(self.news_deadline())
             .min()

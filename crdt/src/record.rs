@@ -63,6 +63,7 @@ pub use project::{Projected, project};
 pub use screen::SetAsideReason;
 pub(crate) use short::Before;
 pub use summary::{Demographics, Summary};
+pub(crate) use summary::{Query, Texts};
 pub use validate::{Checked, Danger, FieldError, FieldProblem, FieldWarning, check};
 pub use view::{RecordView, Shown, Value, VisitView};
 

@@ -14,13 +14,13 @@ mod raw_peer;
 
 use common::{Host, World, complete};
 use huza_crdt::control::{Receipt, ReceiptKind, ReceiptRange, Scope, Statement};
-use huza_crdt::envelope::Content;
+use huza_crdt::envelope::{Content, Unnumbered, Urgency};
 use huza_crdt::holdings::Span;
-use huza_crdt::id::{CatchmentTag, Hash};
-use huza_crdt::id::{LogId, StatementId, StoreId};
+use huza_crdt::id::{CatchmentTag, EpochId, Hash, LogId, StatementId, StoreId};
 use huza_crdt::limits::{
-    BATCHES_IN_FLIGHT_MAX, EARLY_BYTES_MAX, FRAME_BYTES_MAX, HELLO_MS_MAX, PAYLOAD_BYTES_MAX,
-    SESSIONS_MAX, SILENCE_MS_MAX, SUMMARY_LOGS_MAX, SUMMARY_SPANS_MAX, SUMMARY_STATEMENTS_MAX,
+    BATCHES_IN_FLIGHT_MAX, EARLY_BYTES_MAX, FLIGHT_BYTES_MAX, FRAME_BYTES_MAX, HELLO_MS_MAX,
+    PAYLOAD_BYTES_MAX, SESSIONS_MAX, SILENCE_MS_MAX, SUMMARY_LOGS_MAX, SUMMARY_SPANS_MAX,
+    SUMMARY_STATEMENTS_MAX,
 };
 use huza_crdt::node::{Event, Input, PipeId};
 use huza_crdt::session::Fault;
@@ -44,6 +44,12 @@ fn world() -> (World, RawPeer, Host) {
     let raw = RawPeer::join(&mut world, 50, Role::Worker, "01");
     let hub = world.device(3, Role::Hub, &[]);
     (world, raw, hub)
+}
+
+/// A payload of so many bytes that nobody can open.
+fn unnumbered(bytes: usize) -> Unnumbered {
+    let (epoch, urgency) = (EpochId([0; 16]), Urgency::Routine);
+    Unnumbered { changes: 1, epoch, urgency, items_root: [0; 16], payload: vec![0; bytes] }
 }
 
 #[test]
@@ -145,18 +151,10 @@ fn a_payload_over_the_limit_is_refused() {
     let opening = raw.opening(raw.area, 1);
     let log = opening.log();
     let before = hub.status().envelopes;
-    let mut unnumbered = huza_crdt::envelope::Unnumbered {
-        changes: 1,
-        epoch: huza_crdt::id::EpochId([0; 16]),
-        urgency: huza_crdt::envelope::Urgency::Routine,
-        items_root: [0; 16],
-        payload: vec![0; PAYLOAD_BYTES_MAX],
-    };
-    let fits = unnumbered.clone().number(&raw.key, log, 0, Hash([0; 32]));
+    let fits = unnumbered(PAYLOAD_BYTES_MAX).number(&raw.key, log, 0, Hash([0; 32]));
     raw.say(&mut hub, pipe, &batch(0, &[&opening], &[(log, 0, &fits)]));
     assert_eq!(hub.status().envelopes, before + 1);
-    unnumbered.payload.push(0);
-    let too_long = unnumbered.number(&raw.key, log, 2, Hash([1; 32]));
+    let too_long = unnumbered(PAYLOAD_BYTES_MAX + 1).number(&raw.key, log, 2, Hash([1; 32]));
     raw.say(&mut hub, pipe, &batch(1, &[], &[(log, 2, &too_long)]));
     assert_eq!(hub.status().envelopes, before + 1);
     assert!(matches!(fault(&hub, pipe), Some(Fault::Malformed(_))));
@@ -308,6 +306,33 @@ fn more_batches_than_may_be_in_flight_end_the_session() {
         .collect();
     hub.handle(Input::Received { pipe, bytes: burst });
     assert_eq!(fault(&hub, pipe), Some(Fault::OutOfTurn("batch".to_owned())));
+}
+
+#[test]
+fn more_bytes_than_may_be_in_flight_end_the_session() {
+    for (bytes, batches, ends) in [
+        (FLIGHT_BYTES_MAX / 5, 5, false),
+        (FLIGHT_BYTES_MAX / 5, 6, true),
+        // Two of any size may be under way.
+        (PAYLOAD_BYTES_MAX, 2, false),
+        (PAYLOAD_BYTES_MAX, 3, true),
+    ] {
+        let (_, mut raw, mut hub) = world();
+        let pipe = raw.meet(&mut hub);
+        let opening = raw.opening(raw.area, 1);
+        let log = opening.log();
+        let burst: Vec<u8> = (0..batches)
+            .flat_map(|number| {
+                let seq = 2 * u64::from(number);
+                let envelope = unnumbered(bytes).number(&raw.key, log, seq, Hash([0; 32]));
+                let statements = if number == 0 { vec![&opening] } else { Vec::new() };
+                batch(number, &statements, &[(log, seq, &envelope)]).to_pipe()
+            })
+            .collect();
+        hub.handle(Input::Received { pipe, bytes: burst });
+        let out_of_turn = Some(Fault::OutOfTurn("batch".to_owned()));
+        assert_eq!(fault(&hub, pipe), out_of_turn.filter(|_| ends), "{batches} of {bytes}");
+    }
 }
 
 #[test]

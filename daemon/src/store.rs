@@ -259,8 +259,11 @@ impl Store {
 
     fn write(&self, batch: &Batch) -> Result<(), redb::Error> {
         let transaction = self.begin()?;
-        // A table is opened once for each run of writes to it.
-        for run in batch.0.chunk_by(|one, next| one.table() == next.table()) {
+        // Each table is opened once, and written in the order of its keys; of writes to one key the
+        // last still counts.
+        let mut ops: Vec<&Op> = batch.0.iter().collect();
+        ops.sort_by(|one, other| place(one).cmp(&place(other)));
+        for run in ops.chunk_by(|one, next| one.table() == next.table()) {
             let Some(first) = run.first() else { continue };
             let mut table = transaction.open_table(definition(first.table()))?;
             for op in run {
@@ -305,6 +308,13 @@ impl Store {
     fn poison(&self, error: redb::Error) -> StoreError {
         self.poisoned.store(true, Ordering::Release);
         StoreError::of(error)
+    }
+}
+
+/// Where a write goes.
+const fn place(op: &Op) -> (Table, &[u8]) {
+    match op {
+        Op::Put { table, key, .. } | Op::Delete { table, key } => (*table, key.as_slice()),
     }
 }
 

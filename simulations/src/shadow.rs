@@ -1,6 +1,7 @@
 //! A power cut that does not happen: a copy of a host's durable stores is started as a node of
 //! its own, with an ideal disk, and asked what it knows.
 
+use huza_crdt::id::RecordId;
 use huza_crdt::node::{
     Command, CommandId, Config, Event, Input, Node, Now, Output, Reply, Resource,
 };
@@ -32,6 +33,14 @@ impl Shadow {
     pub(crate) fn ask(&mut self, command: Command) -> Option<Reply> {
         self.settle(Input::Command { id: CommandId(1), command: Box::new(command) });
         self.replies.pop()
+    }
+
+    /// All that it shows of a record, or what it says instead.
+    pub(crate) fn show(&mut self, record: RecordId) -> String {
+        match self.ask(Command::Show { record }) {
+            Some(Reply::Shown { record }) => record,
+            other => format!("{other:?}"),
+        }
     }
 
     /// Every resource it can read.

@@ -18,7 +18,7 @@ use crate::crypto::Signed;
 use crate::envelope::Stored;
 use crate::holdings::Held;
 use crate::id::{CertId, Hash, LogId, Origin, RecordId, StatementId};
-use crate::record::{Card, Document, RecordView, SetAside, project};
+use crate::record::{Card, Document, Query, RecordView, SetAside, project};
 use crate::store::{Range, Row, Table};
 use crate::trust::{AreaScope, Issuer};
 
@@ -73,9 +73,10 @@ impl Node {
 
     fn find(&mut self, id: CommandId, query: &str, limit: usize) {
         let Some(reader) = &self.reader else { return };
-        let all = reader.visible_from(RecordId([0; 16])).map(|(_, row)| row);
-        let records = all
-            .filter(|row| row.summary.matches(query))
+        let query = Query::new(query);
+        let found = reader.listing.search(&query);
+        let records = found
+            .filter_map(|record| reader.visible(record))
             .take(limit)
             .map(|row| FoundRecord {
                 record: row.summary.record,
@@ -122,9 +123,8 @@ impl Node {
     fn export(&mut self, id: CommandId, after: Option<RecordId>) {
         let Some(reader) = &self.reader else { return };
         let behind = after.map_or(RecordId([0; 16]), |after| after);
-        let rest = reader.visible_from(behind).filter(|(record, _)| Some(*record) != after);
-        let records: Vec<RecordId> =
-            rest.map(|(record, _)| record).take(EXPORTED_AT_ONCE).collect();
+        let rest = reader.visible_from(behind).filter(|record| Some(*record) != after);
+        let records: Vec<RecordId> = rest.take(EXPORTED_AT_ONCE).collect();
         let next = records.last().copied().filter(|_| records.len() == EXPORTED_AT_ONCE);
         let prefix = |record: &RecordId| Range::prefix(Table::Changes, record.0);
         self.gather(records.iter().map(prefix).collect(), move |node, rows| {
@@ -265,8 +265,7 @@ impl Node {
             envelopes: carrier.holdings.logs.values().map(Held::kept).sum(),
             logs: carrier.holdings.logs.len(),
             statements: carrier.holdings.statements.len(),
-            records_count: reader
-                .map_or(0, |reader| reader.visible_from(RecordId([0; 16])).count()),
+            records_count: reader.map_or(0, super::state::Reader::visible_count),
             pending: reader.map_or(0, |reader| reader.pending.len()),
             unfiled: reader.map_or(0, |reader| {
                 let behind = carrier.next_ingest.saturating_sub(reader.cursor);
@@ -382,7 +381,7 @@ impl Node {
                     spans.is_some_and(|spans| spans.contains(*seq))
                 })
         };
-        let row = self.reader.as_ref().and_then(|reader| reader.summaries.get(&record));
+        let row = self.reader.as_ref().and_then(|reader| reader.listing.get(&record));
         RecordStatus {
             record,
             name: row.map_or_else(String::new, |row| row.summary.name()),

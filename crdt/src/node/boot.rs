@@ -100,7 +100,7 @@ impl Node {
                 match table {
                     Table::Summaries => {
                         let record = RecordId::from_slice(&row_key)?;
-                        reader.summaries.insert(record, codec::decode(&value).ok()?);
+                        reader.listing.insert_stored(record, value);
                     }
                     Table::Pending => {
                         reader.pending.insert(read_log_key(&row_key)?, codec::decode(&value).ok()?);

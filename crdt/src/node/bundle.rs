@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Node;
 use super::api::{BundleScope, CommandId, Reply, Taken};
+use super::ingest::Parcel;
 use super::state::{Source, Task};
 use super::transfer::{Filled, fill_batch, range_of, take_runs};
 use crate::bundle::{self, CONTEXT};
@@ -204,7 +205,7 @@ impl Node {
             return self.refuse_page(id);
         }
         let from = Source::Bundle(id);
-        self.carrier.tasks.push_back(Task::Ingest { from, number, statements, runs });
+        self.take_in(Parcel { from, number, bytes: 0, statements, runs });
     }
 
     fn refuse_page(&mut self, id: CommandId) {

@@ -9,6 +9,9 @@ use super::Node;
 use super::api::{Job, Output, Product, Resource, Token};
 use crate::store::{Batch, Range, Row, StoreKind};
 
+/// Parts of one heavy work that run side by side: as many as phones have fast cores.
+pub(super) const PARTS: usize = 2;
+
 type Then<T> = Box<dyn FnOnce(&mut Node, T) + Send>;
 
 /// What waits under a token.
@@ -20,6 +23,11 @@ enum Waiting {
     },
     Persisted(StoreKind, Then<()>),
     Done(Then<Product>),
+    /// Part `index` of a split.
+    Part {
+        split: u64,
+        index: usize,
+    },
     Delivered(Then<BTreeMap<String, u16>>),
     Scrubbed(StoreKind, Then<()>),
 }
@@ -34,6 +42,13 @@ struct Gather {
     then: Then<Vec<Vec<Row>>>,
 }
 
+/// Several parts of one work being done.
+struct Split {
+    products: Vec<Option<Product>>,
+    open: usize,
+    then: Then<Vec<Product>>,
+}
+
 /// Requests under way and outputs not yet taken.
 #[derive(Default)]
 pub(super) struct Effects {
@@ -41,6 +56,7 @@ pub(super) struct Effects {
     next: u64,
     waiting: BTreeMap<Token, Waiting>,
     gathers: BTreeMap<u64, Gather>,
+    splits: BTreeMap<u64, Split>,
 }
 
 impl Effects {
@@ -54,7 +70,7 @@ impl Effects {
             Waiting::Persisted(store, _) | Waiting::Scrubbed(store, _) => {
                 *store == StoreKind::Reader
             }
-            Waiting::Done(_) | Waiting::Delivered(_) => false,
+            Waiting::Done(_) | Waiting::Part { .. } | Waiting::Delivered(_) => false,
         })
     }
 
@@ -134,6 +150,52 @@ impl Node {
         self.fx.outputs.push_back(Output::Work { token, job: Job::new(name, run) });
     }
 
+    /// Runs `run` on each of `items` elsewhere, in [`PARTS`] parts side by side, then goes on with
+    /// what that gave, in the same order.
+    pub(super) fn work_each<S: Send + 'static, T: Send + 'static>(
+        &mut self,
+        name: &'static str,
+        items: Vec<S>,
+        run: fn(S) -> T,
+        then: impl FnOnce(&mut Self, Vec<T>) + Send + 'static,
+    ) {
+        let size = items.len().div_ceil(PARTS).max(1);
+        let mut items = items.into_iter();
+        let parts = (0..PARTS).map(|_| items.by_ref().take(size).collect::<Vec<S>>());
+        let parts: Vec<Vec<S>> = parts.filter(|part| !part.is_empty()).collect();
+        if parts.is_empty() {
+            then(self, Vec::new());
+            return;
+        }
+        let split = self.fx.next;
+        self.fx.next += 1;
+        let open = parts.len();
+        for (index, part) in parts.into_iter().enumerate() {
+            let token = self.fx.token(Waiting::Part { split, index });
+            let job = Job::new(name, move || part.into_iter().map(run).collect::<Vec<T>>());
+            self.fx.outputs.push_back(Output::Work { token, job });
+        }
+        let then: Then<Vec<Product>> = Box::new(move |node, products| {
+            let whole = products.into_iter().filter_map(|one| one.0.downcast::<Vec<T>>().ok());
+            then(node, whole.flat_map(|part| *part).collect());
+        });
+        let products = core::iter::repeat_with(|| None).take(open).collect();
+        self.fx.splits.insert(split, Split { products, open, then });
+    }
+
+    fn answered_part(&mut self, split: u64, index: usize, product: Product) {
+        let Some(parts) = self.fx.splits.get_mut(&split) else { return };
+        if let Some(place) = parts.products.get_mut(index) {
+            *place = Some(product);
+        }
+        parts.open -= 1;
+        if parts.open == 0
+            && let Some(done) = self.fx.splits.remove(&split)
+        {
+            (done.then)(self, done.products.into_iter().flatten().collect());
+        }
+    }
+
     /// Gives resources to the facility, then goes on with those it refused.
     pub(super) fn deliver(
         &mut self,
@@ -191,8 +253,10 @@ impl Node {
     }
 
     pub(super) fn answered_done(&mut self, token: Token, product: Product) {
-        if let Some(Waiting::Done(then)) = self.fx.waiting.remove(&token) {
-            then(self, product);
+        match self.fx.waiting.remove(&token) {
+            Some(Waiting::Done(then)) => then(self, product),
+            Some(Waiting::Part { split, index }) => self.answered_part(split, index, product),
+            _ => {}
         }
     }
 
@@ -206,5 +270,6 @@ impl Node {
     pub(super) fn abandon(&mut self) {
         self.fx.waiting.clear();
         self.fx.gathers.clear();
+        self.fx.splits.clear();
     }
 }

@@ -162,20 +162,18 @@ impl Node {
             };
             let log = order.log;
             let mut change = node.change();
-            let mut held = node.carrier.holdings.logs.get(&log).cloned().unwrap_or_default();
             let (mut envelopes, mut statements) = (0, 0);
             for portion in portions {
                 envelopes += portion.gone.values().map(Vec::len).sum::<usize>();
                 let reissue = portion.left.map(|left| {
-                    let last = held.spans.as_slice().last().copied();
+                    let last = node.held_in(&change, &log).and_then(|held| held.spans.end());
                     let seq = last.map_or(0, |span| span.to + 1);
                     let previous = last.map_or(Hash([0; 32]), |span| span.end);
                     let stored = left.number(&key, log, seq, previous);
                     let header = stored.wire.header(log, seq, previous);
-                    let before = core::mem::take(&mut held);
-                    node.add_envelope(&mut change, before, &header, &stored, None);
-                    held = change.logs.get(&log).cloned().unwrap_or_default();
-                    EnvelopePlace { log, seq, hash: header.hash() }
+                    let hash = header.hash();
+                    node.add_envelope(&mut change, (&header, hash), &stored, None);
+                    EnvelopePlace { log, seq, hash }
                 });
                 let body = node.erasure(&order, portion.gone, reissue);
                 let scope = Scope::Catchment(order.area.catchment());
@@ -328,17 +326,17 @@ impl Node {
                         batch.delete(Table::Cards, row_key.clone());
                     }
                 }
-                let known = reader.summaries.get(&record).filter(|_| !left.is_empty());
-                let Some(SummaryRow { area, .. }) = known else {
+                let known = reader.listing.area(&record).filter(|_| !left.is_empty());
+                let Some(area) = known else {
                     batch.delete(Table::Summaries, record.0);
                     emptied.push(record);
                     continue;
                 };
                 let left = left.into_iter().map(|(origin, row)| (*origin, &row.raw));
                 let summary = Document::from_changes(record, left).summary();
-                let row = SummaryRow { area: *area, summary };
+                let row = SummaryRow { area, summary };
                 batch.put(Table::Summaries, record.0, codec::encode(&row));
-                summaries.push((record, row));
+                summaries.push(row);
             }
             let records = emptied.len() + summaries.len();
             if records == 0 {
@@ -346,8 +344,8 @@ impl Node {
             }
             node.persist(StoreKind::Reader, batch, move |node| {
                 if let Some(reader) = &mut node.reader {
-                    reader.summaries.retain(|record, _| !emptied.contains(record));
-                    reader.summaries.extend(summaries);
+                    emptied.iter().for_each(|record| reader.listing.remove(record));
+                    summaries.iter().for_each(|row| reader.listing.insert(row));
                 }
                 node.scrub(StoreKind::Reader, move |node| {
                     node.event(Event::Erased { envelopes: 0, records });
@@ -401,7 +399,7 @@ impl Node {
                     reader.pending.remove(place);
                 }
                 for record in &records {
-                    reader.summaries.remove(record);
+                    reader.listing.remove(record);
                     reader.forgetting.remove(record);
                 }
                 let count = records.len();

@@ -7,20 +7,36 @@ use std::sync::Arc;
 use super::Node;
 use super::api::Event;
 use super::state::{
-    ChangeRow, DeliverRow, IngestRow, PendingRow, SummaryRow, change_key, key, log_key,
+    ChangeRow, DeliverRow, IngestRow, PendingRow, Reader, SummaryRow, change_key, key, log_key,
 };
+use super::transfer::range_of;
 use super::write::stored_changes;
 use crate::codec;
 use crate::control::{Lane, Quarantine};
 use crate::crypto::SymmetricKey;
 use crate::envelope::{Content, Contents, Header, Item, Payload, Reissue, Stored};
 use crate::id::{AreaTag, DeviceKey, EpochId, LogId, Origin, RecordId};
+use crate::limits::LOAD_ROWS_MAX;
 use crate::record::{Card, Document, unpack};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
+use crate::time::Millis;
 use crate::trust::Role;
 
-/// Envelopes filed in one write. // guess: a few contacts' worth, a few MB at most
-const FILED_AT_ONCE: usize = 64;
+/// Envelopes filed in one write. // measured (`huza bench first-sync`): a write costs a sync of the
+/// disk; more keep more in memory and gain little
+const FILED_AT_ONCE: usize = 128;
+
+/// While a peer is sending what it announced, the reader lets the carrier have cores and disk until
+/// all that came is durable and nothing has come for so many milliseconds. // guess: a link that is
+/// idle for longer is slower than the reader
+const FILING_YIELDS_MS: u64 = 20;
+
+/// But it files something in so many milliseconds, so that a user sees what has come; something urgent
+/// at once, unless it filed just before. // guess: a person takes it for at once
+const FILING_YIELDS_MS_MAX: u64 = 500;
+
+/// Envelopes filed in one write meanwhile. // guess: a few hundredths of a second of one core
+const FILED_WHILE_SENDING: usize = 32;
 
 /// Instead of a key epoch, for envelopes that no key will help.
 const HOPELESS: EpochId = EpochId([u8::MAX; 16]);
@@ -83,6 +99,9 @@ struct Opened {
     changes: Result<Vec<Filed>, String>,
 }
 
+/// A record with all its changes.
+type Filable = (RecordId, AreaTag, Vec<(Origin, ChangeRow)>);
+
 /// One write of the reader, in the making.
 #[derive(Default)]
 struct Filing {
@@ -134,6 +153,29 @@ impl Node {
                 .is_some_and(|reader| reader.cursor < next || !reader.refile.is_empty())
     }
 
+    /// Whether a peer is sending what it announced.
+    fn is_receiving(&self) -> bool {
+        self.sessions.values().any(|session| session.received.1 < session.expected.1)
+    }
+
+    /// Until when the reader leaves cores and disk to the carrier, if it does.
+    pub(super) fn filing_yields_until(&self) -> Option<Millis> {
+        let asked = |reader: &&Reader| !reader.locking.is_empty() || !reader.seal_all.is_empty();
+        let reader = self.reader.as_ref().filter(|reader| !asked(reader))?;
+        let since = if reader.alarmed { reader.filed_at? } else { self.carrier.unfiled_since };
+        let most = since.plus(FILING_YIELDS_MS_MAX);
+        let idle = self.carrier.ingested_at.plus(FILING_YIELDS_MS);
+        let owes = self.sessions.values().any(|session| session.owed_acks > 0);
+        let until = if owes { most } else { most.min(idle) };
+        Some(until).filter(|until| *until > self.now.millis && self.is_receiving())
+    }
+
+    /// When the reader stops yielding, if that is what it does.
+    pub(super) fn filing_deadline(&self) -> Option<Millis> {
+        let waits = self.reader.as_ref().is_some_and(|reader| !reader.busy) && self.must_file();
+        self.filing_yields_until().filter(|_| waits)
+    }
+
     /// Envelopes that waited for a key may have one now.
     pub(super) fn refile_waiting(&mut self) {
         if self.reader.as_ref().is_none_or(|reader| reader.waiting.is_empty()) {
@@ -150,21 +192,25 @@ impl Node {
 
     /// Files the next envelopes.
     pub(super) fn file(&mut self) {
+        let at_once = if self.is_receiving() { FILED_WHILE_SENDING } else { FILED_AT_ONCE };
         let Some(reader) = &mut self.reader else { return };
         reader.busy = true;
+        reader.alarmed = false;
+        reader.filed_at = Some(self.now.millis);
+        self.carrier.unfiled_since = self.now.millis;
         let range = |number: u64| Range {
             table: Table::Ingest,
             from: number.to_be_bytes().to_vec(),
             to: Some((number + 1).to_be_bytes().to_vec()),
             rows_max: 1,
         };
-        let again: Vec<u64> = reader.refile.iter().copied().take(FILED_AT_ONCE).collect();
+        let again: Vec<u64> = reader.refile.iter().copied().take(at_once).collect();
         for number in &again {
             reader.refile.remove(number);
         }
         let ranges = if again.is_empty() {
             let from = reader.cursor.to_be_bytes().to_vec();
-            vec![Range { table: Table::Ingest, from, to: None, rows_max: FILED_AT_ONCE }]
+            vec![Range { table: Table::Ingest, from, to: None, rows_max: at_once }]
         } else {
             again.iter().copied().map(range).collect()
         };
@@ -189,20 +235,18 @@ impl Node {
     fn file_rows(&mut self, cursor: Option<Cursor>, rows: Vec<(u64, IngestRow)>) {
         let (own, others): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|(_, row)| self.is_pending(row));
-        let exact = |table, key: Vec<u8>| Range { rows_max: 1, ..Range::prefix(table, key) };
-        let held = |row: &IngestRow| exact(Table::Envelopes, log_key(row.log, row.seq));
+        let mut ranges = stretches(others.iter().map(|(_, row)| (row.log, row.seq)));
         // What the true history of its log has displaced since.
-        let displaced = |row: &IngestRow| {
-            exact(Table::Forked, [log_key(row.log, row.seq).as_slice(), &row.hash.0].concat())
-        };
-        let ranges = others.iter().flat_map(|(_, row)| [held(row), displaced(row)]).collect();
-        self.pages(ranges, move |node, envelopes| {
+        let forked = |log| self.carrier.lane.as_ref().is_some_and(|lane| lane.is_forked(log));
+        ranges.extend(others.iter().filter(|(_, row)| forked(&row.log)).map(|(_, row)| Range {
+            rows_max: 1,
+            ..Range::prefix(Table::Forked, forked_key(row))
+        }));
+        self.gather(ranges, move |node, envelopes| {
             let (incoming, missing) = node.match_keys(others, envelopes);
-            node.work(
-                "open",
-                move || incoming.into_iter().map(open).collect::<Vec<_>>(),
-                move |node, opened| node.file_opened(cursor, own, missing, opened),
-            );
+            node.work_each("open", incoming, open, move |node, opened| {
+                node.file_opened(cursor, own, missing, opened);
+            });
         });
     }
 
@@ -232,9 +276,11 @@ impl Node {
         missing.keyrings = reader.keyrings;
         let devices = lane.openings().map(|(log, opening)| (*log, opening.device)).collect();
         let devices = Arc::new(devices);
-        for ((number, row), places) in rows.into_iter().zip(envelopes.chunks(2)) {
-            let found = places.iter().zip([false, true]).find_map(|(rows, displaced)| {
-                let stored: Stored = codec::decode(&rows.first()?.1).ok()?;
+        let found: BTreeMap<Vec<u8>, Vec<u8>> = envelopes.into_iter().flatten().collect();
+        for (number, row) in rows {
+            let places = [(log_key(row.log, row.seq), false), (forked_key(&row), true)];
+            let found = places.into_iter().find_map(|(place, displaced)| {
+                let stored: Stored = codec::decode(found.get(&place)?).ok()?;
                 let header = stored.wire.header(row.log, row.seq, stored.previous);
                 (header.hash() == row.hash).then_some((stored, header, displaced))
             });
@@ -283,8 +329,12 @@ impl Node {
             })
         });
         records.extend(pending);
+        // Of a record that is in no list nothing is filed.
+        let listed = |record: &&RecordId| {
+            self.reader.as_ref().is_some_and(|reader| reader.listing.contains(record))
+        };
         let prefix = |record: &RecordId| Range::prefix(Table::Changes, record.0);
-        let ranges: Vec<Range> = records.iter().map(prefix).collect();
+        let ranges: Vec<Range> = records.iter().filter(listed).map(prefix).collect();
         self.gather(ranges, move |node, rows| {
             let stored = stored_changes(&rows);
             node.file_batch(cursor, &own, &missing, opened, stored);
@@ -332,17 +382,7 @@ impl Node {
                 }
             }
         }
-        let summarise = move || {
-            documents
-                .into_iter()
-                .map(|(record, area, changes)| {
-                    let changes = changes.iter().map(|(origin, row)| (*origin, &row.raw));
-                    let summary = Document::from_changes(record, changes).summary();
-                    SummaryRow { area, summary }
-                })
-                .collect::<Vec<_>>()
-        };
-        self.work("summarise", summarise, move |node, summaries| {
+        self.work_each("summarise", documents, summarise, move |node, summaries| {
             node.commit_filing(filing, cursor, summaries);
         });
     }
@@ -383,12 +423,12 @@ impl Node {
                 reader.held.remove(&number);
             }
             for record in filing.emptied {
-                reader.summaries.remove(&record);
+                reader.listing.remove(&record);
             }
             for row in summaries {
                 let record = row.summary.record;
                 reader.held.retain(|_, records| !records.contains(&record));
-                reader.summaries.insert(record, row);
+                reader.listing.insert(&row);
             }
             for (record, places) in filing.remains {
                 reader.remains.entry(record).or_default().extend(places);
@@ -468,8 +508,8 @@ impl Node {
             };
             if changed {
                 let reader = self.reader.as_ref();
-                let known = reader.and_then(|reader| reader.summaries.get(&record));
-                filing.dirty.insert(record, known.map_or(area, |row| row.area));
+                let known = reader.and_then(|reader| reader.listing.area(&record));
+                filing.dirty.insert(record, known.unwrap_or(area));
                 records.insert(record);
             }
         }
@@ -509,7 +549,7 @@ impl Node {
         if again || reader.pending.contains_key(&place) {
             return false;
         }
-        let area = reader.summaries.get(&record).map_or(area, |row| row.area);
+        let area = reader.listing.area(&record).unwrap_or(area);
         let bytes = u32::try_from(raw.len()).unwrap_or(u32::MAX);
         let urgent = false;
         if let Ok(shown) = Card::decode(&card) {
@@ -653,6 +693,28 @@ fn set_apart(
         filing.batch.delete(Table::Cards, [change.record.0, shown.visit.0].concat());
     }
     true
+}
+
+/// Ranges in which envelopes are stored, neighbours together.
+fn stretches(places: impl Iterator<Item = (LogId, u64)>) -> Vec<Range> {
+    let mut runs: Vec<(LogId, u64, u64)> = Vec::new();
+    for (log, seq) in places {
+        match runs.last_mut() {
+            Some((same, _, to)) if *same == log && to.checked_add(1) == Some(seq) => *to = seq,
+            _ => runs.push((log, seq, seq)),
+        }
+    }
+    runs.iter().map(|run| Range { rows_max: LOAD_ROWS_MAX, ..range_of(run) }).collect()
+}
+
+/// Where an envelope is stored that the true history of its log has displaced.
+fn forked_key(row: &IngestRow) -> Vec<u8> {
+    [log_key(row.log, row.seq).as_slice(), &row.hash.0].concat()
+}
+
+fn summarise((record, area, changes): Filable) -> SummaryRow {
+    let changes = changes.iter().map(|(origin, row)| (*origin, &row.raw));
+    SummaryRow { area, summary: Document::from_changes(record, changes).summary() }
 }
 
 /// Opens one envelope and takes its changes out.

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::Node;
 use super::api::{Event, PipeId, Reply, Taken};
 use super::carry::fits;
+use super::effects::PARTS;
 use super::judge::grounds;
 use super::state::{IngestRow, Source, Task, key, log_key, read_log_key};
 use crate::codec;
-use crate::control::{Admitted, Body, Lane, LaneError, Statement, kind};
+use crate::control::{Admitted, Body, Candidates, Lane, LaneError, Statement, kind};
 use crate::crypto::{Signature, Signed, verify_all};
 use crate::envelope::{Content, ForkProof, Header, Stored, Urgency, Wire};
 use crate::holdings::{Fit, Held, Span};
@@ -19,11 +20,100 @@ use crate::session::frame::{Frame, Run};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::trust::Role;
 
+/// Batches that one commit takes. // guess: what a few fast peers have under way
+const ACCEPTED_AT_ONCE: usize = 32;
+
+/// A batch as it came.
+pub(super) struct Parcel {
+    pub(super) from: Source,
+    pub(super) number: u32,
+    /// As the session counts what it owes.
+    pub(super) bytes: usize,
+    pub(super) statements: Vec<Statement>,
+    pub(super) runs: Vec<Run>,
+}
+
+impl Heard {
+    /// Where it comes from.
+    pub(super) const fn from(&self) -> Source {
+        self.from
+    }
+
+    /// Whether others wait for it.
+    pub(super) fn is_pressing(&self) -> bool {
+        self.envelopes.iter().any(|one| one.header.urgency == Urgency::Urgent)
+            || self.statements.iter().any(|one| one.kind() == kind::REVOCATION)
+    }
+}
+
+impl Parcel {
+    /// Whether others wait for it.
+    pub(super) fn is_pressing(&self) -> bool {
+        let mut envelopes = self.runs.iter().flat_map(|run| &run.envelopes);
+        envelopes.any(|one| one.urgency == Urgency::Urgent)
+            || self.statements.iter().any(|one| one.kind() == kind::REVOCATION)
+    }
+
+    /// Whether what follows must be seen in the light of it.
+    fn is_alone(&self) -> bool {
+        self.statements.iter().any(decides)
+    }
+}
+
+/// Whether a statement may decide on what becomes of envelopes and of peers.
+fn decides(statement: &Statement) -> bool {
+    let kinds = [kind::REVOCATION, kind::ADMISSION, kind::ERASURE, kind::FORK_PROOF];
+    kinds.contains(&statement.kind())
+}
+
+/// What it takes to check a parcel.
+struct Unchecked {
+    from: Source,
+    bytes: usize,
+    taken: Taken,
+    /// Statements that may be made, and the signatures on which they stand.
+    statements: Vec<Statement>,
+    signed: Vec<Signed>,
+    runs: Vec<Run>,
+    /// Of the runs.
+    authors: Vec<DeviceKey>,
+    /// Logs that are left out, since their openings are not known.
+    unknown: BTreeSet<LogId>,
+    /// Why things are left out.
+    why: Vec<String>,
+}
+
+/// A batch, its signatures checked.
+pub(super) struct Heard {
+    from: Source,
+    bytes: usize,
+    taken: Taken,
+    statements: Vec<Statement>,
+    envelopes: Vec<Checked>,
+    /// Logs of which something is left out.
+    refused: BTreeSet<LogId>,
+    /// Whether all signatures hold.
+    valid: bool,
+}
+
+/// What is still to be done with a batch once it is durable.
+struct Accepted {
+    from: Source,
+    bytes: usize,
+    taken: Taken,
+    /// Envelopes that count as received: not those of these logs, of which something is not taken.
+    counted: u64,
+    refusal: Refusal,
+    forks: Vec<(u64, (Header, Signature))>,
+    suspects: Vec<Checked>,
+}
+
 /// An envelope in its place, its signature checked.
 struct Checked {
     header: Header,
+    /// Of the header.
+    hash: Hash,
     wire: Wire,
-    valid: bool,
 }
 
 /// What became of an envelope.
@@ -108,9 +198,8 @@ impl Node {
 
     fn run_task(&mut self, task: Task) {
         match task {
-            Task::Ingest { from, number, statements, runs } => {
-                self.verify_batch(from, number, statements, runs);
-            }
+            Task::Ingest { parcel } => self.ingest(parcel),
+            Task::Accept { heard } => self.accept(vec![heard]),
             Task::Bundle { id, scope } => self.plan_bundle(id, &scope),
             Task::Admit { statements, of } => self.admit_all(statements, of),
             Task::Open { area } => self.open_log(area),
@@ -183,11 +272,24 @@ impl Node {
         let batch = core::mem::take(&mut change.batch);
         let lane = self.carrier.lane.as_ref();
         let grown = lane.is_some_and(|lane| change.logs.keys().any(|log| lane.is_judged(log)));
+        let urgent = |(log, seq): &(LogId, u64)| {
+            change.logs.get(log).is_some_and(|held| held.urgent.contains(seq))
+        };
+        let alarmed = change.envelopes.iter().any(urgent);
         self.persist(StoreKind::Carrier, batch, move |node| {
             let carrier = &mut node.carrier;
             carrier.busy = false;
             carrier.digests = None;
             carrier.claims = None;
+            if change.next_ingest != carrier.next_ingest {
+                carrier.ingested_at = node.now.millis;
+                if let Some(reader) = &mut node.reader {
+                    reader.alarmed |= alarmed;
+                    if reader.cursor >= carrier.next_ingest {
+                        carrier.unfiled_since = node.now.millis;
+                    }
+                }
+            }
             carrier.next_ingest = change.next_ingest;
             carrier.holdings.logs.append(&mut change.logs);
             for id in &change.removed {
@@ -223,73 +325,75 @@ impl Node {
         });
     }
 
-    /// Checks all signatures of a batch, elsewhere.
-    fn verify_batch(
-        &mut self,
-        from: Source,
-        number: u32,
-        statements: Vec<Statement>,
-        mut runs: Vec<Run>,
-    ) {
-        let Some(lane) = &self.carrier.lane else {
-            self.carrier.busy = false;
+    /// Takes in a batch. Its signatures are checked at once where that needs nothing of what came
+    /// before it; else when its turn to be written comes.
+    pub(super) fn take_in(&mut self, parcel: Parcel) {
+        let lane = self.carrier.lane.as_ref();
+        let opened = |run: &Run| lane.is_some_and(|lane| lane.opening(&run.log).is_some());
+        if !parcel.statements.is_empty() || !parcel.runs.iter().all(opened) {
+            return self.queue_batch(Task::Ingest { parcel });
+        }
+        self.carrier.unchecked.push(parcel);
+        self.check_ahead();
+    }
+
+    /// Checks what can be checked before its turn, on as many cores as phones have fast ones; what
+    /// comes meanwhile is then checked together, which costs less for each.
+    fn check_ahead(&mut self) {
+        if self.carrier.checks >= PARTS || self.carrier.unchecked.is_empty() {
             return;
+        }
+        self.carrier.checks += 1;
+        let parcels = core::mem::take(&mut self.carrier.unchecked);
+        self.check(parcels, |node, heard| {
+            node.carrier.checks -= 1;
+            heard.into_iter().for_each(|heard| node.queue_batch(Task::Accept { heard }));
+            node.check_ahead();
+        });
+    }
+
+    /// Checks a batch whose turn has come, and those of the same session that wait right behind it:
+    /// each may lean on the statements of those before it.
+    fn ingest(&mut self, parcel: Parcel) {
+        let (from, alone) = (parcel.from, parcel.is_alone());
+        let mut parcels = vec![parcel];
+        let follows = |task: &mut Task| match task {
+            Task::Ingest { parcel } => !alone && parcel.from == from && !parcel.is_alone(),
+            _ => false,
         };
-        let mut taken = Taken { batch: Some(number), ..Taken::default() };
+        while let Some(Task::Ingest { parcel }) = self.carrier.tasks.pop_front_if(follows) {
+            parcels.push(parcel);
+        }
+        self.check(parcels, |node, heard| node.accept(heard));
+    }
+
+    /// Checks all signatures of batches, elsewhere, and goes on with those in which they hold.
+    fn check(
+        &mut self,
+        parcels: Vec<Parcel>,
+        then: impl FnOnce(&mut Self, Vec<Heard>) + Send + 'static,
+    ) {
+        let Some(lane) = &self.carrier.lane else { return then(self, Vec::new()) };
         let mut candidates = lane.candidates();
-        let mut signed: Vec<Signed> = Vec::new();
-        let mut refused = Vec::new();
-        let mut usable = Vec::new();
-        for statement in statements {
-            match candidates.add(&statement) {
-                Ok(more) => {
-                    signed.extend(more);
-                    usable.push(statement);
-                }
-                Err(error) => refused.push(error.to_string()),
+        let prepare = |parcel| prepare(&mut candidates, parcel);
+        let mut all: Vec<Unchecked> = parcels.into_iter().map(prepare).collect();
+        for one in &mut all {
+            for why in core::mem::take(&mut one.why) {
+                self.refuse_part(one.from, &mut one.taken, why);
             }
         }
-        // Their opening may have been refused here, since their author made too many, or the page with
-        // it be lost: the others stay.
-        let author = |run: &Run| candidates.author(&run.log);
-        let unknown: Vec<Run> = runs.extract_if(.., |run| author(run).is_none()).collect();
-        let authors: Vec<DeviceKey> = runs.iter().filter_map(author).collect();
-        taken.statements.refuse(refused.len());
-        taken.envelopes.refuse(unknown.iter().map(|run| run.envelopes.len()).sum());
-        let unknown: BTreeSet<LogId> = unknown.into_iter().map(|run| run.log).collect();
-        refused.extend((!unknown.is_empty()).then(|| LaneError::UnknownLog.to_string()));
-        for why in refused {
-            self.refuse_part(from, &mut taken, why);
-        }
-        let counts = (usable.len(), runs.iter().map(|run| run.envelopes.len()).sum());
         let entropy = self.entropy.draw();
-        self.work(
-            "verify",
-            move || check(&signed, runs, &authors, entropy),
-            move |node, (statements_valid, envelopes)| {
-                if statements_valid && envelopes.iter().all(|one| one.valid) {
-                    node.accept_batch(from, (taken, unknown), usable, envelopes);
-                } else {
-                    node.refuse_batch(from, taken, counts, Fault::BadSignature);
-                }
-            },
-        );
+        self.work("verify", move || check_all(all, entropy), move |node, heard| then(node, heard));
     }
 
     /// Takes nothing of a batch, which is its sender's fault.
-    fn refuse_batch(
-        &mut self,
-        from: Source,
-        mut taken: Taken,
-        (statements, envelopes): (usize, usize),
-        fault: Fault,
-    ) {
-        self.carrier.busy = false;
+    fn refuse_batch(&mut self, heard: Heard, fault: Fault) {
+        let Heard { from, mut taken, statements, envelopes, .. } = heard;
         match from {
             Source::Session(pipe, _) => self.fault(pipe, fault),
             Source::Bundle(id) => {
-                taken.statements.refuse(statements);
-                taken.envelopes.refuse(envelopes);
+                taken.statements.refuse(statements.len());
+                taken.envelopes.refuse(envelopes.len());
                 taken.why.insert(fault.to_string());
                 self.reply(id, Reply::PageTaken(Box::new(taken)));
             }
@@ -307,44 +411,66 @@ impl Node {
         }
     }
 
-    /// All signatures hold: apply the rules, write, acknowledge. `refused`: logs of which something
-    /// is not taken.
-    fn accept_batch(
-        &mut self,
-        from: Source,
-        (mut taken, mut refused): (Taken, BTreeSet<LogId>),
-        statements: Vec<Statement>,
-        envelopes: Vec<Checked>,
-    ) {
-        if let Source::Session(pipe, peer) = from
-            && let Some(grounds) = self.carrier.lane.as_ref().and_then(|lane| grounds(lane, peer))
+    /// Applies the rules to batches and to those that are checked and wait right behind them, writes
+    /// all with one commit, and acknowledges each.
+    fn accept(&mut self, mut all: Vec<Heard>) {
+        let alone = all.iter().flat_map(|heard| &heard.statements).any(decides);
+        let checked = |task: &mut Task| !alone && matches!(task, Task::Accept { .. });
+        while all.len() < ACCEPTED_AT_ONCE
+            && let Some(Task::Accept { heard }) = self.carrier.tasks.pop_front_if(checked)
         {
-            // Shut out since it sent this.
-            self.carrier.busy = false;
-            return self.turn_away(pipe, &grounds);
+            all.push(heard);
         }
-        let displaced = self.displaced_by(&envelopes);
+        let mut good = Vec::with_capacity(all.len());
+        for one in all {
+            if !one.valid {
+                self.refuse_batch(one, Fault::BadSignature);
+            } else if let Source::Session(pipe, peer) = one.from
+                && let Some(grounds) = self.carrier.lane.as_ref().and_then(|l| grounds(l, peer))
+            {
+                // Shut out since it sent this.
+                self.turn_away(pipe, &grounds);
+            } else {
+                good.push(one);
+            }
+        }
+        self.write_all(good);
+    }
+
+    fn write_all(&mut self, all: Vec<Heard>) {
+        let displaced = self.displaced_by(all.iter().flat_map(|heard| &heard.envelopes));
         if !displaced.is_empty() {
             return self.displace(displaced, move |node| {
                 node.carrier.busy = true;
-                node.accept_batch(from, (taken, refused), statements, envelopes);
+                node.write_all(all);
             });
         }
         let mut change = self.change();
+        let all: Vec<Accepted> =
+            all.into_iter().map(|heard| self.accept_one(&mut change, heard)).collect();
+        self.commit(change, move |node| {
+            for one in all {
+                node.accepted(one);
+            }
+        });
+    }
+
+    /// Puts what a batch brought into a change.
+    fn accept_one(&mut self, change: &mut Change, heard: Heard) -> Accepted {
+        let Heard { from, bytes, mut taken, mut refused, statements, envelopes, valid: _ } = heard;
+        let (added, placed) = (change.added.len(), change.envelopes.len());
         taken.statements.known = statements.len() as u64;
         for statement in statements {
-            if let Err(error) = self.admit(&mut change, statement) {
+            if let Err(error) = self.admit(change, statement) {
                 taken.statements.known -= 1;
                 taken.statements.refuse(1);
                 self.refuse_part(from, &mut taken, error.to_string());
             }
         }
-        let (heard_statements, heard_envelopes) = (change.added.len(), envelopes.len());
+        let heard_envelopes = envelopes.len();
         let logs: Vec<LogId> = envelopes.iter().map(|one| one.header.log).collect();
-        taken.statements.new = heard_statements as u64;
+        taken.statements.new = change.added.len().saturating_sub(added) as u64;
         taken.statements.known = taken.statements.known.saturating_sub(taken.statements.new);
-        let mut forks = Vec::new();
-        let mut heard = Vec::new();
         let lane = self.carrier.lane.as_ref();
         let known = |one: &Checked| lane.is_some_and(|l| l.opening(&one.header.log).is_some());
         // An opening may be signed and still be one that nobody may make.
@@ -355,7 +481,16 @@ impl Node {
             let stub = matches!(one.wire.content, Content::Erased { .. });
             !stub || self.carrier.is_erased(&one.header.log, one.header.seq)
         });
-        let mut suspects = Vec::new();
+        if let Source::Session(pipe, _) = from
+            && let Some(session) = self.sessions.get_mut(&pipe)
+        {
+            session.theirs.add_statements(change.added.get(added..).unwrap_or_default());
+            let places = envelopes.iter().map(|one| (one.header.log, one.header.seq, one.hash));
+            for (log, span) in in_spans(places) {
+                session.theirs.add_span(log, span);
+            }
+        }
+        let (mut forks, mut suspects) = (Vec::new(), Vec::new());
         let (mut too_much, mut known, mut full) = (0, 0, false);
         if !baseless.is_empty() {
             self.refuse_part(from, &mut taken, LaneError::UnknownLog.to_string());
@@ -367,11 +502,10 @@ impl Node {
         // What was apart may touch what came after it, so it is looked at once more from behind.
         while let Some(one) = coming.pop_front().or_else(|| apart.pop()) {
             let Header { log, seq, .. } = one.header;
-            heard.push((log, Span { from: seq, to: seq, end: one.header.hash() }));
-            let held = |log| self.carrier.holdings.logs.get(log);
+            let held = self.carrier.holdings.logs.get(&log);
             let last_look = coming.is_empty();
-            known += u64::from(held(&log).is_some_and(|held| held.spans.contains(seq)));
-            match self.place(&mut change, one) {
+            known += u64::from(held.is_some_and(|held| held.spans.contains(seq)));
+            match self.place(change, one) {
                 Placed::Done => {}
                 Placed::LetGo => _ = refused.insert(log),
                 Placed::NoRoom => {
@@ -387,7 +521,7 @@ impl Node {
                 Placed::Contradicts(seq, theirs) => forks.push((seq, *theirs)),
             }
         }
-        let new = change.envelopes.len();
+        let new = change.envelopes.len() - placed;
         if too_much > 0 {
             let why = format!("{too_much} envelopes beyond what is kept of an author or a log");
             self.refuse_part(from, &mut taken, why);
@@ -397,33 +531,36 @@ impl Node {
         taken.envelopes.known = known.min((heard_envelopes - new) as u64);
         taken.envelopes.refuse(heard_envelopes - new);
         taken.envelopes.refused -= taken.envelopes.known;
-        if let Source::Session(pipe, _) = from
-            && let Some(session) = self.sessions.get_mut(&pipe)
-        {
-            session.theirs.add_statements(&change.added);
-            for (log, span) in heard {
-                session.theirs.add_span(log, span);
-            }
-        }
         let counted = logs.iter().filter(|log| !refused.contains(log)).count() as u64;
         let refusal = Refusal { logs: refused, full, lacks: lacks || full || too_much > 0 };
-        self.commit(change, move |node| {
-            match from {
-                Source::Session(pipe, _) => node.acknowledge(pipe, &taken, counted, refusal),
-                Source::Bundle(id) => node.reply(id, Reply::PageTaken(Box::new(taken))),
-            }
-            for (seq, theirs) in forks {
-                node.prove_fork(seq, theirs);
-            }
-            node.examine(suspects);
-        });
+        Accepted { from, bytes, taken, counted, refusal, forks, suspects }
+    }
+
+    /// What a batch brought is durable.
+    fn accepted(&mut self, one: Accepted) {
+        let Accepted { from, bytes, taken, counted, refusal, forks, suspects } = one;
+        match from {
+            Source::Session(pipe, _) => self.acknowledge(pipe, &taken, (bytes, counted), refusal),
+            Source::Bundle(id) => self.reply(id, Reply::PageTaken(Box::new(taken))),
+        }
+        for (seq, theirs) in forks {
+            self.prove_fork(seq, theirs);
+        }
+        self.examine(suspects);
     }
 
     /// What came in a session is durable, but for what was refused. `counted`: envelopes of logs of
     /// which nothing was.
-    fn acknowledge(&mut self, pipe: PipeId, taken: &Taken, counted: u64, refusal: Refusal) {
+    fn acknowledge(
+        &mut self,
+        pipe: PipeId,
+        taken: &Taken,
+        (bytes, counted): (usize, u64),
+        refusal: Refusal,
+    ) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.owed_acks = session.owed_acks.saturating_sub(1);
+        session.owed_bytes = session.owed_bytes.saturating_sub(bytes);
         session.received.1 += counted;
         session.received.0 += taken.statements.new;
         session.left_out |= refusal.lacks;
@@ -442,10 +579,10 @@ impl Node {
 
     /// Puts one envelope in its place.
     fn place(&mut self, change: &mut Change, one: Checked) -> Placed {
-        let Checked { header, wire, .. } = one;
-        let (log, seq, hash) = (header.log, header.seq, header.hash());
-        let held = change.logs.get(&log).or_else(|| self.carrier.holdings.logs.get(&log));
-        let held = held.cloned().unwrap_or_default();
+        let Checked { header, hash, wire } = one;
+        let (log, seq) = (header.log, header.seq);
+        let nothing = Held::default();
+        let held = self.held_in(change, &log).unwrap_or(&nothing);
         if held.is_stub_of(seq, hash) {
             if matches!(wire.content, Content::Erased { .. }) || self.carrier.is_erased(&log, seq) {
                 return Placed::Done;
@@ -453,7 +590,7 @@ impl Node {
             // The order that took the payload has lost force: here it is again. It had its share
             // before, and who has filled that since does not keep it away.
             let stored = Stored { previous: header.previous, wire };
-            self.add_envelope(change, held, &header, &stored, None);
+            self.add_envelope(change, (&header, hash), &stored, None);
             return Placed::Done;
         }
         if let Some(lane) = self.carrier.lane.as_ref().filter(|lane| lane.is_forked(&log)) {
@@ -461,7 +598,7 @@ impl Node {
             // an authority has named the true history, and only that comes in.
             if lane.cut_off(&log).is_some_and(|end| held.leads_to(end, seq, hash)) {
                 let stored = Stored { previous: header.previous, wire };
-                self.add_envelope(change, held, &header, &stored, None);
+                self.add_envelope(change, (&header, hash), &stored, None);
             }
             return Placed::Done;
         }
@@ -474,7 +611,7 @@ impl Node {
                 if held.spans.as_slice().len() >= shares * HELD_SPANS_MAX
                     && !held.spans.touches(seq) =>
             {
-                return Placed::Apart(Box::new(Checked { header, wire, valid: true }));
+                return Placed::Apart(Box::new(Checked { header, hash, wire }));
             }
             Fit::New if !self.has_room(change, log, &wire, shares as u64) => {
                 return Placed::TooMuch;
@@ -487,7 +624,7 @@ impl Node {
                     change.batch.put(Table::CarrierMeta, key::ROLL, []);
                     self.begin_anew();
                 }
-                self.add_envelope(change, held, &header, &stored, None);
+                self.add_envelope(change, (&header, hash), &stored, None);
                 return Placed::Done;
             }
             // It was here, or what it contradicts, and was let go.
@@ -497,9 +634,7 @@ impl Node {
                 Some(span) if span.end == hash => return Placed::Done,
                 Some(_) => seq,
                 // Inside a span only the store can tell whether it is the same.
-                None => {
-                    return Placed::Held(Box::new(Checked { header, wire, valid: true }));
-                }
+                None => return Placed::Held(Box::new(Checked { header, hash, wire })),
             },
             Fit::Unlinked(at) => at,
         };
@@ -512,15 +647,14 @@ impl Node {
 
     /// Frozen logs of which these envelopes bring the true history, while something else is held
     /// in its place.
-    fn displaced_by(&self, envelopes: &[Checked]) -> BTreeSet<LogId> {
+    fn displaced_by<'a>(&self, envelopes: impl Iterator<Item = &'a Checked>) -> BTreeSet<LogId> {
         let Some(lane) = &self.carrier.lane else { return BTreeSet::new() };
         let displaces = |Header { log, seq, .. }: &Header, hash: Hash| {
             let end = lane.cut_off(log).filter(|_| lane.is_forked(log))?;
             let held = self.carrier.holdings.logs.get(log)?;
             (held.holds_besides(end) && held.leads_to(end, *seq, hash)).then_some(*log)
         };
-        let all = envelopes.iter();
-        all.filter_map(|one| displaces(&one.header, one.header.hash())).collect()
+        envelopes.filter_map(|one| displaces(&one.header, one.hash)).collect()
     }
 
     /// Puts aside, as evidence, what is held of frozen logs besides their true history.
@@ -596,7 +730,7 @@ impl Node {
             let lane = node.carrier.lane.as_ref().filter(|lane| lane.is_forked(&log));
             let end = lane.and_then(|lane| lane.cut_off(&log));
             let held = node.carrier.holdings.logs.get(&log).cloned();
-            let (Some(end), Some(mut held)) = (end, held) else {
+            let (Some(end), Some(held)) = (end, held) else {
                 return node.commit(change, |_| {});
             };
             let mut found: BTreeMap<(u64, Hash), (Vec<u8>, Stored)> = BTreeMap::new();
@@ -612,16 +746,15 @@ impl Node {
             }
             if held.holds_besides(end) {
                 let rows = rows.pop().unwrap_or_default();
-                node.put_aside(&mut change, (log, end), held, rows);
-                held = change.logs.get(&log).cloned().unwrap_or_default();
+                node.put_aside(&mut change, (log, end), held.clone(), rows);
             }
-            while let Some((seq, hash)) = held.next_of(end)
+            change.logs.entry(log).or_insert(held);
+            while let Some((seq, hash)) = change.logs.get(&log).and_then(|held| held.next_of(end))
                 && let Some((row_key, stored)) = found.remove(&(seq, hash))
             {
                 let header = stored.wire.header(log, seq, stored.previous);
                 change.batch.delete(Table::Forked, row_key);
-                node.add_envelope(&mut change, held, &header, &stored, None);
-                held = change.logs.get(&log).cloned().unwrap_or_default();
+                node.add_envelope(&mut change, (&header, hash), &stored, None);
             }
             node.commit(change, |_| {});
         });
@@ -670,24 +803,31 @@ impl Node {
                 node.event(Event::Forked { log, seq });
                 let signature = one.wire.signature;
                 let kept = Stored { previous: one.header.previous, wire: one.wire };
-                let row_key = [log_key(log, seq).as_slice(), &one.header.hash().0].concat();
+                let row_key = [log_key(log, seq).as_slice(), &one.hash.0].concat();
                 node.carrier.tasks.push_back(Task::KeepFork { row_key, kept: Box::new(kept) });
                 node.prove_fork(seq, (one.header, signature));
             }
         });
     }
 
-    /// Adds an envelope that fits to `held` and to the change, or the payload of one of which only
+    /// What will be held of a log once a change is durable.
+    pub(super) fn held_in<'a>(&'a self, change: &'a Change, log: &LogId) -> Option<&'a Held> {
+        change.logs.get(log).or_else(|| self.carrier.holdings.logs.get(log))
+    }
+
+    /// Adds an envelope that fits to the change, or the payload of one of which only
     /// the stub was left.
     pub(super) fn add_envelope(
         &mut self,
         change: &mut Change,
-        mut held: Held,
-        header: &Header,
+        (header, hash): (&Header, Hash),
         stored: &Stored,
         own: Option<(LogId, u64, u64)>,
     ) {
-        let (log, seq, hash) = (header.log, header.seq, header.hash());
+        let (log, seq) = (header.log, header.seq);
+        let held = change.logs.entry(log);
+        let held = held
+            .or_insert_with(|| self.carrier.holdings.logs.get(&log).cloned().unwrap_or_default());
         held.insert(seq, header.previous, hash, header.urgency == Urgency::Urgent);
         let stripped = if held.is_stub(seq) { stripped_bytes(header, &stored.wire) } else { 0 };
         match stored.wire.content {
@@ -696,7 +836,6 @@ impl Node {
         }
         let bytes = (stored.wire.bytes() as u64).saturating_sub(stripped);
         held.bytes += bytes;
-        change.logs.insert(log, held);
         self.weigh(change, &log, 0_i64.saturating_add_unsigned(bytes));
         change.batch.put(Table::Envelopes, log_key(log, seq), codec::encode(stored));
         let row = IngestRow { log, seq, hash, own };
@@ -826,28 +965,80 @@ fn stripped_bytes(header: &Header, wire: &Wire) -> u64 {
     Wire { content, ..wire.clone() }.bytes() as u64
 }
 
-/// Restores the headers of `runs` and checks every signature.
-fn check(
-    signed: &[Signed],
-    runs: Vec<Run>,
-    authors: &[DeviceKey],
-    entropy: [u8; 32],
-) -> (bool, Vec<Checked>) {
-    let mut all = signed.to_vec();
+/// What it takes to check a batch, whose statements may lean on those of the batches before it.
+fn prepare(candidates: &mut Candidates<'_>, parcel: Parcel) -> Unchecked {
+    let Parcel { from, number, bytes, statements, mut runs } = parcel;
+    let mut taken = Taken { batch: Some(number), ..Taken::default() };
+    let mut signed: Vec<Signed> = Vec::new();
+    let mut why = Vec::new();
+    let mut usable = Vec::new();
+    for statement in statements {
+        match candidates.add(&statement) {
+            Ok(more) => {
+                signed.extend(more);
+                usable.push(statement);
+            }
+            Err(error) => why.push(error.to_string()),
+        }
+    }
+    // Their opening may have been refused here, since their author made too many, or the page with
+    // it be lost: the others stay.
+    let author = |run: &Run| candidates.author(&run.log);
+    let left: Vec<Run> = runs.extract_if(.., |run| author(run).is_none()).collect();
+    let authors = runs.iter().filter_map(author).collect();
+    taken.statements.refuse(why.len());
+    taken.envelopes.refuse(left.iter().map(|run| run.envelopes.len()).sum());
+    let unknown: BTreeSet<LogId> = left.into_iter().map(|run| run.log).collect();
+    why.extend((!unknown.is_empty()).then(|| LaneError::UnknownLog.to_string()));
+    Unchecked { from, bytes, taken, statements: usable, signed, runs, authors, unknown, why }
+}
+
+/// Restores the headers of batches and checks every signature, all together.
+fn check_all(batches: Vec<Unchecked>, entropy: [u8; 32]) -> Vec<Heard> {
+    let mut signed = Vec::new();
+    let restored: Vec<(Heard, usize)> = batches
+        .into_iter()
+        .map(|one| {
+            let before = signed.len();
+            (restore(one, &mut signed), signed.len() - before)
+        })
+        .collect();
+    let mut valid = verify_all(&signed, entropy).into_iter();
+    let judge = |(heard, count): (Heard, usize)| Heard {
+        valid: valid.by_ref().take(count).fold(true, |all, one| all & one),
+        ..heard
+    };
+    restored.into_iter().map(judge).collect()
+}
+
+/// Restores the headers of a batch, and adds its signatures to those to be checked.
+fn restore(one: Unchecked, signed: &mut Vec<Signed>) -> Heard {
+    let Unchecked { from, bytes, taken, statements, signed: told, runs, authors, unknown, .. } =
+        one;
+    signed.extend(told);
     let mut envelopes = Vec::new();
     for (run, author) in runs.into_iter().zip(authors) {
         let mut previous: Hash = run.previous;
         for (seq, wire) in (run.first..).zip(run.envelopes) {
             let header = wire.header(run.log, seq, previous);
             previous = header.hash();
-            all.push(header.signed(*author, wire.signature));
-            envelopes.push(Checked { header, wire, valid: false });
+            signed.push(header.signed(author, wire.signature));
+            envelopes.push(Checked { header, hash: previous, wire });
         }
     }
-    let mut valid = verify_all(&all, entropy).into_iter();
-    let statements_valid = valid.by_ref().take(signed.len()).all(|valid| valid);
-    for (one, valid) in envelopes.iter_mut().zip(valid) {
-        one.valid = valid;
+    Heard { from, bytes, taken, statements, envelopes, refused: unknown, valid: false }
+}
+
+/// Envelopes in the order in which they came, neighbours of one log together.
+fn in_spans(places: impl Iterator<Item = (LogId, u64, Hash)>) -> Vec<(LogId, Span)> {
+    let mut spans: Vec<(LogId, Span)> = Vec::new();
+    for (log, seq, end) in places {
+        match spans.last_mut() {
+            Some((same, span)) if *same == log && span.to.checked_add(1) == Some(seq) => {
+                (span.to, span.end) = (seq, end);
+            }
+            _ => spans.push((log, Span { from: seq, to: seq, end })),
+        }
     }
-    (statements_valid, envelopes)
+    spans
 }

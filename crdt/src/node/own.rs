@@ -131,9 +131,8 @@ impl Node {
             }
             let log = own.row.log;
             let mut row = own.row;
-            let mut held = self.carrier.holdings.logs.get(&log).cloned().unwrap_or_default();
             for (index, sealed) in own.outbox {
-                let last = held.spans.as_slice().last().copied();
+                let last = self.held_in(&change, &log).and_then(|held| held.spans.end());
                 let seq = last.map_or(0, |span| span.to + 1);
                 let previous = last.map_or(Hash([0; 32]), |span| span.end);
                 let changes = sealed.sealed.changes;
@@ -144,8 +143,7 @@ impl Node {
                 }
                 let stored = sealed.sealed.number(&key, log, seq, previous);
                 let header = stored.wire.header(log, seq, previous);
-                self.add_envelope(&mut change, held, &header, &stored, Some(own));
-                held = change.logs.get(&log).cloned().unwrap_or_default();
+                self.add_envelope(&mut change, (&header, header.hash()), &stored, Some(own));
                 change.batch.delete(Table::Outbox, log_key(log, index));
                 grown.push((log, seq));
             }
@@ -229,8 +227,8 @@ impl Node {
         self.persist(StoreKind::Reader, batch, move |node| {
             if let Some(reader) = &mut node.reader {
                 reader.pending.extend(pending);
-                for row in summaries {
-                    reader.summaries.insert(row.summary.record, row);
+                for row in &summaries {
+                    reader.listing.insert(row);
                 }
             }
             node.roll_now();
@@ -348,7 +346,7 @@ impl Node {
         if opening.device != mine || held || reader.is_forgotten(record) {
             return None;
         }
-        let area = reader.summaries.get(&record).map_or(opening.area, |row| row.area);
+        let area = reader.listing.area(&record).unwrap_or(opening.area);
         let bytes = u32::try_from(change.raw.len()).unwrap_or(u32::MAX);
         Some(PendingRow { record, area, bytes, urgent: false, card: Vec::new() })
     }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::api::{BundleScope, Command, CommandId, Now, Order, PipeId};
 use super::carry::Ages;
+use super::ingest::{Heard, Parcel};
+use super::listing::Listing;
 use crate::audit::AuditHead;
 use crate::codec;
 use crate::control::{Erasure, Home, Lane, Scope, Statement};
@@ -17,7 +19,6 @@ use crate::id::{
     AreaTag, CertId, DeviceKey, EpochId, Hash, Incarnation, LogId, RecordId, StatementId, StoreId,
 };
 use crate::record::Summary;
-use crate::session::frame::Run;
 use crate::time::Millis;
 use crate::trust::approval::Membership;
 use crate::trust::{Issuer, Keyring};
@@ -254,7 +255,7 @@ pub(super) fn read_log_key(key: &[u8]) -> Option<(LogId, u64)> {
 }
 
 /// Where a batch comes from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// A session, whose peer has shown this certificate.
     Session(PipeId, CertId),
@@ -265,7 +266,9 @@ pub(super) enum Source {
 /// Something the carrier has to write; one after the other.
 pub(super) enum Task {
     /// A batch of a session or of a bundle.
-    Ingest { from: Source, number: u32, statements: Vec<Statement>, runs: Vec<Run> },
+    Ingest { parcel: Parcel },
+    /// The same, its signatures checked.
+    Accept { heard: Heard },
     /// Plan a bundle.
     Bundle { id: CommandId, scope: BundleScope },
     /// Statements that are needed but came another way: the chain of a session's peer, a welcome.
@@ -309,7 +312,8 @@ pub(super) enum Task {
 }
 
 crate::debug_shows!(enum Task {
-    Ingest { from, number },
+    Ingest,
+    Accept,
     Bundle { id, scope },
     Recover,
     Order { id, order },
@@ -355,6 +359,10 @@ pub(super) struct Carrier {
     /// What is held, as new sessions begin with it.
     pub(super) claims: Option<Arc<Claims>>,
     pub(super) next_ingest: u64,
+    /// When something was ingested last.
+    pub(super) ingested_at: Millis,
+    /// When the reader last began to lag behind, or to file.
+    pub(super) unfiled_since: Millis,
     pub(super) own: BTreeMap<AreaTag, OwnLog>,
     /// What this device keeps; all else it borrows.
     pub(super) home: Home,
@@ -381,6 +389,10 @@ pub(super) struct Carrier {
     pub(super) taken_changed: BTreeSet<(LogId, DeviceKey)>,
     pub(super) tasks: VecDeque<Task>,
     pub(super) busy: bool,
+    /// Batches whose signatures can be checked before their turn, and how many such checks are under
+    /// way.
+    pub(super) unchecked: Vec<Parcel>,
+    pub(super) checks: usize,
     pub(super) receipts_at: Option<Millis>,
     pub(super) counted: Counted,
     /// The time counted when an erasure was first held in force.
@@ -486,7 +498,7 @@ pub(super) struct Reader {
     pub(super) keyrings: u64,
     /// First ingest number that is not filed.
     pub(super) cursor: u64,
-    pub(super) summaries: BTreeMap<RecordId, SummaryRow>,
+    pub(super) listing: Listing,
     pub(super) pending: BTreeMap<(LogId, u64), PendingRow>,
     pub(super) pending_since: Option<Millis>,
     /// Ingest number of each envelope that waits -> the key epoch that it waits for, or what stands
@@ -500,6 +512,9 @@ pub(super) struct Reader {
     pub(super) held: BTreeMap<u64, Vec<RecordId>>,
     /// Whether the facility is being given something.
     pub(super) delivering: bool,
+    /// When it last began to file, and whether something urgent came since.
+    pub(super) filed_at: Option<Millis>,
+    pub(super) alarmed: bool,
     /// Filings done by this process.
     pub(super) filings: u64,
     /// Areas whose published key cannot be sealed to.
@@ -521,17 +536,19 @@ pub(super) struct Reader {
 
 impl Reader {
     /// A record that may be shown.
-    pub(super) fn visible(&self, record: RecordId) -> Option<&SummaryRow> {
-        self.summaries.get(&record).filter(|_| !self.gone.contains(&record))
+    pub(super) fn visible(&self, record: RecordId) -> Option<SummaryRow> {
+        self.listing.get(&record).filter(|_| !self.gone.contains(&record))
+    }
+
+    /// How many records may be shown.
+    pub(super) fn visible_count(&self) -> usize {
+        let hidden = self.gone.iter().filter(|record| self.listing.contains(record)).count();
+        self.listing.len().saturating_sub(hidden)
     }
 
     /// Every record that may be shown, from this id on.
-    pub(super) fn visible_from(
-        &self,
-        first: RecordId,
-    ) -> impl Iterator<Item = (RecordId, &SummaryRow)> {
-        let all = self.summaries.range(first..).map(|(record, row)| (*record, row));
-        all.filter(|(record, _)| !self.gone.contains(record))
+    pub(super) fn visible_from(&self, first: RecordId) -> impl Iterator<Item = RecordId> {
+        self.listing.from(first).filter(|record| !self.gone.contains(record))
     }
 
     /// Who is hidden has changed: what the facility has still to be given is looked at again.

@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use super::Node;
 use super::api::{Output, PipeId};
+use super::ingest::Parcel;
 use super::state::{log_key, read_log_key};
 use crate::codec;
 use crate::control::{Statement, kind};
-use crate::envelope::{Stored, Wire};
+use crate::envelope::{Content, Stored, Wire};
 use crate::holdings::Span;
 use crate::id::{LogId, StatementId};
-use crate::limits::{BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, BATCHES_IN_FLIGHT_MAX};
+use crate::limits::{
+    BATCH_ENVELOPES_MAX, BATCH_STATEMENTS_MAX, BATCHES_IN_FLIGHT_MAX, BATCHES_ON_ANY_LINK,
+    FLIGHT_BYTES_MAX,
+};
 use crate::session::frame::{Bytes, Frame, Run};
 use crate::session::{Class, Comparing, Fault, InFlight, Phase};
 use crate::store::{Range, Row, Table};
@@ -362,12 +366,15 @@ impl Node {
         runs: Vec<Run>,
     ) -> Result<(), Fault> {
         let Some(session) = self.sessions.get_mut(&pipe) else { return Ok(()) };
-        let most = u32::try_from(BATCHES_IN_FLIGHT_MAX).unwrap_or(u32::MAX);
-        if number != session.expected_batch || session.owed_acks >= most {
+        let full = session.owed_acks >= BATCHES_IN_FLIGHT_MAX
+            || session.owed_bytes >= FLIGHT_BYTES_MAX && session.owed_acks >= BATCHES_ON_ANY_LINK;
+        if number != session.expected_batch || full {
             return Err(Fault::OutOfTurn("batch".to_owned()));
         }
+        let bytes = batch_bytes(statements, &runs);
         session.expected_batch += 1;
         session.owed_acks += 1;
+        session.owed_bytes += bytes;
         session.complete = false;
         let statements = statements
             .iter()
@@ -380,9 +387,19 @@ impl Node {
         }
         let from = session.peer.ok_or(Fault::Unavailable)?.certificate;
         let from = super::state::Source::Session(pipe, from);
-        self.queue_batch(pipe, super::state::Task::Ingest { from, number, statements, runs });
+        self.take_in(Parcel { from, number, bytes, statements, runs });
         Ok(())
     }
+}
+
+/// Bytes of the statements and payloads of a batch.
+fn batch_bytes(statements: &[Bytes], runs: &[Run]) -> usize {
+    let payload = |wire: &Wire| match &wire.content {
+        Content::Sealed(payload) => payload.len(),
+        Content::Erased { .. } => 0,
+    };
+    let payloads = runs.iter().flat_map(|run| &run.envelopes).map(payload);
+    statements.iter().map(|statement| statement.0.len()).chain(payloads).sum()
 }
 
 /// Takes off `queue` what is looked up for one batch.

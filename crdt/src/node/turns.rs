@@ -23,8 +23,6 @@ use std::collections::BTreeSet;
 use super::Node;
 use super::api::PipeId;
 use super::state::{Source, Task};
-use crate::control::kind;
-use crate::envelope::Urgency;
 use crate::limits::{TURN_BYTES_MAX, TURN_LOADS_MAX, TURN_MS};
 use crate::session::Session;
 use crate::time::Millis;
@@ -67,8 +65,9 @@ impl Node {
 
     /// Puts a batch that came in its place among those that wait to be taken in. Each peer's stay in
     /// their order.
-    pub(super) fn queue_batch(&mut self, pipe: PipeId, batch: Task) {
+    pub(super) fn queue_batch(&mut self, batch: Task) {
         let tasks = &mut self.carrier.tasks;
+        let Some(pipe) = batch.batch_of() else { return tasks.push_back(batch) };
         let own = tasks.iter().rposition(|task| task.is_of(pipe)).map_or(0, |last| last + 1);
         let mut seen = BTreeSet::new();
         let first = !tasks.iter().any(|task| task.batch_of() == Some(pipe));
@@ -93,9 +92,14 @@ impl Node {
 impl Task {
     /// The session whose batch it is, if it is one.
     const fn batch_of(&self) -> Option<PipeId> {
-        match self {
-            Self::Ingest { from: Source::Session(pipe, _), .. } => Some(*pipe),
-            _ => None,
+        let from = match self {
+            Self::Ingest { parcel } => parcel.from,
+            Self::Accept { heard } => heard.from(),
+            _ => return None,
+        };
+        match from {
+            Source::Session(pipe, _) => Some(pipe),
+            Source::Bundle(_) => None,
         }
     }
 
@@ -107,10 +111,11 @@ impl Task {
 
     /// Whether others wait for it.
     fn is_pressing(&self) -> bool {
-        let Self::Ingest { statements, runs, .. } = self else { return false };
-        let urgent =
-            runs.iter().flat_map(|run| &run.envelopes).any(|one| one.urgency == Urgency::Urgent);
-        urgent || statements.iter().any(|one| one.kind() == kind::REVOCATION)
+        match self {
+            Self::Ingest { parcel } => parcel.is_pressing(),
+            Self::Accept { heard } => heard.is_pressing(),
+            _ => false,
+        }
     }
 }
 

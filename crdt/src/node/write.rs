@@ -101,8 +101,11 @@ impl Node {
             self.seal(next)
         } else if self.must_file() && (!locking || !self.all_sealed()) {
             // What an earlier incarnation wrote is sealed only when everything is filed.
-            self.file();
-            true
+            let yields = self.filing_yields_until().is_some();
+            if !yields {
+                self.file();
+            }
+            !yields
         } else if self.must_settle_review() {
             self.settle_review();
             true
@@ -269,7 +272,7 @@ impl Node {
             }
         };
         let Some(reader) = &self.reader else { return };
-        let known = |record| reader.visible(record).map(|row| row.summary.clone());
+        let known = |record| reader.visible(record).map(|row| row.summary);
         let import = ImportRun::new().settle(import, known);
         let problems = import.problems.iter().map(ToString::to_string).collect();
         // A link goes each way.
@@ -279,7 +282,7 @@ impl Node {
         let drafts = by_record
             .into_iter()
             .map(|((place, record), edits)| {
-                let known = reader.summaries.get(&record).map(|row| row.area);
+                let known = reader.listing.area(&record);
                 let area = match place {
                     Place::Directory => directory_area(),
                     Place::Person | Place::Unowned => known.unwrap_or(area),
@@ -415,8 +418,8 @@ impl Node {
                     reader.pending_since.get_or_insert(now);
                 }
                 reader.pending.extend(pending);
-                for row in summaries {
-                    reader.summaries.insert(row.summary.record, row);
+                for row in &summaries {
+                    reader.listing.insert(row);
                 }
             }
             node.reply(id, reply);

@@ -1,5 +1,7 @@
 //! The change that every record begins with.
 
+use std::sync::LazyLock;
+
 use automerge::{ActorId, Automerge, Change, ObjId};
 
 use super::edit::Root;
@@ -40,7 +42,13 @@ pub const fn genesis_hash() -> [u8; 32] {
 
 /// A document that holds genesis alone, to be written by `actor`.
 pub(super) fn with_genesis(actor: ActorId) -> Automerge {
-    let mut doc = Automerge::new().with_actor(actor);
+    // Every record begins with it: to copy it costs a fraction of making it.
+    static EMPTY: LazyLock<Automerge> = LazyLock::new(empty);
+    EMPTY.clone().with_actor(actor)
+}
+
+fn empty() -> Automerge {
+    let mut doc = Automerge::new().with_actor(ActorId::from(GENESIS_ACTOR));
     #[expect(
         clippy::expect_used,
         reason = "the constant bytes are a valid change; tests hold them"

@@ -15,8 +15,8 @@ use crate::crypto::Signature;
 use crate::holdings::{Claims, Digests, Held, Holdings, Span, Spans};
 use crate::id::{CertId, DeviceKey, LogId, StatementId};
 use crate::limits::{
-    BATCHES_IN_FLIGHT_MAX, HELLO_MS_MAX, RANGES_MAX, SILENCE_MS_MAX, SUMMARY_LOGS_MAX,
-    SUMMARY_SPANS_MAX, SUMMARY_STATEMENTS_MAX,
+    HELLO_MS_MAX, RANGES_MAX, SILENCE_MS_MAX, SUMMARY_LOGS_MAX, SUMMARY_SPANS_MAX,
+    SUMMARY_STATEMENTS_MAX,
 };
 use crate::time::Millis;
 use crate::trust::{AreaScope, Role};
@@ -205,8 +205,9 @@ pub struct Session {
     pub(crate) ticket: Option<u64>,
     pub(crate) next_batch: u32,
     pub(crate) in_flight: BTreeMap<u32, InFlight>,
-    /// Batches of the peer that we have not acknowledged.
-    pub(crate) owed_acks: u32,
+    /// Batches of the peer that we have not acknowledged, and the bytes of what is in them.
+    pub(crate) owed_acks: usize,
+    pub(crate) owed_bytes: usize,
     pub(crate) expected_batch: u32,
     /// What the peer will send in all, and what of it has come.
     pub(crate) expected: (u64, u64),
@@ -398,6 +399,7 @@ impl Session {
             next_batch: 0,
             in_flight: BTreeMap::new(),
             owed_acks: 0,
+            owed_bytes: 0,
             expected_batch: 0,
             expected: (0, 0),
             received: (0, 0),
@@ -638,7 +640,7 @@ impl Session {
     pub(crate) fn may_send(&self) -> bool {
         self.phase == Phase::Transfer
             && !self.loading
-            && self.in_flight.len() < BATCHES_IN_FLIGHT_MAX
+            && self.pace.has_room(self.in_flight.len())
             && !self.todo.is_empty()
     }
 

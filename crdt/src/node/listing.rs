@@ -1,0 +1,112 @@
+//! The records of lists in memory, as they are stored: a tenth of what they take when they are read,
+//! so each is read when it is asked for. A row that cannot be read is listed, though not shown: of its
+//! record something is filed, and a later version may know it.
+
+use std::collections::BTreeMap;
+
+use super::state::SummaryRow;
+use crate::codec;
+use crate::id::{AreaTag, RecordId};
+use crate::record::{Query, Texts};
+
+/// Every record of which something is filed.
+#[derive(Default)]
+pub(super) struct Listing(BTreeMap<RecordId, Box<[u8]>>);
+
+impl Listing {
+    /// Lists a record, or lists it anew.
+    pub(super) fn insert(&mut self, row: &SummaryRow) {
+        self.insert_stored(row.summary.record, codec::encode(row));
+    }
+
+    /// The same, with its row as it is stored.
+    pub(super) fn insert_stored(&mut self, record: RecordId, row: Vec<u8>) {
+        self.0.insert(record, row.into_boxed_slice());
+    }
+
+    pub(super) fn remove(&mut self, record: &RecordId) {
+        self.0.remove(record);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn contains(&self, record: &RecordId) -> bool {
+        self.0.contains_key(record)
+    }
+
+    /// Its row, if that can be read.
+    pub(super) fn get(&self, record: &RecordId) -> Option<SummaryRow> {
+        codec::decode(self.0.get(record)?).ok()
+    }
+
+    /// The area that it belongs to: what every row begins with.
+    pub(super) fn area(&self, record: &RecordId) -> Option<AreaTag> {
+        AreaTag::from_slice(self.0.get(record)?.get(..AreaTag::LEN)?)
+    }
+
+    /// Every record from this id on.
+    pub(super) fn from(&self, first: RecordId) -> impl Iterator<Item = RecordId> {
+        self.0.range(first..).map(|(record, _)| *record)
+    }
+
+    /// Every record that a query finds.
+    pub(super) fn search(&self, query: &Query) -> impl Iterator<Item = RecordId> {
+        let finds = |row: &[u8]| {
+            let summary = row.get(AreaTag::LEN..).unwrap_or_default();
+            let read = postcard::take_from_bytes::<Texts<'_>>(summary);
+            read.is_ok_and(|(texts, _)| query.finds(texts.all()))
+        };
+        self.0.iter().filter(move |(_, row)| finds(row)).map(|(record, _)| *record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Summary;
+
+    fn row(name: &str) -> SummaryRow {
+        let summary = Summary {
+            record: RecordId([7; 16]),
+            names: vec![name.to_owned()],
+            sex: Some("female".to_owned()),
+            birth_date: Some("1998".to_owned()),
+            village: None,
+            identifiers: vec!["nid|1 1998".to_owned()],
+            visits: 2,
+            resources: 0,
+            has_conflict: false,
+            urgent: true,
+            latest: None,
+        };
+        SummaryRow { area: AreaTag([3; 16]), summary }
+    }
+
+    #[test]
+    fn a_stored_row_is_found_as_the_summary_it_came_from_is() {
+        for name in ["Immaculée Uwase", "MUKAMANA Espérance", "Jean-Bosco"] {
+            let mut listing = Listing::default();
+            let row = row(name);
+            listing.insert(&row);
+            for query in
+                ["", "uwa immac", "ESPERANCE", "é", "female", "98 nid|1", "bosco x", "ee u"]
+            {
+                let found = listing.search(&Query::new(query)).count();
+                assert_eq!(found == 1, row.summary.matches(query), "{query} in {name}");
+            }
+            assert_eq!(listing.area(&row.summary.record), Some(row.area));
+        }
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_listed_and_not_shown() {
+        let mut listing = Listing::default();
+        let record = RecordId([9; 16]);
+        listing.insert_stored(record, [[3; 16].as_slice(), &[255; 40]].concat());
+        assert!(listing.contains(&record) && listing.get(&record).is_none());
+        assert_eq!(listing.area(&record), Some(AreaTag([3; 16])));
+        assert_eq!(listing.search(&Query::new("")).count(), 0);
+    }
+}
