@@ -10,12 +10,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
+use huza_crdt::id::LogId;
 use huza_crdt::node::{Command, Reply};
 use huza_crdt::session::Fault;
 use huza_crdt::store::Table;
 use huza_crdt::trust::Role;
 
-use crate::audit::{Model, Place};
+use crate::audit::{Model, Place, openings};
 use crate::check::end::{self, Resources};
 use crate::check::{erased, quarantine};
 use crate::host::{Belonging, HostId, Nature};
@@ -436,8 +437,16 @@ fn agree(world: &mut World, good: &[HostId]) -> Result<quarantine::Quarantined, 
             return Err(world.unexpected(*id, "status", &reply));
         };
         let Some(host) = world.hosts.get(id) else { continue };
-        let expected = quarantine::on_disk(&host.disk.durable);
-        quarantine::agreed(&expected, &status.quarantined)
+        // What leads to a cut-off in a log that is only carried may have been let go.
+        let kept: BTreeSet<LogId> = openings(&host.disk.durable)
+            .filter(|(_, one)| world.programmes.auditor.is_home(&host.nature, one.area))
+            .map(|(log, _)| log)
+            .collect();
+        let mut expected = quarantine::on_disk(&host.disk.durable);
+        expected.retain(|(log, _), _| kept.contains(log));
+        let mut says = status.quarantined;
+        says.retain(|one| kept.contains(&one.log));
+        quarantine::agreed(&expected, &says)
             .map_err(|broken| world.violated(Some(*id), &broken))?;
         all.extend(expected);
     }

@@ -48,6 +48,10 @@ const QUARANTINED: EpochId = EpochId([u8::MAX - 1; 16]);
 /// names: an authority device has still to see to it.
 pub(super) const REMAINS: EpochId = EpochId([u8::MAX - 2; 16]);
 
+/// Instead of a key epoch, for envelopes that speak of a log whose opening has not come: whose they
+/// are is not known until then.
+const UNOPENED: EpochId = EpochId([u8::MAX - 3; 16]);
+
 /// An envelope on its way to be filed.
 struct Incoming {
     number: u64,
@@ -88,6 +92,20 @@ pub(super) struct Filed {
     pub(super) card: Vec<u8>,
 }
 
+/// Why what is in an envelope cannot be filed.
+pub(super) enum Unfit {
+    /// It speaks of a log whose opening is not here yet.
+    Unopened,
+    /// It is not what it should be.
+    Broken(String),
+}
+
+impl From<String> for Unfit {
+    fn from(why: String) -> Self {
+        Self::Broken(why)
+    }
+}
+
 /// An envelope opened, or why not.
 struct Opened {
     number: u64,
@@ -96,7 +114,7 @@ struct Opened {
     displaced: bool,
     area: AreaTag,
     epoch: EpochId,
-    changes: Result<Vec<Filed>, String>,
+    changes: Result<Vec<Filed>, Unfit>,
 }
 
 /// A record with all its changes.
@@ -188,6 +206,13 @@ impl Node {
                 reader.refile.extend(number.map(u64::from_be_bytes));
             }
         });
+    }
+
+    /// Openings have come: envelopes that waited for one may be filed now.
+    pub(super) fn refile_unopened(&mut self) {
+        let Some(reader) = &mut self.reader else { return };
+        let unopened = reader.waiting.iter().filter(|(_, epoch)| **epoch == UNOPENED);
+        reader.refile.extend(unopened.map(|(number, _)| number));
     }
 
     /// Files the next envelopes.
@@ -478,7 +503,8 @@ impl Node {
         let Opened { number, row, displaced, area, epoch, changes } = one;
         let changes = match changes {
             Ok(changes) => changes,
-            Err(why) => {
+            Err(Unfit::Unopened) => return filing.settle(number, epoch, Some(UNOPENED)),
+            Err(Unfit::Broken(why)) => {
                 self.event(Event::SetAside { log: row.log, seq: row.seq, why });
                 let row_key = [HOPELESS.0.as_slice(), &number.to_be_bytes()].concat();
                 filing.batch.put(Table::Waiting, row_key, []);
@@ -645,7 +671,7 @@ impl Node {
 impl Filing {
     /// The envelope was opened, or is empty: it waits no longer, unless there is another reason.
     fn settle(&mut self, number: u64, epoch: EpochId, waits: Option<EpochId>) {
-        for over in [epoch, QUARANTINED, REMAINS] {
+        for over in [epoch, QUARANTINED, REMAINS, UNOPENED] {
             self.batch.delete(Table::Waiting, waiting_key(over, number));
         }
         match waits {
@@ -721,7 +747,7 @@ fn summarise((record, area, changes): Filable) -> SummaryRow {
 fn open(one: Incoming) -> Opened {
     let Incoming { number, row, displaced, area, header, sealed, key, devices } = one;
     let changes = Contents::open(&header, &sealed, &key)
-        .map_err(|error| error.to_string())
+        .map_err(|error| Unfit::Broken(error.to_string()))
         .and_then(|contents| match contents {
             Contents::Changes { payload, .. } => take_out(&header, payload, &devices),
             Contents::Reissued(all) => take_out_again(all, &devices),
@@ -734,7 +760,7 @@ pub(super) fn take_out(
     header: &Header,
     payload: Payload,
     devices: &BTreeMap<LogId, DeviceKey>,
-) -> Result<Vec<Filed>, String> {
+) -> Result<Vec<Filed>, Unfit> {
     let log = payload.origin.unwrap_or(header.log);
     let items = (payload.first..).zip(payload.items).collect();
     unpack_all((header.log, header.seq), log, items, devices)
@@ -744,13 +770,13 @@ pub(super) fn take_out(
 fn take_out_again(
     reissues: Vec<Reissue>,
     devices: &BTreeMap<LogId, DeviceKey>,
-) -> Result<Vec<Filed>, String> {
+) -> Result<Vec<Filed>, Unfit> {
     let mut filed = Vec::new();
     for reissue in reissues {
         let signed = (reissue.header.log, reissue.header.seq);
         let log = reissue.log();
-        let author = devices.get(&signed.0).ok_or("re-issued from an unknown log")?;
-        let items = reissue.items(*author).map_err(|error| error.to_string())?;
+        let author = devices.get(&signed.0).ok_or(Unfit::Unopened)?;
+        let items = reissue.items(*author).map_err(|error| Unfit::Broken(error.to_string()))?;
         filed.extend(unpack_all(signed, log, items, devices)?);
     }
     Ok(filed)
@@ -761,15 +787,14 @@ fn unpack_all(
     log: LogId,
     items: Vec<(u64, Item)>,
     devices: &BTreeMap<LogId, DeviceKey>,
-) -> Result<Vec<Filed>, String> {
-    if log != signed.0
-        && (devices.get(&log).is_none() || devices.get(&log) != devices.get(&signed.0))
-    {
-        return Err("published again by another device than wrote it".to_owned());
+) -> Result<Vec<Filed>, Unfit> {
+    let author = devices.get(&log).ok_or(Unfit::Unopened)?;
+    if log != signed.0 && devices.get(&signed.0) != Some(author) {
+        return Err(Unfit::Broken("published again by another device than wrote it".to_owned()));
     }
     let filed = items.into_iter().map(|(counter, item)| {
         let origin = Origin { log, counter };
-        let raw = unpack(origin, &item.change).map_err(|error| error.to_string())?;
+        let raw = unpack(origin, &item.change).map_err(|error| Unfit::Broken(error.to_string()))?;
         Ok(Filed { record: item.record, signed, origin, raw, card: item.card })
     });
     filed.collect()

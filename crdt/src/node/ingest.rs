@@ -164,8 +164,9 @@ pub(super) struct Change {
     /// only carried.
     pub(super) bytes: BTreeMap<CertId, i64>,
     pub(super) borrowed: i64,
-    /// Whether a receipt has come.
+    /// Whether a receipt has come, or an opening.
     pub(super) vouched: bool,
+    pub(super) opened: bool,
     /// Erasures that are new, or of which something has come.
     pub(super) erasures: BTreeSet<StatementId>,
 }
@@ -299,6 +300,9 @@ impl Node {
             node.weighed(&change);
             if change.trusts {
                 node.settle_home();
+            }
+            if change.opened {
+                node.refile_unopened();
             }
             if change.judged {
                 node.judged(&change.revoked);
@@ -885,6 +889,7 @@ impl Node {
                     }
                     Body::Admission(_) => change.judged = true,
                     Body::Receipt(_) => change.vouched = true,
+                    Body::Opening(_) => change.opened = true,
                     Body::Certificate(_) => change.judged |= lane.has_revocations(),
                     Body::Erasure(_) => {
                         change.erasures.insert(id);
