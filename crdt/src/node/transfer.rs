@@ -151,7 +151,7 @@ impl Node {
                     session.plan_run(*log, (seq, seq), class, (overtaking, &held.urgent));
                 }
             }
-            // What is new goes before what is old, and what its peer reads before all but the urgent.
+            // What is new goes before what is old, and what its peer reads before the control lane.
             let routine = session.todo.routine.split_off(before);
             let lane = self.carrier.lane.as_ref();
             let reads = |log: &LogId| lane.is_some_and(|lane| session.reads(lane, log));
@@ -162,7 +162,7 @@ impl Node {
                 let queue = session.todo.runs(class);
                 queue.rotate_right(queue.len() - length);
             }
-            session.todo.urgent.extend(read);
+            session.todo.fresh.extend(read);
             let news = statements.iter().filter(|id| !session.theirs.has(id)).copied().collect();
             self.plan_statements(pipe, news);
         }
@@ -347,7 +347,7 @@ impl Node {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         let mut left = 0;
         let todo = &mut session.todo;
-        for queue in [&mut todo.urgent, &mut todo.routine, &mut todo.borrowed] {
+        for queue in [&mut todo.urgent, &mut todo.fresh, &mut todo.routine, &mut todo.borrowed] {
             queue.retain(|(log, from, to)| {
                 let stays = !session.refused.contains(log);
                 left += if stays { 0 } else { to - from + 1 };

@@ -252,11 +252,13 @@ pub struct Session {
 pub(crate) struct Todo {
     /// Who is shut out, what is admitted or erased, with what is needed to check it.
     pub(crate) first: VecDeque<StatementId>,
-    /// What is urgent, and behind it what has come since the session began and is of an area that the
-    /// peer reads. With them leaves what they need of `needed`.
+    /// With them leaves what they need of `needed`.
     pub(crate) urgent: VecDeque<(LogId, u64, u64)>,
     /// What all envelopes need: certificates and openings.
     pub(crate) needed: VecDeque<StatementId>,
+    /// What has come since the session began and is of an area that the peer reads. Behind `needed`:
+    /// what was published again can only be read by who knows the log that it was in before.
+    pub(crate) fresh: VecDeque<(LogId, u64, u64)>,
     pub(crate) statements: VecDeque<StatementId>,
     pub(crate) routine: VecDeque<(LogId, u64, u64)>,
     /// What the peer does not keep: while it has room to carry it.
@@ -267,6 +269,7 @@ pub(crate) struct Todo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
     Urgent,
+    Fresh,
     Routine,
     Borrowed,
 }
@@ -276,6 +279,7 @@ impl Todo {
     pub(crate) const fn runs(&mut self, class: Class) -> &mut VecDeque<(LogId, u64, u64)> {
         match class {
             Class::Urgent => &mut self.urgent,
+            Class::Fresh => &mut self.fresh,
             Class::Routine => &mut self.routine,
             Class::Borrowed => &mut self.borrowed,
         }
@@ -285,6 +289,7 @@ impl Todo {
     pub(crate) fn next_class(&self) -> Option<Class> {
         let queues = [
             (&self.urgent, Class::Urgent),
+            (&self.fresh, Class::Fresh),
             (&self.routine, Class::Routine),
             (&self.borrowed, Class::Borrowed),
         ];
@@ -295,6 +300,7 @@ impl Todo {
         self.first.is_empty()
             && self.urgent.is_empty()
             && self.needed.is_empty()
+            && self.fresh.is_empty()
             && self.statements.is_empty()
             && self.routine.is_empty()
             && self.borrowed.is_empty()
@@ -321,7 +327,7 @@ const PIECE: u64 = 32;
 impl Todo {
     /// Whether something is in it that waits for no turn.
     pub(crate) fn is_pressing(&self) -> bool {
-        !self.first.is_empty() || !self.urgent.is_empty()
+        !self.first.is_empty() || !self.urgent.is_empty() || !self.fresh.is_empty()
     }
 
     /// The statements that come next, unless envelopes do.
@@ -329,8 +335,13 @@ impl Todo {
         if !self.first.is_empty() {
             return Some(&mut self.first);
         }
-        let queues = [&mut self.needed, &mut self.statements];
-        queues.into_iter().find(|queue| !queue.is_empty()).filter(|_| self.urgent.is_empty())
+        if !self.urgent.is_empty() {
+            return None;
+        }
+        if !self.needed.is_empty() {
+            return Some(&mut self.needed);
+        }
+        Some(&mut self.statements).filter(|queue| !queue.is_empty() && self.fresh.is_empty())
     }
 
     /// Orders what is routine: the logs that the peer `reads` before the others, and in each of
@@ -595,7 +606,7 @@ impl Session {
             let apart = match class {
                 _ if overtaking.contains(&seq) => Class::Urgent,
                 Class::Borrowed => Class::Routine,
-                Class::Urgent | Class::Routine => continue,
+                Class::Urgent | Class::Fresh | Class::Routine => continue,
             };
             if next < seq {
                 self.plan_piece((log, next, seq - 1), class);
