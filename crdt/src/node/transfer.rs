@@ -521,13 +521,10 @@ mod tests {
         SigningKey::from_seed([6; 32]).sign(crate::crypto::Purpose::Hello, b"")
     }
 
-    /// The runs, what is left for later, and how many are gone.
-    fn fill(
-        full: usize,
-        from: u64,
-        to: u64,
-        seqs: &[u64],
-    ) -> (Vec<(u64, usize)>, Vec<(u64, u64)>, u64) {
+    /// First seqs and lengths of the runs, what is left for later, and how many are gone.
+    type Seen = (Vec<(u64, usize)>, Vec<(u64, u64)>, u64);
+
+    fn fill(full: usize, from: u64, to: u64, seqs: &[u64]) -> Seen {
         let log = LogId([5; 32]);
         let rows = seqs.iter().map(|seq| row(*seq, 100)).collect();
         let Filled { runs, later, gone } = fill_batch(full, vec![(log, from, to)], vec![rows]);

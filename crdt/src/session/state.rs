@@ -384,6 +384,9 @@ impl Todo {
     }
 }
 
+/// What a peer lacks of a log and is here, and all that is held of the log.
+type Missing<'a> = (LogId, Vec<(u64, u64)>, &'a Held);
+
 impl Session {
     pub(crate) fn new(channel: Channel, now: Millis, at_hello: Arc<Claims>) -> Self {
         Self {
@@ -512,8 +515,7 @@ impl Session {
             let held = holdings.logs.get(&log)?;
             Some((log, missing.into_iter().flat_map(|run| held.kept_within(run)).collect(), held))
         };
-        let missing: Vec<(LogId, Vec<(u64, u64)>, &Held)> =
-            missing.into_iter().filter_map(here).collect();
+        let missing: Vec<Missing<'_>> = missing.into_iter().filter_map(here).collect();
         let turns = self.take_turns(&missing, lane);
         let mut overtaking: BTreeMap<LogId, BTreeSet<u64>> = BTreeMap::new();
         for (_, log, seq) in &turns {
@@ -537,11 +539,7 @@ impl Session {
     /// second of each, and so on, so that nobody's alerts wait behind many of another's. Those beyond
     /// an author's share go with what is routine, and so do those that would leave the peer with many
     /// holes in a log.
-    fn take_turns(
-        &mut self,
-        missing: &[(LogId, Vec<(u64, u64)>, &Held)],
-        lane: &Lane,
-    ) -> Vec<(usize, LogId, u64)> {
+    fn take_turns(&mut self, missing: &[Missing<'_>], lane: &Lane) -> Vec<(usize, LogId, u64)> {
         let mut alerts = Vec::new();
         for (log, missing, held) in missing {
             let urgent = missing.iter().flat_map(|(from, to)| held.urgent.range(from..=to));
