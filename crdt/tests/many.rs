@@ -13,9 +13,9 @@ use huza_crdt::crypto::{Entropy, SymmetricKey};
 use huza_crdt::envelope::{Item, Payload, Seal, Stored, Urgency};
 use huza_crdt::id::{Hash, LogId, RecordId};
 use huza_crdt::limits::{
-    BATCH_BYTES_TARGET, BATCHES_IN_FLIGHT_MAX, LINKS_BESIDE_HUB_MAX, LINKS_WANTED,
-    NEWS_AT_ONCE_MAX, NEWS_KEPT_MS, NEWS_PAUSE_MS, NEWS_WAIT_MS, SESSIONS_MAX, SILENCE_MS_MAX,
-    TURN_BYTES_MAX, TURN_LOADS_MAX, TURN_MS,
+    BATCH_BYTES_TARGET, BATCHES_IN_FLIGHT_MAX, BATCHES_ON_ANY_LINK, LINKS_BESIDE_HUB_MAX,
+    LINKS_WANTED, NEWS_AT_ONCE_MAX, NEWS_KEPT_MS, NEWS_PAUSE_MS, NEWS_WAIT_MS, SESSIONS_MAX,
+    SILENCE_MS_MAX, TURN_BYTES_MAX, TURN_LOADS_MAX, TURN_MS,
 };
 use huza_crdt::node::{Event, Input, PipeId, Token};
 use huza_crdt::session::frame::Frame;
@@ -163,7 +163,7 @@ fn nobody_is_served_twice_before_each_who_waits_was_served_once() {
             services += 1;
             let before = seen[&pipe].last;
             let passed_over = seen.iter().find(|(other, one)| {
-                let free = one.unacknowledged.len() < BATCHES_IN_FLIGHT_MAX;
+                let free = one.unacknowledged.len() < BATCHES_ON_ANY_LINK;
                 let wants = one.last.is_some() && one.envelopes < ENVELOPES && **other != pipe;
                 let waited = before.is_some_and(|before| one.free_since < before);
                 free && wants && waited && one.last < before
@@ -190,7 +190,7 @@ fn nobody_is_served_twice_before_each_who_waits_was_served_once() {
         let (raw, pipe) = owing[draw % owing.len()];
         let one = seen.get_mut(pipe).unwrap();
         let (number, _) = one.unacknowledged.remove(0);
-        if one.unacknowledged.len() + 1 == BATCHES_IN_FLIGHT_MAX {
+        if one.unacknowledged.len() + 1 == BATCHES_ON_ANY_LINK {
             one.free_since = services;
         }
         raw.say(&mut hub, *pipe, &Frame::Ack { number });

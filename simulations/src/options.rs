@@ -113,6 +113,8 @@ options! {
     twins: u64,
     /// For how long an order to erase is held before it is carried out.
     erasure_delay_ms: u64,
+    /// Bundles that are filled, carried about, damaged, and read once or twice.
+    bundles: u64,
     /// Bytes that a device carries for health centres to which it does not belong.
     carry_bytes: u64,
     /// For how long, at most.
@@ -176,6 +178,7 @@ impl Options {
             erasure_delay_ms: d.pick_or(&[0, 10_000, 120_000], 30_000),
             carry_bytes: d.pick_or(&[0, 3_000_000, 1 << 30], 0),
             carry_ms: d.pick_or(&[20_000, 200_000, 1 << 40], 0),
+            bundles: d.pick_or(&[0, 0, 3, 8], 0),
             planted: None,
             keep_log: false,
         }
@@ -217,6 +220,8 @@ mod tests {
             ("authorities", |o| o.authorities > 0),
             ("erasures", |o| o.erasures > 0),
             ("twins", |o| o.twins > 0),
+            ("bundles", |o| o.bundles > 0),
+            ("quotas", |o| o.carry_bytes < 1 << 30),
         ] {
             let with = drawn.iter().filter(|options| has(options)).count();
             assert!((20..180).contains(&with), "{with} of 200 seeds have {what}");

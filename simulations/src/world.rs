@@ -5,6 +5,7 @@
 
 mod carry;
 mod fault;
+mod ferry;
 mod life;
 mod net;
 mod trust;
@@ -28,6 +29,7 @@ use crate::violation::{Broken, Law, Violation};
 use crate::workload::Users;
 
 pub(crate) use fault::Fault;
+use ferry::Ferries;
 use trust::Trust;
 
 /// Most events of one run. // guess: ten times what the largest world needs
@@ -61,6 +63,10 @@ pub(crate) enum Happening {
     Meet(HostId, HostId, u64),
     /// They part.
     Part(PipeId),
+    /// A device fills a bundle for another.
+    Ferry(HostId, HostId),
+    /// A bundle is read.
+    Unload(HostId, Vec<u8>),
     /// A forged peer connects.
     Forge(HostId),
     /// A user does something.
@@ -98,6 +104,7 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) laws: Laws,
     pub(crate) trust: Trust,
+    ferries: Ferries,
     pub(crate) draws: Draws,
     pub(crate) trace: Trace,
     /// Answers to commands that somebody waits for.
@@ -133,6 +140,7 @@ impl World {
             ledger: Ledger::default(),
             laws: Laws::default(),
             trust: Trust::default(),
+            ferries: Ferries::default(),
             draws: Draws {
                 net: Draw::new(seed, "net"),
                 disk: Draw::new(seed, "disk"),
@@ -159,6 +167,8 @@ impl World {
             | Happening::Read(host, _, _, _)
             | Happening::Flush(host, _, _)
             | Happening::Meet(host, _, _)
+            | Happening::Ferry(host, _)
+            | Happening::Unload(host, _)
             | Happening::Forge(host)
             | Happening::User(host) => host.0,
             Happening::Arrive(_, _)
@@ -200,6 +210,8 @@ impl World {
             Happening::Arrive(pipe, side) => self.arrive(pipe, side),
             Happening::Meet(dialer, listener, stay) => self.meet(dialer, listener, stay),
             Happening::Part(pipe) => self.cut(pipe),
+            Happening::Ferry(from, to) => self.ferry(from, to),
+            Happening::Unload(host, file) => self.unload(host, &file),
             Happening::Forge(host) => self.forge(host),
             Happening::User(host) => self.user(host),
             Happening::Fault(fault) => self.fault(fault),
@@ -305,6 +317,8 @@ impl World {
                 happening,
                 Happening::Meet(..)
                     | Happening::Part(_)
+                    | Happening::Ferry(..)
+                    | Happening::Unload(..)
                     | Happening::Forge(_)
                     | Happening::User(_)
                     | Happening::Fault(_)

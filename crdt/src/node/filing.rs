@@ -80,6 +80,8 @@ struct Missing {
     /// Envelopes whose payloads are gone: nothing waits for them any more.
     gone: Vec<(u64, EpochId)>,
     keyrings: u64,
+    /// Openings that were known then.
+    openings: usize,
 }
 
 /// A change taken out of an envelope.
@@ -138,8 +140,9 @@ struct Filing {
     deliveries: Vec<u64>,
     /// Of those that had to be, those that are quarantined since.
     recalled: Vec<u64>,
-    /// The state of the keyring with which keys were looked for.
+    /// The state of the keyring with which keys were looked for, and the openings known then.
     keyrings: u64,
+    openings: usize,
     /// Records of which nothing is left.
     emptied: Vec<RecordId>,
     /// Whether something of it was written as an outsider and erased since.
@@ -299,7 +302,9 @@ impl Node {
             return (incoming, missing);
         };
         missing.keyrings = reader.keyrings;
-        let devices = lane.openings().map(|(log, opening)| (*log, opening.device)).collect();
+        let devices: BTreeMap<LogId, DeviceKey> =
+            lane.openings().map(|(log, opening)| (*log, opening.device)).collect();
+        missing.openings = devices.len();
         let devices = Arc::new(devices);
         let found: BTreeMap<Vec<u8>, Vec<u8>> = envelopes.into_iter().flatten().collect();
         for (number, row) in rows {
@@ -383,7 +388,7 @@ impl Node {
         for one in opened {
             self.file_one(&mut filing, &mut stored, one);
         }
-        filing.keyrings = missing.keyrings;
+        (filing.keyrings, filing.openings) = (missing.keyrings, missing.openings);
         for (number, epoch) in &missing.rows {
             filing.batch.put(Table::Waiting, waiting_key(*epoch, *number), []);
             filing.waiting.push((*number, *epoch));
@@ -438,6 +443,7 @@ impl Node {
             }
             reader.filings += 1;
             let late = !filing.waiting.is_empty() && reader.keyrings != filing.keyrings;
+            let unopened = filing.waiting.iter().any(|(_, epoch)| *epoch == UNOPENED);
             reader.waiting.extend(filing.waiting);
             for number in filing.freed {
                 reader.waiting.remove(&number);
@@ -462,6 +468,11 @@ impl Node {
             if late {
                 // A key came while this was being filed.
                 node.refile_waiting();
+            }
+            let openings = node.carrier.lane.iter().flat_map(Lane::openings).count();
+            if unopened && openings != filing.openings {
+                // An opening did.
+                node.refile_unopened();
             }
             node.reader_idle();
         });

@@ -259,6 +259,9 @@ impl World {
         if self.ledger.under_way.contains_key(&command) {
             return self.promised(id, command, &reply);
         }
+        if self.is_ferried(command) {
+            return self.ferried(id, command, reply);
+        }
         if let Some((_, step)) = self.trust.under_way.remove(&command) {
             return self.stepped(step, reply);
         }

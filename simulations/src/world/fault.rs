@@ -96,6 +96,12 @@ impl World {
         for _ in 0..forgers {
             self.plan_for(&members, Happening::Forge);
         }
+        for _ in 0..options.bundles {
+            let pair = (self.draws.faults.pick(&members), self.draws.faults.pick(&members));
+            let (Some(from), Some(to)) = (pair.0.copied(), pair.1.copied()) else { continue };
+            let at = self.draws.faults.below(options.chaos_ms);
+            self.plan(self.now + at, Happening::Ferry(from, to));
+        }
     }
 
     /// Plans what authorities decide, locks, and copies that do not notice.
