@@ -170,8 +170,12 @@ pub(crate) fn nothing_lost(
         return Err(Broken::new(Law::WrittenIsVisible, evidence));
     }
     let mut visible = BTreeSet::new();
+    // What was lost may be what others wait for.
+    let lost = ledger.lost_in();
     for (_, document) in model.records() {
-        let held_back = model.held_back.contains(&document.record()) || !fates.twins.is_empty();
+        let held_back = lost.contains(&document.record());
+        let held_back =
+            held_back || model.held_back.contains(&document.record()) || !fates.twins.is_empty();
         if !held_back && (document.waiting() > 0 || !document.set_aside().is_empty()) {
             let (record, aside) = (document.record(), document.set_aside());
             let waiting = document.waiting();

@@ -301,6 +301,10 @@ impl World {
         if !member {
             return Ok(());
         }
+        if matches!(event, Event::Released { .. }) {
+            // What it carried for too long may have been the last copy of a lost device's.
+            self.excuse();
+        }
         let seen = self.laws.event(id, event, self.now);
         seen.map_err(|broken| self.violated(Some(id), &broken))
     }

@@ -289,9 +289,9 @@ impl World {
         Ok(())
     }
 
-    /// Something was lost with a device: promises that nothing keeps any more are excused. What is
+    /// Something was lost with a device, or let go since: promises that nothing keeps any more are excused. What is
     /// sealed on any disk, or known to the reader that promised it, has to stay.
-    fn excuse(&mut self) {
+    pub(super) fn excuse(&mut self) {
         let (auditor, tokens) = (&self.programmes.auditor, &self.laws.tokens);
         let mut sealed = BTreeSet::new();
         for host in self.hosts.values().filter(|host| host.is_member()) {
