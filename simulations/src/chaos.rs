@@ -17,6 +17,7 @@ use huza_crdt::store::Table;
 use huza_crdt::trust::Role;
 
 use crate::audit::{Model, Place, openings};
+use crate::check::contact::Talk;
 use crate::check::end::{self, Resources};
 use crate::check::{erased, quarantine};
 use crate::host::{Belonging, HostId, Nature};
@@ -270,24 +271,22 @@ fn converge(world: &mut World) -> Result<(), Violation> {
     Err(world.violated(host, &broken))
 }
 
-/// One of them meets all others, twice; and, where not everybody carries everything, one of each
-/// health centre all others of it.
+/// One of them meets all others, twice; of several health centres one of each, since not everybody
+/// carries what is another's.
 fn meet_all(world: &mut World, members: &[HostId]) -> Result<(), Violation> {
-    meet_one(world, members)?;
     for catchment in 0..world.options.catchments {
         let of_it = |id: &HostId| {
             world.hosts.get(id).is_some_and(|host| host.nature.catchment == catchment)
         };
-        let members: Vec<HostId> = members.iter().copied().filter(of_it).collect();
-        if world.options.catchments > 1 {
-            meet_one(world, &members)?;
+        let own: Vec<HostId> = members.iter().copied().filter(of_it).collect();
+        if let Some(root) = world.draws.net.pick(&own).copied() {
+            meet_one(world, root, members)?;
         }
     }
     Ok(())
 }
 
-fn meet_one(world: &mut World, members: &[HostId]) -> Result<(), Violation> {
-    let root = *world.draws.net.pick(members).unwrap_or(&HostId(0));
+fn meet_one(world: &mut World, root: HostId, members: &[HostId]) -> Result<(), Violation> {
     for _ in 0..2 {
         let mut others: Vec<HostId> = members.iter().copied().filter(|id| *id != root).collect();
         world.draws.net.shuffle(&mut others);
@@ -307,7 +306,9 @@ fn contact(world: &mut World, dialer: HostId, listener: HostId) -> Result<(), Vi
         return Err(world.violated(Some(dialer), &broken));
     };
     let complete = |world: &World, host| {
-        world.laws.talk(host, pipe).is_some_and(|talk| talk.complete && !talk.ended)
+        // It may have been closed since, as one of which nothing is to be expected.
+        let ended_well = |talk: &Talk| !talk.ended || talk.fault.is_none();
+        world.laws.talk(host, pipe).is_some_and(|talk| talk.complete && ended_well(talk))
     };
     // The two may have met by themselves meanwhile: then that contact goes on instead.
     let replaced = |world: &World, host| {

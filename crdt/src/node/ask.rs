@@ -342,8 +342,10 @@ impl Node {
         changes: &[(Origin, ChangeRow)],
         receipts: &[(Receipt, ReceiptStatus)],
     ) -> RecordStatus {
-        let places: BTreeSet<(LogId, u64)> =
-            changes.iter().filter_map(|(_, change)| change.place).collect();
+        // Of each change the envelopes that carry it: one that arrived is enough.
+        let placed = changes.iter().filter(|(_, change)| change.place.is_some());
+        let carriers: BTreeSet<Vec<(LogId, u64)>> =
+            placed.map(|(_, change)| change.places().collect()).collect();
         let pending = changes.iter().filter(|(_, change)| change.place.is_none()).count();
         let covers = |receipt: &Receipt, (log, seq): &(LogId, u64)| {
             // The end hash speaks for our envelope only if we hold all between the two.
@@ -359,7 +361,7 @@ impl Node {
         };
         let about: Vec<&(Receipt, ReceiptStatus)> = receipts
             .iter()
-            .filter(|(receipt, _)| places.iter().any(|place| covers(receipt, place)))
+            .filter(|(receipt, _)| carriers.iter().flatten().any(|place| covers(receipt, place)))
             .collect();
         let lane = self.carrier.lane.as_ref();
         let all = |kind: ReceiptKind| {
@@ -370,16 +372,17 @@ impl Node {
                     counts && receipt.kind == kind && covers(receipt, place)
                 })
             };
-            pending == 0 && !places.is_empty() && places.iter().all(covered)
+            let one_is = |places: &Vec<(LogId, u64)>| places.iter().any(covered);
+            pending == 0 && !carriers.is_empty() && carriers.iter().all(one_is)
         };
         let refused = about.iter().any(|(receipt, _)| receipt.kind == ReceiptKind::Refused);
         let devices: BTreeSet<_> = self.carrier.taken.keys().map(|(_, device)| *device).collect();
         let took_all = |device: &&crate::id::DeviceKey| {
-            !places.is_empty()
-                && places.iter().all(|(log, seq)| {
-                    let spans = self.carrier.taken.get(&(*log, **device));
-                    spans.is_some_and(|spans| spans.contains(*seq))
-                })
+            let took = |(log, seq): &(LogId, u64)| {
+                let spans = self.carrier.taken.get(&(*log, **device));
+                spans.is_some_and(|spans| spans.contains(*seq))
+            };
+            !carriers.is_empty() && carriers.iter().all(|places| places.iter().any(took))
         };
         let row = self.reader.as_ref().and_then(|reader| reader.listing.get(&record));
         RecordStatus {

@@ -148,6 +148,11 @@ impl World {
         record: Option<huza_crdt::id::RecordId>,
         promised: &[Token],
     ) -> Result<(), Violation> {
+        // What a device writes that is shut out is held back, there too.
+        let host = self.hosts.get(&id).and_then(|host| host.certificate);
+        if host.is_some_and(|certificate| self.laws.revoked.contains(&certificate)) {
+            return Ok(());
+        }
         let mut text = String::new();
         if let Some(mut shadow) = self.shadow(id) {
             if let Some(record) = record {
