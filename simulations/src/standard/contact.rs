@@ -49,6 +49,8 @@ pub struct Cost {
     pub trips: u32,
     /// The same, before the first batch left.
     pub trips_before: Option<u32>,
+    /// Statements and envelopes in batches: each is signed.
+    pub signatures: usize,
 }
 
 impl Cost {
@@ -57,7 +59,9 @@ impl Cost {
         let all = said.len() as u64;
         let mut batches = 0;
         while let Ok(Some(bytes)) = take_frame(&mut said) {
-            if matches!(Frame::from_bytes(&bytes), Ok(Frame::Batch { .. })) {
+            if let Ok(Frame::Batch { statements, runs, .. }) = Frame::from_bytes(&bytes) {
+                let envelopes: usize = runs.iter().map(|run| run.envelopes.len()).sum();
+                self.signatures += statements.len() + envelopes;
                 batches += (LENGTH_BYTES + bytes.len()) as u64;
                 self.trips_before.get_or_insert(self.trips);
             }

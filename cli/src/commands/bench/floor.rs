@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use huza_crdt::codec;
 use huza_crdt::control::{Opening, Statement, kind};
-use huza_crdt::crypto::{Signed, verify_all};
+use huza_crdt::crypto::{Purpose, Signed, SigningKey, verify_all};
 use huza_crdt::envelope::{Content, Header, Payload, Stored};
 use huza_crdt::id::{AreaTag, LogId};
 use huza_crdt::store::{Batch, Op, Range, Row, StoreKind, Table};
@@ -154,6 +154,25 @@ fn check(samples: &[Sample], at_once: usize, keys: Option<&Keyring>) -> Duration
         work();
     });
     begun.elapsed()
+}
+
+/// How long it takes to check so many signatures, in one batch, on one core: the best of three rounds.
+pub(super) fn signatures(count: usize) -> Duration {
+    let key = SigningKey::from_seed([1; 32]);
+    let signed = |number: usize| {
+        // As long as an envelope's header.
+        let bytes = [number.to_le_bytes().as_slice(), &[0; 160]].concat();
+        let signature = key.sign(Purpose::Envelope, &bytes);
+        Signed { key: key.public(), purpose: Purpose::Envelope, bytes, signature }
+    };
+    let all: Vec<Signed> = (0..count).map(signed).collect();
+    let round = |_| {
+        let begun = Instant::now();
+        let valid = verify_all(&all, [7; 32]);
+        debug_assert!(valid.iter().all(|valid| *valid), "what was signed is valid");
+        begun.elapsed()
+    };
+    (0..ROUNDS).map(round).min().unwrap_or_default()
 }
 
 fn in_batches(ops: &[Op], at_once: usize) -> Vec<Batch> {
