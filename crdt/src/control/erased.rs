@@ -1,5 +1,6 @@
 //! What the lane says of erasures.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::body::{EnvelopePlace, Erasure};
@@ -75,5 +76,16 @@ impl Lane {
     /// The envelopes in which erasures re-issue what stays.
     pub fn reissues(&self) -> impl Iterator<Item = &EnvelopePlace> {
         self.erasures.values().filter_map(|(_, erasure)| erasure.reissue.as_ref())
+    }
+
+    /// Of a log, the envelopes that are carried whatever room there is: those that are `urgent`, and
+    /// those that re-issue what an order erases, since before they are here it is not carried out.
+    pub fn pressing<'a>(&self, log: &LogId, urgent: &'a BTreeSet<u64>) -> Cow<'a, BTreeSet<u64>> {
+        let reissues = self.reissues().filter(|place| place.log == *log).map(|place| place.seq);
+        let mut pressing = Cow::Borrowed(urgent);
+        for seq in reissues.filter(|seq| !urgent.contains(seq)) {
+            pressing.to_mut().insert(seq);
+        }
+        pressing
     }
 }

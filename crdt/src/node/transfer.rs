@@ -144,11 +144,13 @@ impl Node {
                     !known.is_some_and(|known| known.contains(**seq)) || restored(**seq)
                 };
                 let class = lane.map_or(Class::Routine, |lane| session.class(lane, log));
+                let pressing = lane.map(|lane| lane.pressing(log, &held.urgent));
+                let pressing = pressing.as_deref().unwrap_or(&held.urgent);
                 for seq in seqs.iter().filter(lacks).copied().collect::<Vec<_>>() {
                     let urgent = held.urgent.contains(&seq);
                     let turn = lane.filter(|_| urgent).and_then(|l| session.urgent_turn(l, log));
                     let overtaking = if turn.is_some() { &held.urgent } else { &none };
-                    session.plan_run(*log, (seq, seq), class, (overtaking, &held.urgent));
+                    session.plan_run(*log, (seq, seq), class, (overtaking, pressing));
                 }
             }
             // What is new goes before what is old, and what its peer reads before the control lane.

@@ -524,8 +524,9 @@ impl Session {
         for (log, missing, held) in missing {
             let class = self.class(lane, &log);
             let overtaking = overtaking.entry(log).or_default();
+            let urgent = lane.pressing(&log, &held.urgent);
             for run in missing {
-                self.plan_run(log, run, class, (overtaking, &held.urgent));
+                self.plan_run(log, run, class, (overtaking, &urgent));
             }
         }
         self.todo.urgent = turns.into_iter().map(|(_, log, seq)| (log, seq, seq)).collect();
