@@ -125,6 +125,21 @@ fn what_was_being_filed_while_its_author_was_shut_out_is_taken_out_again() {
 }
 
 #[test]
+fn an_envelope_that_speaks_of_a_log_waits_for_its_opening() {
+    keeps_every_law(1057);
+}
+
+#[test]
+fn an_erasure_is_carried_out_by_who_has_no_room_for_the_re_issue() {
+    keeps_every_law(2014);
+}
+
+#[test]
+fn a_change_that_was_published_again_has_arrived_in_either_envelope() {
+    keeps_every_law(1219);
+}
+
+#[test]
 fn what_a_peer_keeps_is_known_before_its_certificate_is_durable() {
     keeps_every_law(9);
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::codec;
-use huza_crdt::control::{Opening, Statement, kind};
+use huza_crdt::control::{Erasure, Opening, Statement, kind};
 use huza_crdt::envelope::{ForkProof, Stored, Urgency};
 use huza_crdt::id::{CatchmentTag, CertId, LogId, RecordId};
 use huza_crdt::node::{RecordStatus, Status};
@@ -13,7 +13,7 @@ use huza_crdt::record::project;
 use huza_crdt::store::Table;
 use huza_crdt::trust::directory_area;
 
-use crate::audit::{Model, openings, place_of};
+use crate::audit::{Model, Place, openings, place_of};
 use crate::disk::Durable;
 use crate::facility::Facility;
 use crate::host::{HostId, Nature};
@@ -67,8 +67,8 @@ pub(crate) fn same_holdings(disks: &[Kept<'_>]) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Whether a device carries no more for others than it is set to, urgent envelopes and its own
-/// apart.
+/// Whether a device carries no more for others than it is set to, apart from its own envelopes, urgent
+/// ones, and those that re-issue what an order erases.
 pub(crate) fn within_quota(
     (name, durable, home): &Kept<'_>,
     own: Option<CertId>,
@@ -76,11 +76,21 @@ pub(crate) fn within_quota(
 ) -> Result<(), Broken> {
     let openings: BTreeMap<LogId, Opening> = openings(durable).collect();
     let own = openings.values().find(|one| Some(one.certificate) == own).map(|one| one.device);
+    let reissues: BTreeSet<Place> = durable
+        .rows(Table::Statements)
+        .into_iter()
+        .filter_map(|(_, value)| Statement::from_bytes(&value).ok())
+        .filter(|one| one.kind() == kind::ERASURE)
+        .filter_map(|one| codec::decode::<Erasure>(one.body()).ok()?.reissue)
+        .map(|place| (place.log, place.seq))
+        .collect();
     let rows = durable.rows(Table::Envelopes).into_iter().filter_map(|(key, value)| {
-        let (log, _) = place_of(&key)?;
-        let borrowed = openings
-            .get(&log)
-            .is_some_and(|one| !home.contains(&one.area.catchment()) && Some(one.device) != own);
+        let (log, seq) = place_of(&key)?;
+        let borrowed = !reissues.contains(&(log, seq));
+        let borrowed = borrowed
+            && openings.get(&log).is_some_and(|one| {
+                !home.contains(&one.area.catchment()) && Some(one.device) != own
+            });
         codec::decode::<Stored>(&value).ok().filter(|_| borrowed)
     });
     let routine = rows.filter(|stored| stored.wire.urgency == Urgency::Routine);
