@@ -353,7 +353,8 @@ fn rested(
         return Ok(Some((None, broken)));
     }
     let certificates = members.iter().filter_map(|id| world.hosts.get(id)).map(|h| h.certificate);
-    for (disk, own) in disks.iter().zip(certificates) {
+    let devices = certificates.map(|one| world.programmes.auditor.device(one?));
+    for (disk, own) in disks.iter().zip(devices) {
         end::within_quota(disk, own, world.options.carry_bytes)
             .map_err(|broken| world.violated(None, &broken))?;
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::control::{Lane, Statement, kind};
 use huza_crdt::crypto::{Entropy, SealingKey, SigningKey, SymmetricKey};
-use huza_crdt::id::{AreaTag, CatchmentTag, CertId, EpochId, StatementId};
+use huza_crdt::id::{AreaTag, CatchmentTag, CertId, DeviceKey, EpochId, StatementId};
 use huza_crdt::time::Stamp;
 use huza_crdt::trust::approval::{Approval, JoinRequest, Welcome, open_grant};
 use huza_crdt::trust::paper::{Centre, Programme};
@@ -86,6 +86,11 @@ impl Auditor {
     pub(crate) fn villages(&self, catchment: u64) -> BTreeSet<String> {
         let secret = self.secrets.get(&catchment);
         secret.into_iter().flat_map(|secret| secret.villages.iter().cloned()).collect()
+    }
+
+    /// The device of a certificate.
+    pub(crate) fn device(&self, certificate: CertId) -> Option<DeviceKey> {
+        self.lane.certificate(&certificate).map(|known| known.device)
     }
 
     /// Whether a device keeps all that is written in an area.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use huza_crdt::codec;
 use huza_crdt::control::{Erasure, Opening, Statement, kind};
 use huza_crdt::envelope::{ForkProof, Stored, Urgency};
-use huza_crdt::id::{CatchmentTag, CertId, LogId, RecordId};
+use huza_crdt::id::{CatchmentTag, DeviceKey, LogId, RecordId};
 use huza_crdt::node::{RecordStatus, Status};
 use huza_crdt::record::project;
 use huza_crdt::store::Table;
@@ -71,11 +71,10 @@ pub(crate) fn same_holdings(disks: &[Kept<'_>]) -> Result<(), Broken> {
 /// ones, and those that re-issue what an order erases.
 pub(crate) fn within_quota(
     (name, durable, home): &Kept<'_>,
-    own: Option<CertId>,
+    own: Option<DeviceKey>,
     bytes_max: u64,
 ) -> Result<(), Broken> {
     let openings: BTreeMap<LogId, Opening> = openings(durable).collect();
-    let own = openings.values().find(|one| Some(one.certificate) == own).map(|one| one.device);
     let reissues: BTreeSet<Place> = durable
         .rows(Table::Statements)
         .into_iter()
