@@ -140,6 +140,11 @@ fn a_change_that_was_published_again_has_arrived_in_either_envelope() {
 }
 
 #[test]
+fn who_is_enrolled_again_in_mid_contact_begins_it_anew() {
+    keeps_every_law(3605);
+}
+
+#[test]
 fn what_a_peer_keeps_is_known_before_its_certificate_is_durable() {
     keeps_every_law(9);
 }

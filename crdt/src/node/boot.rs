@@ -386,6 +386,10 @@ impl Node {
             node.carrier.digests = None;
             node.carrier.claims = None;
             node.settle_home();
+            // Open sessions were proven by another certificate, and their peers do not know this one.
+            for pipe in node.sessions.keys().copied().collect::<Vec<_>>() {
+                node.part(pipe);
+            }
             if renewed {
                 node.begin_anew();
             }
