@@ -80,9 +80,9 @@ impl Node {
             }
             return;
         }
-        let claims = self.claims();
         let Some(lane) = &self.carrier.lane else { return };
-        for session in self.sessions.values_mut() {
+        let mut moved = Vec::new();
+        for (pipe, session) in &mut self.sessions {
             let Some(peer) =
                 session.peer.filter(|peer| lane.certificate(&peer.certificate).is_some())
             else {
@@ -91,9 +91,14 @@ impl Node {
             let home = lane.home(&peer.certificate);
             if home != session.home {
                 session.home = home;
-                if session.phase == Phase::Transfer {
-                    session.replan(&claims, &self.carrier.holdings, lane);
-                }
+                moved.extend((session.phase == Phase::Transfer).then_some(*pipe));
+            }
+        }
+        for pipe in moved {
+            let claims = self.claims();
+            let lane = self.carrier.lane.as_ref();
+            if let Some((lane, session)) = lane.zip(self.sessions.get_mut(&pipe)) {
+                session.replan(&claims, &self.carrier.holdings, lane);
             }
         }
     }

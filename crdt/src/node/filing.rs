@@ -469,8 +469,8 @@ impl Node {
                 // A key came while this was being filed.
                 node.refile_waiting();
             }
-            let openings = node.carrier.lane.iter().flat_map(Lane::openings).count();
-            if unopened && openings != filing.openings {
+            let openings = |lane: &Option<Lane>| lane.iter().flat_map(Lane::openings).count();
+            if unopened && openings(&node.carrier.lane) != filing.openings {
                 // An opening did.
                 node.refile_unopened();
             }
