@@ -23,6 +23,7 @@
 //! | `links`, `news` | how many peers to seek; hints by gossip |
 //! | `turns` | which of many sessions is served next |
 //! | `ingest` | accepting what a peer sent |
+//! | `fork` | two histories of one log |
 //! | `own` | own logs: opening, sealing, numbering, new incarnations |
 //! | `carry` | what is taken of others' and when it is let go |
 //! | `receipts` | signing receipts |
@@ -49,6 +50,7 @@ mod contact;
 mod effects;
 mod erase;
 mod filing;
+mod fork;
 mod gateway;
 mod grace;
 mod health;

@@ -7,17 +7,17 @@ use super::api::{Event, PipeId, Reply, Taken};
 use super::carry::fits;
 use super::effects::PARTS;
 use super::judge::grounds;
-use super::state::{IngestRow, Source, Task, key, log_key, read_log_key};
+use super::state::{IngestRow, Source, Task, key, log_key};
 use crate::codec;
 use crate::control::{Admitted, Body, Candidates, Lane, LaneError, Statement, kind};
 use crate::crypto::{Signature, Signed, verify_all};
-use crate::envelope::{Content, ForkProof, Header, Stored, Urgency, Wire};
+use crate::envelope::{Content, Header, Stored, Urgency, Wire};
 use crate::holdings::{Fit, Held, Span};
 use crate::id::{CertId, DeviceKey, Hash, LogId, StatementId};
 use crate::limits::{BUNDLE_REASONS_MAX, BYTES_PER_AUTHOR_MAX, HELD_SPANS_MAX};
 use crate::session::Fault;
 use crate::session::frame::{Frame, Run};
-use crate::store::{Batch, Range, Row, StoreKind, Table};
+use crate::store::{Batch, StoreKind, Table};
 use crate::trust::Role;
 
 /// Batches that one commit takes. // guess: what a few fast peers have under way
@@ -109,11 +109,11 @@ struct Accepted {
 }
 
 /// An envelope in its place, its signature checked.
-struct Checked {
-    header: Header,
+pub(super) struct Checked {
+    pub(super) header: Header,
     /// Of the header.
-    hash: Hash,
-    wire: Wire,
+    pub(super) hash: Hash,
+    pub(super) wire: Wire,
 }
 
 /// What became of an envelope.
@@ -649,121 +649,6 @@ impl Node {
         Placed::Contradicts(against, Box::new((header, stored.wire.signature)))
     }
 
-    /// Frozen logs of which these envelopes bring the true history, while something else is held
-    /// in its place.
-    fn displaced_by<'a>(&self, envelopes: impl Iterator<Item = &'a Checked>) -> BTreeSet<LogId> {
-        let Some(lane) = &self.carrier.lane else { return BTreeSet::new() };
-        let displaces = |Header { log, seq, .. }: &Header, hash: Hash| {
-            let end = lane.cut_off(log).filter(|_| lane.is_forked(log))?;
-            let held = self.carrier.holdings.logs.get(log)?;
-            (held.holds_besides(end) && held.leads_to(end, *seq, hash)).then_some(*log)
-        };
-        envelopes.filter_map(|one| displaces(&one.header, one.hash)).collect()
-    }
-
-    /// Puts aside, as evidence, what is held of frozen logs besides their true history.
-    fn displace(&mut self, logs: BTreeSet<LogId>, then: impl FnOnce(&mut Self) + Send + 'static) {
-        let all = |log: &LogId| Range::prefix(Table::Envelopes, log.0);
-        self.gather(logs.iter().map(all).collect(), move |node, rows| {
-            let mut change = node.change();
-            for (log, rows) in logs.into_iter().zip(rows) {
-                let held = node.carrier.holdings.logs.get(&log).cloned();
-                let end = node.carrier.lane.as_ref().and_then(|lane| lane.cut_off(&log));
-                let (Some(held), Some(end)) = (held, end) else { continue };
-                node.put_aside(&mut change, (log, end), held, rows);
-            }
-            node.commit(change, then);
-        });
-    }
-
-    /// Puts aside what is held of a log besides a branch. `rows`: all that is held of it.
-    fn put_aside(
-        &self,
-        change: &mut Change,
-        (log, end): (LogId, (u64, Hash)),
-        mut held: Held,
-        rows: Vec<Row>,
-    ) {
-        held.keep_branch(end);
-        for (row_key, value) in rows {
-            let Some((_, seq)) = read_log_key(&row_key) else { continue };
-            let stored = codec::decode::<Stored>(&value).ok();
-            let Some(stored) = stored.filter(|_| !held.spans.contains(seq)) else {
-                continue;
-            };
-            let hash = stored.wire.header(log, seq, stored.previous).hash();
-            change.batch.delete(Table::Envelopes, row_key.clone());
-            change.batch.put(Table::Forked, [row_key.as_slice(), &hash.0].concat(), value);
-            let bytes = stored.wire.bytes() as u64;
-            held.bytes = held.bytes.saturating_sub(bytes);
-            self.weigh(change, &log, 0_i64.saturating_sub_unsigned(bytes));
-        }
-        change.logs.insert(log, held);
-    }
-
-    /// Of frozen logs whose true history is not held whole, looks whether what is wanted next was
-    /// put aside: in front of a gap nobody knew that it is true, or another cut-off was in force.
-    pub(super) fn seek_branches(&mut self) {
-        let Some(lane) = self.carrier.lane.as_ref().filter(|lane| lane.forks() > 0) else { return };
-        let logs = lane.judged_logs().into_iter().filter(|log| lane.is_forked(log));
-        let wanted = logs.filter_map(|log| {
-            let held = self.carrier.holdings.logs.get(&log)?;
-            Some((log, held.next_of(lane.cut_off(&log)?)?))
-        });
-        let wanted: Vec<(LogId, (u64, Hash))> = wanted.collect();
-        if wanted.is_empty() {
-            return;
-        }
-        let ranges = wanted.iter().map(|(log, (seq, hash))| Range {
-            rows_max: 1,
-            ..Range::prefix(Table::Forked, [log_key(*log, *seq).as_slice(), &hash.0].concat())
-        });
-        self.pages(ranges.collect(), move |node, rows| {
-            for ((log, _), _) in wanted.iter().zip(rows).filter(|(_, row)| !row.is_empty()) {
-                node.carrier.tasks.push_back(Task::Reclaim { log: *log });
-            }
-        });
-    }
-
-    /// Puts back into its place what of the true history of a frozen log was put aside.
-    fn reclaim(&mut self, log: LogId) {
-        let ranges = [Table::Envelopes, Table::Forked].map(|table| Range::prefix(table, log.0));
-        self.gather(ranges.to_vec(), move |node, mut rows| {
-            let mut change = node.change();
-            let aside = rows.pop().unwrap_or_default();
-            let lane = node.carrier.lane.as_ref().filter(|lane| lane.is_forked(&log));
-            let end = lane.and_then(|lane| lane.cut_off(&log));
-            let held = node.carrier.holdings.logs.get(&log).cloned();
-            let (Some(end), Some(held)) = (end, held) else {
-                return node.commit(change, |_| {});
-            };
-            let mut found: BTreeMap<(u64, Hash), (Vec<u8>, Stored)> = BTreeMap::new();
-            for (row_key, value) in aside {
-                let place = row_key.get(..row_key.len().saturating_sub(Hash::LEN));
-                let Some((_, seq)) = place.and_then(read_log_key) else { continue };
-                let Ok(stored) = codec::decode::<Stored>(&value) else { continue };
-                let hash = stored.wire.header(log, seq, stored.previous).hash();
-                found.insert((seq, hash), (row_key, stored));
-            }
-            if held.next_of(end).is_none_or(|next| !found.contains_key(&next)) {
-                return node.commit(change, |_| {});
-            }
-            if held.holds_besides(end) {
-                let rows = rows.pop().unwrap_or_default();
-                node.put_aside(&mut change, (log, end), held.clone(), rows);
-            }
-            change.logs.entry(log).or_insert(held);
-            while let Some((seq, hash)) = change.logs.get(&log).and_then(|held| held.next_of(end))
-                && let Some((row_key, stored)) = found.remove(&(seq, hash))
-            {
-                let header = stored.wire.header(log, seq, stored.previous);
-                change.batch.delete(Table::Forked, row_key);
-                node.add_envelope(&mut change, (&header, hash), &stored, None);
-            }
-            node.commit(change, |_| {});
-        });
-    }
-
     /// Whether an envelope is within so many shares of its author. Our own always is.
     fn has_room(&self, change: &Change, log: LogId, wire: &Wire, shares: u64) -> bool {
         let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
@@ -784,34 +669,6 @@ impl Node {
             || fits(self.room(), change, wire.bytes() as u64)
             // Before it is here, what it stands for may not go.
             || self.carrier.lane.as_ref().is_some_and(is_reissue)
-    }
-
-    /// Compares envelopes with those that are held in their places.
-    fn examine(&mut self, suspects: Vec<Checked>) {
-        let exact = |one: &Checked| Range {
-            rows_max: 1,
-            ..Range::prefix(Table::Envelopes, log_key(one.header.log, one.header.seq))
-        };
-        let ranges: Vec<Range> = suspects.iter().map(exact).collect();
-        if ranges.is_empty() {
-            return;
-        }
-        self.pages(ranges, move |node, rows| {
-            for (one, row) in suspects.into_iter().zip(rows) {
-                let stored = row.first().and_then(|(_, value)| codec::decode::<Stored>(value).ok());
-                let Some(stored) = stored else { continue };
-                let Header { log, seq, .. } = one.header;
-                if stored.wire.header(log, seq, stored.previous) == one.header {
-                    continue;
-                }
-                node.event(Event::Forked { log, seq });
-                let signature = one.wire.signature;
-                let kept = Stored { previous: one.header.previous, wire: one.wire };
-                let row_key = [log_key(log, seq).as_slice(), &one.hash.0].concat();
-                node.carrier.tasks.push_back(Task::KeepFork { row_key, kept: Box::new(kept) });
-                node.prove_fork(seq, (one.header, signature));
-            }
-        });
     }
 
     /// What will be held of a log once a change is durable.
@@ -914,43 +771,6 @@ impl Node {
             if let Some(pipe) = of {
                 node.admitted_chain(pipe);
             }
-        });
-    }
-
-    /// A log is proven forked. If it is of this device, what it held beyond the fork is published
-    /// again, in a new log.
-    fn notice_fork(&mut self, log: LogId) {
-        let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
-        let mine = self.carrier.identity.as_ref().map(|identity| identity.key().public());
-        if opening.map(|opening| opening.device) == mine && mine.is_some() {
-            self.begin_anew();
-        }
-    }
-
-    /// Looks up our envelope that a received one contradicts, and tells everybody.
-    fn prove_fork(&mut self, ours: u64, theirs: (Header, Signature)) {
-        let log = theirs.0.log;
-        if self.carrier.lane.as_ref().is_none_or(|lane| lane.is_forked(&log)) {
-            return;
-        }
-        let exact = Range { rows_max: 1, ..Range::prefix(Table::Envelopes, log_key(log, ours)) };
-        self.pages(vec![exact], move |node, rows| {
-            let row = rows.into_iter().flatten().next();
-            let Some(stored) = row.and_then(|(_, value)| codec::decode::<Stored>(&value).ok())
-            else {
-                return;
-            };
-            let header = stored.wire.header(log, ours, stored.previous);
-            let mine = (header, stored.wire.signature);
-            let earlier_first = mine.0.seq <= theirs.0.seq;
-            let (one, other) = if earlier_first { (mine, theirs) } else { (theirs, mine) };
-            let body = codec::encode(&ForkProof { one, other });
-            let opening = node.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
-            let Some(area) = opening.map(|opening| opening.area) else { return };
-            let scope = crate::control::Scope::Catchment(area.catchment());
-            let task = Task::Issue { scope, kind: kind::FORK_PROOF, body };
-            node.carrier.tasks.push_back(task);
-            node.carrier.digests = None;
         });
     }
 
