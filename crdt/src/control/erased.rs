@@ -36,7 +36,12 @@ impl Lane {
     /// Whether an erasure that counts names this envelope: a stub stands for it then.
     #[must_use]
     pub fn is_erased(&self, log: &LogId, seq: u64) -> bool {
-        self.naming(log, seq).any(|id| self.erasure(&id).is_some())
+        self.erasures_of(log, seq).next().is_some()
+    }
+
+    /// The erasures that count and name this envelope.
+    pub fn erasures_of(&self, log: &LogId, seq: u64) -> impl Iterator<Item = &Erasure> {
+        self.naming(log, seq).filter_map(|id| self.erasure(&id))
     }
 
     /// Whether an erasure names this envelope that does not count, and none that does: some hold a

@@ -27,7 +27,7 @@ use crate::limits::ENVELOPE_BYTES_TARGET;
 use crate::record::Document;
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::time::Stamp;
-use crate::trust::{Role, epoch_of};
+use crate::trust::{Keyring, Role, epoch_of};
 
 /// Envelopes that one erasure names at most, so that it fits a statement.
 const GONE_MAX: usize = 64;
@@ -80,8 +80,10 @@ impl Node {
         });
     }
 
-    /// Envelopes came that hold something of an erased record and that no order names.
-    pub(super) fn erase_more(&mut self, record: RecordId, places: BTreeSet<(LogId, u64)>) {
+    /// Envelopes came that hold something of an erased record and that no order names; or one does,
+    /// and what it re-issues never came.
+    pub(super) fn erase_more(&mut self, record: RecordId, mut places: BTreeSet<(LogId, u64)>) {
+        places.retain(|place| !self.is_seen_to(*place));
         match self.area_of(&places) {
             Some(area) => self.erase_places(None, record, area, places),
             None => self.carrier.busy = false,
@@ -222,10 +224,7 @@ impl Node {
         let mut places = BTreeSet::new();
         let ripe = erasures.iter().filter(|id| self.carrier.ripe.contains(*id));
         for erasure in ripe.filter_map(|id| lane.erasure(id)) {
-            // One that was carried and let go since is where it belongs.
-            let came =
-                |log: &LogId, seq| logs.get(log).is_some_and(|held| held.spans.contains(seq));
-            if erasure.reissue.is_none_or(|place| came(&place.log, place.seq)) {
+            if self.carrier.has_reissue(erasure) {
                 let all = erasure.gone.iter();
                 let all = all.flat_map(|(log, seqs)| seqs.iter().map(|seq| (*log, *seq)));
                 places.extend(all.filter(|(log, seq)| holds(log, *seq)));
@@ -470,14 +469,50 @@ impl Node {
         true
     }
 
+    /// The authority device that gave these orders was lost, or put back, before anybody had the
+    /// envelopes that re-issue what stays: without them no carrier drops anything. An authority
+    /// device that holds the payloads orders again that they go.
+    pub(super) fn order_again(&mut self, late: &[StatementId]) {
+        let authority = self.role() == Some(Role::Authority) && !self.is_shut_out();
+        let (Some(lane), Some(reader)) = (&self.carrier.lane, &self.reader) else { return };
+        let mut again: BTreeMap<RecordId, BTreeSet<(LogId, u64)>> = BTreeMap::new();
+        for erasure in late.iter().filter(|_| authority).filter_map(|id| lane.erasure(id)) {
+            let places = self.carrier.payloads_of(erasure).into_iter();
+            let places = places.filter(|place| !self.is_seen_to(*place));
+            if let Some(record) = record_of(erasure, &reader.keyring) {
+                again.entry(record).or_default().extend(places);
+            }
+        }
+        again.retain(|_, places| !places.is_empty());
+        let Some(reader) = &mut self.reader else { return };
+        for (record, places) in again {
+            reader.remains.entry(record).or_default().extend(places);
+        }
+    }
+
+    /// Whether an order in force names this envelope, of which the re-issue has come.
+    fn is_seen_to(&self, (log, seq): (LogId, u64)) -> bool {
+        let lane = self.carrier.lane.as_ref();
+        lane.is_some_and(|lane| {
+            lane.erasures_of(&log, seq).any(|one| self.carrier.has_reissue(one))
+        })
+    }
+
     fn area_of(&self, places: &BTreeSet<(LogId, u64)>) -> Option<AreaTag> {
         let (log, _) = places.first()?;
         Some(self.carrier.lane.as_ref()?.opening(log)?.area)
     }
 }
 
+/// The record that an order names, if its name can be opened.
+pub(super) fn record_of(erasure: &Erasure, keyring: &Keyring) -> Option<RecordId> {
+    let key = keyring.key(erasure.area, erasure.epoch)?;
+    let context = record_context(erasure.area, erasure.epoch);
+    RecordId::from_slice(&key.open(&context, &erasure.record).ok()?)
+}
+
 /// What the record's id is sealed under in an erasure.
-pub(super) fn record_context(area: AreaTag, epoch: EpochId) -> Vec<u8> {
+fn record_context(area: AreaTag, epoch: EpochId) -> Vec<u8> {
     [b"huza erasure 1\0".as_slice(), &area.0, &epoch.0].concat()
 }
 

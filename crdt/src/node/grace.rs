@@ -11,15 +11,14 @@
 use std::collections::BTreeSet;
 
 use super::Node;
+use super::erase::record_of;
 use super::ingest::Change;
 use super::state::{Counted, Task, key};
 use crate::codec;
-use crate::control::Erasure;
 use crate::id::{LogId, RecordId, StatementId};
 use crate::limits::ERASURE_LOOK_MS;
 use crate::store::Table;
 use crate::time::{Millis, Stamp};
-use crate::trust::Keyring;
 
 impl Node {
     /// The time counted until now. What passed since the last look is what the wall clock says,
@@ -78,21 +77,31 @@ impl Node {
         let erasures: BTreeSet<StatementId> = lane.erasure_ids().into_iter().collect();
         let lapsed = self.carrier.erasures.iter().filter(|id| !erasures.contains(*id));
         let lapsed: Vec<StatementId> = lapsed.copied().collect();
-        let (mut ripe, mut next) = (BTreeSet::new(), None::<Millis>);
+        let (mut ripe, mut late, mut looks) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
         for id in &erasures {
-            let left = self.carrier.heard.get(id).map(|at| {
-                let waited = counted.since(*at);
-                delay.saturating_sub(waited)
-            });
-            if left == Some(0) {
-                ripe.insert(*id);
-            } else {
-                let look = now.plus(left.unwrap_or(0).min(ERASURE_LOOK_MS));
-                next = Some(next.map_or(look, |at| at.min(look)));
+            let waited = self.carrier.heard.get(id).map(|at| counted.since(*at));
+            // When to look again, until it has been held for so long; one not noted yet at once.
+            let look = |until: u64| match waited.map(|waited| until.saturating_sub(waited)) {
+                None => Some(now),
+                Some(0) => None,
+                Some(left) => Some(now.plus(left.min(ERASURE_LOOK_MS))),
+            };
+            if let Some(at) = look(delay) {
+                looks.insert(at);
+                continue;
+            }
+            ripe.insert(*id);
+            if lane.erasure(id).is_some_and(|one| !self.carrier.has_reissue(one)) {
+                // As long again for the rest of it to come.
+                match look(delay.saturating_mul(2)) {
+                    Some(at) => drop(looks.insert(at)),
+                    None => late.push(*id),
+                }
             }
         }
         // One that comes back into force waits anew.
         self.carrier.heard.retain(|id, _| erasures.contains(id));
+        let next = looks.first().copied();
         self.carrier.erasures_at = if lapsed.is_empty() { next } else { Some(now) };
         self.carrier.erasures = erasures;
         let due = |id: &&StatementId| !self.carrier.ripe.contains(*id) || more.contains(*id);
@@ -105,6 +114,7 @@ impl Node {
             self.give_back(&lapsed);
         }
         self.hide_erased();
+        self.order_again(&late);
     }
 
     /// Orders have lost force: whoever is met holds their stubs for nothing now.
@@ -162,11 +172,4 @@ impl Node {
         let left: Vec<Millis> = left.collect();
         Some((left.len(), left.into_iter().min()?))
     }
-}
-
-/// The record that an order names, if its name can be opened.
-fn record_of(erasure: &Erasure, keyring: &Keyring) -> Option<RecordId> {
-    let key = keyring.key(erasure.area, erasure.epoch)?;
-    let context = super::erase::record_context(erasure.area, erasure.epoch);
-    RecordId::from_slice(&key.open(&context, &erasure.record).ok()?)
 }

@@ -1,6 +1,8 @@
 //! Opening the reader's half and closing it, while the carrier goes on; and the audit trail, which
 //! is the reader's.
 
+use std::collections::BTreeSet;
+
 use super::Node;
 use super::api::{CommandId, Event, Output, Reply};
 use super::state::{Boot, Reader, Task, key};
@@ -86,7 +88,7 @@ impl Node {
         self.must_catch_up();
         self.refile_waiting();
         self.review();
-        self.hide_erased();
+        self.follow_erasures(&BTreeSet::new());
         if self.ready {
             self.touch_receipts();
             self.event(Event::ReaderOpened);

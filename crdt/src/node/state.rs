@@ -432,6 +432,15 @@ impl Carrier {
         self.lane.as_ref().is_some_and(|lane| lane.is_erased(log, seq))
     }
 
+    /// Whether what an order re-issues has come, if anything stays. One that was carried and let go
+    /// since is where it belongs.
+    pub(super) fn has_reissue(&self, erasure: &Erasure) -> bool {
+        erasure.reissue.is_none_or(|place| {
+            let held = self.holdings.logs.get(&place.log);
+            held.is_some_and(|held| held.spans.contains(place.seq))
+        })
+    }
+
     /// Of the envelopes that an order names, those of which the payload is held.
     pub(super) fn payloads_of(&self, erasure: &Erasure) -> Vec<(LogId, u64)> {
         let all = erasure.gone.iter().flat_map(|(log, seqs)| seqs.iter().map(|seq| (*log, *seq)));
