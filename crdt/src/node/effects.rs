@@ -74,6 +74,12 @@ impl Effects {
         })
     }
 
+    /// What the facility answers from now on to earlier deliveries is not heard: the reader that gave
+    /// them is locked, and the next one gives them again.
+    pub(super) fn forget_deliveries(&mut self) {
+        self.waiting.retain(|_, waiting| !matches!(waiting, Waiting::Delivered(_)));
+    }
+
     fn token(&mut self, waiting: Waiting) -> Token {
         let token = Token(self.next);
         self.next += 1;

@@ -132,6 +132,7 @@ impl Node {
             node.persist(StoreKind::Carrier, batch, |node| {
                 node.carrier.busy = false;
                 let Some(reader) = node.reader.take() else { return };
+                node.fx.forget_deliveries();
                 node.fx.outputs.push_back(Output::CloseReader);
                 for id in &reader.locking {
                     node.reply(*id, Reply::Locked);
