@@ -261,8 +261,9 @@ impl Node {
     }
 
     fn file_rows(&mut self, cursor: Option<Cursor>, rows: Vec<(u64, IngestRow)>) {
+        let counts = |row: &IngestRow| !self.is_quarantined((row.log, row.seq));
         let (own, others): (Vec<_>, Vec<_>) =
-            rows.into_iter().partition(|(_, row)| self.is_pending(row));
+            rows.into_iter().partition(|(_, row)| self.is_pending(row) && counts(row));
         let mut ranges = stretches(others.iter().map(|(_, row)| (row.log, row.seq)));
         // What the true history of its log has displaced since.
         let forked = |log| self.carrier.lane.as_ref().is_some_and(|lane| lane.is_forked(log));
@@ -538,6 +539,7 @@ impl Node {
                 if self.comes_again(&row) {
                     self.publish_again(filing, all, (&row, area), change)
                 } else {
+                    self.settle_apart(filing, all, &row, change.origin);
                     set_apart(filing, all, &row, &change)
                 }
             } else {
@@ -567,6 +569,27 @@ impl Node {
         let why = held.and_then(|held| lane.quarantine(&row.log, row.seq, held));
         let earlier = self.carrier.own_area(row.log).is_none() && !self.is_shut_out();
         row.own.is_some() && beyond && earlier && why != Some(Quarantine::Rejected)
+    }
+
+    /// A pending change was given its place in a log that is shut out. While this installation goes
+    /// on in that log it is pending no longer, or it would be given a place there again; else it
+    /// stays so, and is published in a log that counts.
+    fn settle_apart(
+        &self,
+        filing: &mut Filing,
+        all: &mut [(Origin, ChangeRow)],
+        row: &IngestRow,
+        origin: Origin,
+    ) {
+        let pending = (origin.log, origin.counter);
+        let known = self.reader.as_ref().is_some_and(|one| one.pending.contains_key(&pending));
+        if known && self.is_pending(row) && self.carrier.own_area(row.log).is_some() {
+            filing.batch.delete(Table::Pending, log_key(pending.0, pending.1));
+            filing.settled.push(pending);
+            for (_, change) in all.iter_mut().filter(|(other, _)| *other == origin) {
+                change.also_in((row.log, row.seq), true);
+            }
+        }
     }
 
     /// Puts a change back to pending, unless it is, or has come again already. Whether that changed
