@@ -150,6 +150,26 @@ fn what_a_peer_keeps_is_known_before_its_certificate_is_durable() {
 }
 
 #[test]
+fn an_erasure_whose_re_issue_was_lost_with_its_authority_is_ordered_again() {
+    keeps_every_law(2704);
+}
+
+#[test]
+fn what_a_reader_filed_before_its_carrier_was_put_back_stays_shown() {
+    keeps_every_law(10365);
+}
+
+#[test]
+fn what_is_numbered_in_a_log_that_is_shut_out_is_not_shown() {
+    keeps_every_law(10392);
+}
+
+#[test]
+fn what_a_facility_answers_to_a_reader_that_was_locked_is_asked_again() {
+    keeps_every_law(10977);
+}
+
+#[test]
 fn two_hundred_seeds_keep_every_law() {
     let summary = chaos::chaos(0..SEEDS, |_, _| {});
     let failed: Vec<String> = summary.violations.iter().map(replay).collect();
