@@ -15,6 +15,7 @@
 pub mod bounds;
 pub mod chaos;
 pub mod meeting;
+pub mod replay;
 pub mod revocation;
 pub mod standard;
 pub mod stats;
