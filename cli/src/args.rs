@@ -5,6 +5,7 @@ mod bench;
 mod bundle;
 mod device;
 mod help;
+mod simulate;
 mod values;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub(crate) use device::{
     AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
 };
+pub(crate) use simulate::{ReplayArgs, SimulateCommand};
 pub(crate) use values::LangArgs;
 use values::{area, pair, stamp};
 
@@ -127,6 +129,9 @@ pub(crate) enum Command {
     /// Measure this machine: real processes, beside what cannot be avoided
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Look at a network before it is there: what would arrive, and when
+    #[command(subcommand)]
+    Simulate(SimulateCommand),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
 }

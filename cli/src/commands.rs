@@ -17,6 +17,7 @@ mod person;
 mod pipe;
 mod recovery;
 mod run;
+mod simulate;
 mod status;
 mod visit;
 
@@ -120,6 +121,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Export(args) => export::run(context, &args).await,
         Command::Demo(args) => demo::run(context, &args).await,
         Command::Bench(command) => bench::run(context, command).await,
+        Command::Simulate(command) => simulate::run(context, &command),
         Command::Completions(args) => completions::run(context, &args),
     }
 }

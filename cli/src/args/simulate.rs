@@ -1,0 +1,89 @@
+//! `huza simulate ...`: networks that do not exist, or did once.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use huza_simulations::replay::Link;
+
+/// `huza simulate ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum SimulateCommand {
+    /// Who would have held what, and when, had these contacts carried these messages
+    Replay(ReplayArgs),
+}
+
+/// `huza simulate replay`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  huza simulate replay --trace rwp100.conn.txt.gz \\\n    \
+    --messages unicast.msgs.txt --nodes 100 --end 43200 --link ideal --arrivals out.csv\n  \
+    huza simulate replay ... --link one:250000     as the ONE simulator would\n  \
+    huza simulate replay ... --link 250000         transfers that are resumed, as huza's are\n\n\
+    Contacts: lines of `SECONDS CONN A B up|down` as the ONE writes them, or `START,END,A,B` in\n\
+    seconds. Messages: lines of `SECONDS C ID FROM TO BYTES`. Both may be compressed with gzip. Every\n\
+    node gives every message on to everybody it meets, and keeps all.")]
+pub(crate) struct ReplayArgs {
+    /// File of recorded contacts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: PathBuf,
+    /// File of messages
+    #[arg(long, value_name = "FILE")]
+    pub(crate) messages: PathBuf,
+    /// How many nodes there are, numbered from 0
+    #[arg(long, value_name = "N")]
+    pub(crate) nodes: usize,
+    /// When it ends; contacts that are open then end too
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) end: u64,
+    /// What a contact carries: `ideal` everything in no time; `one` or `one:RATE` as the ONE does,
+    /// whole messages one by one; RATE with transfers that are resumed. Bytes a second
+    #[arg(long, value_name = "LINK", default_value = "ideal", value_parser = link)]
+    pub(crate) link: LinkArg,
+    /// With `one`: milliseconds between two of its steps
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) step: u64,
+    /// With `one`: seed of the order in which its nodes act
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Where to write `message,node,arrival_ms`: each message's first arrival at each node
+    #[arg(long, value_name = "FILE")]
+    pub(crate) arrivals: Option<PathBuf>,
+}
+
+/// The ONE's own ideal link, bytes a second.
+const ONE_IDEAL: u64 = 1_000_000_000;
+
+/// What was said of the link.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LinkArg {
+    Ideal,
+    One { rate: u64 },
+    Resumed { rate: u64 },
+}
+
+impl ReplayArgs {
+    /// The link that was asked for.
+    pub(crate) const fn link(&self) -> Link {
+        match self.link {
+            LinkArg::Ideal => Link::Ideal,
+            LinkArg::One { rate } => Link::One { rate, step_ms: self.step },
+            LinkArg::Resumed { rate } => Link::Resumed { rate },
+        }
+    }
+}
+
+fn link(text: &str) -> Result<LinkArg, String> {
+    let rate = |text: &str| match text.parse::<u64>() {
+        Ok(rate) if rate > 0 => Ok(rate),
+        _ => Err(format!(
+            "`{text}` is no number of bytes a second; say ideal, one, one:RATE or RATE"
+        )),
+    };
+    match text {
+        "ideal" => Ok(LinkArg::Ideal),
+        "one" => Ok(LinkArg::One { rate: ONE_IDEAL }),
+        _ => match text.strip_prefix("one:") {
+            Some(of_one) => Ok(LinkArg::One { rate: rate(of_one)? }),
+            None => Ok(LinkArg::Resumed { rate: rate(text)? }),
+        },
+    }
+}
