@@ -132,7 +132,7 @@ impl Cost {
     /// At most so many bytes beside batches each way, and so many round trips before the first
     /// batch, or without one to the end.
     fn no_more_than(&self, what: &str, bytes: usize, round_trips: u32) {
-        println!("{what}: {self:?}");
+        println!("{what}: {self:?}, at most {bytes} bytes, {round_trips} round trips");
         assert!(self.beside.iter().all(|beside| *beside <= bytes), "{what}: {self:?}");
         assert!(self.before.unwrap_or(self.trips).div_ceil(2) <= round_trips, "{what}: {self:?}");
     }
