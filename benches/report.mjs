@@ -216,12 +216,17 @@ function contacts() {
 function nation() {
   const line = new RegExp("(?:^|\\.\\.\\. )([^.\\n]*): Cost \\{ beside: \\[(\\d+), (\\d+)\\], batches: \\d+, " +
     "trips: (\\d+), before: (?:None|Some\\((\\d+)\\)) \\}, at most (\\d+) bytes, (\\d+) round trips", "gm");
-  const found = [...text("contact", "cost.txt").matchAll(line)].map(([, what, there, back, trips, before, most, turns]) =>
-    [what, bytes(Number(there)), bytes(Number(back)), `${Number(before ?? trips) / 2}`, bytes(Number(most)), turns]);
+  const found = [...text("contact", "cost.txt").matchAll(line)].map(([, what, ...figures]) => ({
+    what: what.replace(/\d{4,}/g, (number) => thousands(Number(number))),
+    logs: Number(what.match(/of (\d+) logs/)?.[1]),
+    figures: figures.map((figure) => figure && Number(figure)),
+  }));
   if (found.length === 0) return "Not measured in this run.";
-  found.sort(([one], [other]) => one.localeCompare(other, "en", { numeric: true }));
+  const size = ({ logs, figures: [there, back] }) => logs * 1e9 + there + back;
+  found.sort((one, other) => size(one) - size(other));
   return table(["", "bytes there", "bytes back", "round trips before", "bytes at most, each way",
-    "round trips before, at most"], found);
+    "round trips before, at most"], found.map(({ what, figures: [there, back, trips, before, most, turns] }) =>
+    [what, bytes(there), bytes(back), `${(before ?? trips) / 2}`, bytes(most), `${turns}`]));
 }
 
 function visitSize() {
