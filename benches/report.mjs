@@ -78,7 +78,7 @@ const times = (factor) => {
 const thousands = (count) => count.toLocaleString("en");
 const millis = (time) => {
   if (time < 1) return `${Math.round(time * 1e3)} us`;
-  return time < 1e4 ? `${Number(time.toPrecision(3))} ms` : `${(time / 1e3).toPrecision(3)} s`;
+  return time < 999.5 ? `${Number(time.toPrecision(3))} ms` : `${(time / 1e3).toPrecision(3)} s`;
 };
 
 const middle = (values) => [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)];
@@ -155,11 +155,11 @@ const sizes = ({ seed, records, changes, logs, villages, per_envelope: together 
 function firstSyncPlot() {
   const all = rows("first-sync");
   const lines = [
-    ["floor", (one) => one.floor_millis, "floor"],
     ["durable", (one) => one.milestones.durable, "huza"],
+    ["its floor", (one) => one.floor_millis, "floor"],
     ["listable", (one) => one.milestones.listable, "huza"],
-    ["floor", (one) => one.reader_floor_millis, "floor"],
     ["searchable", (one) => one.milestones.searchable, "huza"],
+    ["its floor", (one) => one.reader_floor_millis, "floor"],
   ].map(([name, value, colour]) => [name, all.map(value), colour]);
   const [width, left, right, top, step] = [760, 110, 150, 60, 34];
   const height = top + lines.length * step + 40;
@@ -174,17 +174,17 @@ function firstSyncPlot() {
   }
   lines.forEach(([name, times, colour], nth) => {
     const down = top + 10 + nth * step;
-    parts.push(words(left - 14, down + 4, name, `text-anchor="end" class="${colour}"`));
+    parts.push(words(left - 14, down + 4, name, `text-anchor="end" class="name ${colour}"`));
     for (const time of times) {
       parts.push(`<circle class="${colour}" cx="${x(time).toFixed(1)}" cy="${down}" r="5" fill-opacity="0.6"/>`);
     }
-    parts.push(words(x(Math.max(...times)) + 12, down + 4, millis(middle(times)), `class="${colour}"`));
+    parts.push(words(x(Math.max(...times)) + 12, down + 4, millis(middle(times)), `class="name ${colour}"`));
   });
   const { workload } = all[0];
   const runs = all.length > 1 ? `each of ${all.length} runs, and their median` : "one run";
   return picture(width, height,
-    `A first sync of ${thousands(workload.changes)} changes over loopback, until everything is durable, listable, searchable`,
-    `${runs}; floors: what cannot be avoided`, parts);
+    `A first sync over loopback, ${thousands(workload.changes)} changes of ${thousands(workload.records)} people`,
+    `until everything is durable, listable, searchable: ${runs}; floors: what cannot be avoided`, parts);
 }
 
 // ---- Contacts
@@ -419,7 +419,7 @@ function peersPlot({ of, ends, size }) {
   let above = 0;
   for (const [down, name, colour] of labels) {
     above = Math.max(down + 4, above + 14);
-    parts.push(words(width - right + 8, above, name, `class="${colour}"`));
+    parts.push(words(width - right + 8, above, name, `class="name ${colour}"`));
   }
   return picture(width, height,
     `Bytes of a first meeting of two devices, ${thousands(size.changes)} changes of ${thousands(size.records)} people`,
@@ -476,20 +476,29 @@ function peers() {
 
 // ---- Pictures, on a ground of their own so that they are read by day and by night
 
+const DAY = { ground: "#fff", ink: "#222", grid: "#ddd", huza: "#0b7a4b", automerge: "#b34a10",
+  samod: "#8a3ab9", pouchdb: "#1f5fbf", floor: "#6e6e6e" };
+const NIGHT = { ground: "#14171a", ink: "#ddd", grid: "#363b40", huza: "#3fc28a", automerge: "#f08a4b",
+  samod: "#c58be8", pouchdb: "#76a9f5", floor: "#a0a0a0" };
+
+const colours = ({ ground, ink, grid, ...peers }) => [
+  `.ground { fill: ${ground} } text { fill: ${ink} } .grid { stroke: ${grid} }`,
+  ...Object.entries(peers).map(([name, colour]) => `.${name} { fill: ${colour} } .line.${name} { stroke: ${colour} }`),
+].join("\n");
+
 const STYLE = `
-svg { --ground: #fff; --ink: #222; --grid: #ddd; --huza: #0b7a4b; --automerge: #b34a10;
-  --samod: #8a3ab9; --pouchdb: #1f5fbf; --floor: #6e6e6e }
-@media (prefers-color-scheme: dark) { svg { --ground: #14171a; --ink: #ddd; --grid: #363b40;
-  --huza: #3fc28a; --automerge: #f08a4b; --samod: #c58be8; --pouchdb: #76a9f5; --floor: #a0a0a0 } }
-text { font: 12px sans-serif; fill: var(--ink) }
-.title { font-size: 14px; font-weight: bold }
-.ground { fill: var(--ground) } .grid { stroke: var(--grid) } .line { fill: none; stroke-width: 2 }
-${["huza", "automerge", "samod", "pouchdb", "floor"].map((name) =>
-  `text.${name} { fill: var(--${name}); font-weight: bold } circle.${name} { fill: var(--${name}) } ` +
-  `.line.${name} { stroke: var(--${name}) }`).join("\n")}
+text { font-family: sans-serif; font-size: 12px } .title { font-size: 14px; font-weight: bold }
+.name { font-weight: bold }
+${colours(DAY)}
+.line { fill: none; stroke-width: 2 }
+@media (prefers-color-scheme: dark) {
+${colours(NIGHT)}
+.line { fill: none }
+}
 `;
 
-const words = (over, down, said, more = "") => `<text x="${over}" y="${down}" ${more}>${said}</text>`;
+const words = (over, down, said, more = "") =>
+  `<text x="${Number(over).toFixed(1)}" y="${Number(down).toFixed(1)}" ${more}>${said}</text>`;
 
 const picture = (width, height, title, under, parts) =>
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}">\n` +
