@@ -14,7 +14,7 @@ const docs = path.join(here, "..", "docs");
 const at = (...names) => path.join(here, "results", ...names);
 
 // What a figure may depend on.
-const CODE = ["Cargo.lock", "crdt", "daemon", "cli", "simulations", "benches"].map((one) => `../${one}`);
+const CODE = ["Cargo.lock", "crdt", "daemon", "cli", "simulations", "benches/peers"].map((one) => `../${one}`);
 
 // ---- What was measured
 
