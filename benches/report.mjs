@@ -54,8 +54,9 @@ function machine() {
 // When and on what a part was measured, as a sentence.
 function run(part) {
   const on = JSON.parse(text(part, "machine.json"));
-  return `*Measured on ${on.date}, at commit ${on.commit}${on.changed ? " and changes to it" : ""}, with rustc ${on.rust}, on ${on.cores} cores (${on.processor}) ` +
-    `and ${bytes(on.memory)} under ${on.system}. ${atRest(on)}*`;
+  const code = `${on.commit}${on.changed ? " and changes to it" : ""}`;
+  return `*Measured on ${on.date}, at commit ${code}, with rustc ${on.rust}, on ${on.cores} cores ` +
+    `(${on.processor}) and ${bytes(on.memory)} under ${on.system}. ${atRest(on)}*`;
 }
 
 const atRest = ({ busy, cores }) =>
@@ -432,11 +433,13 @@ function section(seen, title, without) {
   if (!seen.size) return `### ${title}\n\n${NOT_MEASURED("peers")}`;
   const { seed, records, changes } = seen.size;
   // The last that each but negentropy is measured in.
+  const last = (peer) => (peer === "negentropy" ? "scattered-2000" : "ferry-200");
   const missing = Object.keys(NAMES)
-    .filter((peer) => !without.includes(peer) && !seen.of(peer, peer === "negentropy" ? "scattered-2000" : "ferry-200"));
+    .filter((peer) => !without.includes(peer) && !seen.of(peer, last(peer)))
+    .map((peer) => NAMES[peer]);
   return [
     `### ${title}: seed ${seed}, ${thousands(records)} people, ${thousands(changes)} changes`,
-    ...(missing.length ? [`*Not in this run, or not to its end: ${missing.map((peer) => NAMES[peer]).join(", ")}.*`] : []),
+    ...(missing.length ? [`*Not in this run, or not to its end: ${missing.join(", ")}.*`] : []),
     costs(seen),
     "Finding out what differs, without the payload (huza: every frame that is not a batch, so its\n" +
       "hellos, totals and acknowledgements are in it; negentropy: all it says):",
