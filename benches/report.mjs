@@ -56,13 +56,9 @@ function run(part) {
   const on = JSON.parse(text(part, "machine.json"));
   const code = `${on.commit}${on.changed ? " and changes to it" : ""}`;
   return `*Measured on ${on.date}, at commit ${code}, with rustc ${on.rust}, on ${on.cores} cores ` +
-    `(${on.processor}) and ${bytes(on.memory)} under ${on.system}. ${atRest(on)}*`;
+    `(${on.processor}) and ${bytes(on.memory)} under ${on.system}; ` +
+    `when it began, ${on.busy.toFixed(1)} other processes ran or waited.*`;
 }
-
-const atRest = ({ busy, cores }) =>
-  busy < cores / 4
-    ? "The machine was at rest."
-    : `The machine was busy with other things: ${busy.toFixed(1)} processes ran or waited when it began.`;
 
 // ---- Words
 
@@ -96,17 +92,18 @@ function table(head, rows) {
 
 // ---- Two health centres' hubs
 
-// Aims that were set before: medians are to be at most so many.
-const AIMS = { floors: 2, idle: 64e6, peak: 128e6, status: 300 };
+// Aims that were set before: medians are to be at most so many, or better so many.
+const AIMS = { floors: [2], idle: [64e6, 32e6], peak: [128e6], status: [300] };
 
 function firstSync() {
   const all = rows("first-sync");
   const { workload, envelopes, statements } = all[0];
   const of = (value) => all.map(value);
   const missed = [];
-  const row = (name, values, words, aim) => {
-    if (aim && middle(values) > aim) missed.push(`${name} (${words(middle(values))}, aim ${words(aim)})`);
-    return [name, spread(values, words), aim ? words(aim) : ""];
+  const row = (name, values, words, aims = []) => {
+    const aim = aims.map(words).join(", better ");
+    if (middle(values) > Math.min(...aims)) missed.push(`${name} (${words(middle(values))}, aim ${aim})`);
+    return [name, spread(values, words), aim];
   };
   const factor = (value) => value.toFixed(1);
   const measured = table(
