@@ -8,7 +8,7 @@ use std::time::Instant;
 use automerge::sync::{Message, State, SyncDoc};
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, ObjType, ROOT, ReadDoc};
-use huza_simulations::standard::{self, Entry};
+use huza_simulations::standard::Entry;
 
 use crate::workload::{Cost, DIFFERENCES, Workload, tell};
 
@@ -96,7 +96,7 @@ fn ferry(work: &Workload) {
 pub fn write(work: &Workload, mut docs: Docs, wanted: impl Fn(usize) -> bool) -> Docs {
     for (at, used) in work.changes.iter().enumerate().filter(|(at, _)| wanted(*at)) {
         let doc = docs.entry(work.record(at)).or_default();
-        let (worker, _) = standard::worker(work.size.seed, used.change.log);
+        let worker = work.worker(&used.change);
         let log = blake3::hash(&used.change.log.to_le_bytes());
         doc.set_actor(ActorId::from(&log.as_bytes()[..16]));
         match &used.change.entry {

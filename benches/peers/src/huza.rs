@@ -159,7 +159,7 @@ impl World {
             Origin { log: self.authors[log].log, counter: used.counter }
         };
         let record = origin(work.record(at)).record();
-        let (worker, _) = standard::worker(work.size.seed, used.change.log);
+        let worker = work.worker(&used.change);
         let (edits, card) = match &used.change.entry {
             Entry::Person { fields } => {
                 let set = |(field, value): (&String, &String)| Edit::Person {
@@ -355,7 +355,13 @@ struct Host {
 
 impl Host {
     fn new(store: MemoryStore, entropy: [u8; 32], reader: ReaderState) -> Self {
-        let config = Config { entropy, life: [1; 16], reader, erasure_delay_ms: ERASURE_DELAY_MS, carry: Carry::default() };
+        let config = Config {
+            entropy,
+            life: [1; 16],
+            reader,
+            erasure_delay_ms: ERASURE_DELAY_MS,
+            carry: Carry::default(),
+        };
         let (replies, sent) = (BTreeMap::new(), VecDeque::new());
         let mut host = Self { node: Node::new(config, NOW), store, replies, sent, pipes: 0 };
         host.settle();

@@ -37,9 +37,10 @@ impl Workload {
     pub fn new(size: Size) -> Self {
         let mut counters: BTreeMap<u64, u64> = BTreeMap::new();
         let mut changes = Vec::new();
-        let people = (0..size.records).map(|index| (index, standard::change(size.seed, index)));
-        let visits = (standard::RECORDS..standard::CHANGES)
-            .map(|index| (index, standard::change(size.seed, index)))
+        let whole = standard::Workload::standard(size.seed);
+        let people = (0..size.records).map(|index| (index, whole.change(index)));
+        let visits = (whole.records..whole.changes)
+            .map(|index| (index, whole.change(index)))
             .filter(|(_, change)| person(change).is_some_and(|person| person < size.records));
         let visits = visits.take(usize::try_from(size.changes - size.records).unwrap());
         for (index, change) in people.chain(visits) {
@@ -50,6 +51,11 @@ impl Workload {
         let at = changes.iter().enumerate().map(|(at, used)| (used.index, at)).collect();
         let size = Size { changes: changes.len() as u64, ..size };
         Self { size, changes, at }
+    }
+
+    /// Who wrote a change.
+    pub fn worker(&self, change: &Change) -> String {
+        standard::Workload::standard(self.size.seed).worker(change.log).0
     }
 
     /// The person of change `at`: where in `changes` they are registered.
@@ -90,7 +96,7 @@ impl Workload {
     pub fn print(&self) {
         for used in &self.changes {
             let Used { index, change, .. } = used;
-            let (worker, _) = standard::worker(self.size.seed, change.log);
+            let worker = self.worker(change);
             let line = match &change.entry {
                 Entry::Person { fields } => serde_json::json!({
                     "_id": format!("person-{index:05}"), "type": "person", "log": change.log,

@@ -74,11 +74,14 @@ impl Cost {
     }
 }
 
-/// Two carriers that hold the workload, one of them with news, and have met before that.
+/// Two carriers that hold the workload without the news, and have never met: neither knows the
+/// other's certificate.
 #[derive(Debug)]
 pub struct Pair {
     first: Device,
     second: Device,
+    /// Holds the news.
+    courier: Device,
     meetings: Meetings,
 }
 
@@ -95,17 +98,16 @@ impl Pair {
         let new = news.indices(workload);
         let mut phones = Phones::new(workload, alone)?;
         let mut relay = || phones.outside(Role::Relay);
-        // The courier brings the news, when the two have met.
-        let (mut first, mut second, mut courier) = (relay()?, relay()?, relay()?);
+        // Each of the two hears everything from another one, who does not know of its peer.
+        let (mut source, mut other_source, mut courier) = (relay()?, relay()?, relay()?);
         let mut meetings =
             Meetings { draw: Draw::new(workload.seed, "meetings"), now: phones.now(), pipes: 0 };
-        meetings.meet(&mut first, &mut courier);
-        meetings.meet(&mut second, &mut courier);
+        meetings.meet(&mut source, &mut courier);
         for village in 0..workload.villages() {
             let here = phones.begin(village)?;
             phones.visits(|index| !new.contains(&index))?;
             for phone in 0..here {
-                meetings.meet(phones.phone(phone)?, &mut first);
+                meetings.meet(phones.phone(phone)?, &mut source);
             }
             phones.visits(|index| new.contains(&index))?;
             for phone in 0..here {
@@ -113,9 +115,17 @@ impl Pair {
             }
             told(village + 1, workload.villages());
         }
-        meetings.meet(&mut first, &mut second);
-        meetings.meet(&mut courier, &mut first);
-        Some(Self { first, second, meetings })
+        meetings.meet(&mut other_source, &mut source);
+        let mut relay = || phones.outside(Role::Relay);
+        let (mut first, mut second) = (relay()?, relay()?);
+        meetings.meet(&mut first, &mut source);
+        meetings.meet(&mut second, &mut other_source);
+        Some(Self { first, second, courier, meetings })
+    }
+
+    /// The first of them gets the news.
+    pub fn news(&mut self) {
+        self.meetings.meet(&mut self.courier, &mut self.first);
     }
 
     /// They meet, and exchange all that they have to say.
@@ -168,20 +178,33 @@ mod tests {
 
     const SMALL: Workload = Workload { seed: 5, records: 130, changes: 520, logs: 13 };
 
-    fn contacts(changes: u64, scattered: bool) -> [Cost; 2] {
+    /// The first meeting, with the news, and again.
+    fn contacts(changes: u64, scattered: bool) -> [Cost; 3] {
         let mut pair = Pair::new(SMALL, false, News { changes, scattered }, |_, _| ()).unwrap();
-        [pair.contact(), pair.contact()]
+        let acquainted = pair.contact();
+        pair.news();
+        [acquainted, pair.contact(), pair.contact()]
     }
 
     #[test]
     fn news_go_once_and_then_there_is_nothing_to_say() {
         for scattered in [false, true] {
-            let [news, nothing] = contacts(20, scattered);
+            let [_, news, nothing] = contacts(20, scattered);
             assert!(news.batch_bytes[0] > 20 * 60 && news.batch_bytes[1] == 0, "{news:?}");
             assert!(news.trips_before <= Some(if scattered { 6 } else { 4 }), "{news:?}");
             assert_eq!((nothing.batch_bytes, nothing.trips), ([0, 0], 1), "{nothing:?}");
             assert!(nothing.bytes.iter().all(|bytes| *bytes <= 200), "{nothing:?}");
         }
-        assert_eq!(contacts(0, false)[0].trips, 1);
+    }
+
+    /// Certificates are all that two who hold the same tell each other.
+    #[test]
+    fn strangers_become_acquainted_within_two_round_trips() {
+        let [acquainted, nothing, _] = contacts(0, false);
+        assert_eq!(nothing.trips, 1, "{nothing:?}");
+        assert!(acquainted.trips <= 4, "{acquainted:?}");
+        for (stranger, friend) in acquainted.bytes.iter().zip(nothing.bytes) {
+            assert!(*stranger > friend && *stranger <= friend + 800, "{acquainted:?}");
+        }
     }
 }

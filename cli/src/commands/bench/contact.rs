@@ -21,6 +21,8 @@ pub(super) fn run(context: &Context, args: &ContactArgs) -> Result<(), Failure> 
     };
     let pair = Pair::new(size, args.sizes.per_envelope == 1, news, told);
     let mut pair = pair.ok_or_else(|| odd("a phone did not write"))?;
+    let acquaintance = pair.contact();
+    pair.news();
     let begun = Instant::now();
     let cost = pair.contact();
     let millis = begun.elapsed().as_secs_f64() * 1_000.0;
@@ -34,6 +36,7 @@ pub(super) fn run(context: &Context, args: &ContactArgs) -> Result<(), Failure> 
         "workload": described(size, args.sizes.per_envelope),
         "new": args.new,
         "scattered": args.scattered,
+        "first_meeting": costs(&acquaintance),
         "contact": costs(&cost),
         "again": costs(&again),
         "bytes_each_way": cost.bytes,
@@ -58,10 +61,15 @@ pub(super) fn run(context: &Context, args: &ContactArgs) -> Result<(), Failure> 
     };
     let table = output::table(
         &["", "bytes beside", "bytes of batches", "before", "round trips"],
-        &[row(&format!("{} new changes", args.new), &cost), row("nothing new", &again)],
+        &[
+            row("first meeting, the same", &acquaintance),
+            row(&format!("{} new changes", args.new), &cost),
+            row("nothing new", &again),
+        ],
     );
     let text = format!(
-        "Two carriers of {} changes in {} logs have met before; the one that dials has what is new.\n\
+        "Two carriers of {} changes in {} logs meet for the first time; then the one that dials gets\n\
+         what is new, and they meet again and again.\n\
          Bytes there and back, of frames; round trips before the first batch leaves and in all.\n\n\
          {table}\n\nBoth ends calculated {millis:.1} ms; checking the signatures\n\
          alone takes {floor_millis:.1} ms.",
