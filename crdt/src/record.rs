@@ -26,6 +26,7 @@
 //!
 //! [`Origin`]: crate::id::Origin
 
+mod added;
 mod card;
 mod chunk;
 mod document;
@@ -43,6 +44,7 @@ mod summary;
 mod validate;
 mod view;
 
+pub use added::view_of;
 pub use card::{Card, card};
 pub use chunk::ChunkError;
 pub(crate) use chunk::{Reader, put_uleb};

@@ -15,7 +15,7 @@ use huza_crdt::envelope::{Item, Payload};
 use huza_crdt::id::{LogId, Origin, RecordId, VisitId};
 use huza_crdt::record::{
     Document, Edit, EditError, PackError, SetAsideReason, WriteError, forms, genesis, genesis_hash,
-    pack, unpack,
+    pack, unpack, view_of,
 };
 use huza_crdt::time::Stamp;
 use proptest::prelude::*;
@@ -248,6 +248,8 @@ fn bad_changes_are_set_aside_and_the_rest_go_on() {
         let count = doc.set_aside().len();
         doc.apply([(origin(2, 0), raw)]);
         assert_eq!(doc.view(), before);
+        let both = [(origin(1, 0), name.as_slice()), (origin(2, 0), raw.as_slice())];
+        assert_eq!(view_of(RECORD, both.into_iter()), before, "{why:?}");
         let aside = doc.set_aside();
         assert_eq!(aside.len(), count + 1);
         assert!(aside.iter().any(|one| one.reason == why), "{why:?}");
@@ -432,6 +434,28 @@ proptest! {
         // Nothing is lost: every value is shown, in conflict, or replaced by one who knew it.
         let json = serde_json::to_string(&view).unwrap();
         prop_assert_eq!(json, serde_json::to_string(&slow.view()).unwrap());
+    }
+
+    #[test]
+    fn what_was_only_added_is_read_as_automerge_reads_it(
+        steps in proptest::collection::vec(step(), 1..24),
+        only_added in any::<bool>(),
+        twice in any::<Index>(),
+    ) {
+        let mut all = play(&steps).0;
+        if only_added {
+            all.retain(|(_, raw)| deps(raw) == [genesis_hash()]);
+        }
+        let same = |all: &Written| {
+            let raw = all.iter().map(|(origin, raw)| (*origin, raw.as_slice()));
+            view_of(RECORD, raw.clone()) == Document::from_changes(RECORD, raw).view()
+        };
+        prop_assert!(same(&all));
+        all.reverse();
+        prop_assert!(same(&all));
+        let again = twice.get(&all).clone();
+        all.push(again);
+        prop_assert!(same(&all));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::envelope::{
 };
 use crate::id::{AreaTag, EpochId, Hash, LogId, Origin, RecordId, StatementId};
 use crate::limits::ENVELOPE_BYTES_TARGET;
-use crate::record::Document;
+use crate::record::{Summary, view_of};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::time::Stamp;
 use crate::trust::{Keyring, Role, epoch_of};
@@ -331,8 +331,8 @@ impl Node {
                     emptied.push(record);
                     continue;
                 };
-                let left = left.into_iter().map(|(origin, row)| (*origin, &row.raw));
-                let summary = Document::from_changes(record, left).summary();
+                let left = left.into_iter().map(|(origin, row)| (*origin, row.raw.as_slice()));
+                let summary = Summary::from(&view_of(record, left));
                 let row = SummaryRow { area, summary };
                 batch.put(Table::Summaries, record.0, codec::encode(&row));
                 summaries.push(row);

@@ -17,7 +17,7 @@ use crate::crypto::SymmetricKey;
 use crate::envelope::{Content, Contents, Header, Item, Payload, Reissue, Stored};
 use crate::id::{AreaTag, DeviceKey, EpochId, LogId, Origin, RecordId};
 use crate::limits::LOAD_ROWS_MAX;
-use crate::record::{Card, Document, unpack};
+use crate::record::{Card, Summary, unpack, view_of};
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::time::Millis;
 use crate::trust::Role;
@@ -773,8 +773,8 @@ fn forked_key(row: &IngestRow) -> Vec<u8> {
 }
 
 fn summarise((record, area, changes): Filable) -> SummaryRow {
-    let changes = changes.iter().map(|(origin, row)| (*origin, &row.raw));
-    SummaryRow { area, summary: Document::from_changes(record, changes).summary() }
+    let changes = changes.iter().map(|(origin, row)| (*origin, row.raw.as_slice()));
+    SummaryRow { area, summary: Summary::from(&view_of(record, changes)) }
 }
 
 /// Opens one envelope and takes its changes out.

@@ -17,7 +17,7 @@ use crate::crypto::SymmetricKey;
 use crate::envelope::{Header, Payload, Urgency};
 use crate::holdings::Held;
 use crate::id::{AreaTag, DeviceKey, Hash, Incarnation, LogId, Origin, RecordId};
-use crate::record::Document;
+use crate::record::{Summary, view_of};
 use crate::session::Phase;
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 
@@ -218,8 +218,8 @@ impl Node {
         let mut summaries = Vec::new();
         for (record, area) in dirty {
             let changes = stored.get(&record).map(Vec::as_slice).unwrap_or_default();
-            let raw = changes.iter().map(|(origin, row)| (*origin, &row.raw));
-            let summary = Document::from_changes(record, raw).summary();
+            let raw = changes.iter().map(|(origin, row)| (*origin, row.raw.as_slice()));
+            let summary = Summary::from(&view_of(record, raw));
             let row = SummaryRow { area, summary };
             batch.put(Table::Summaries, record.0, codec::encode(&row));
             summaries.push(row);

@@ -446,7 +446,7 @@ fn actor_of(id: &ObjId) -> Option<[u8; 16]> {
     op_of(id).map(|(_, actor)| actor)
 }
 
-fn push_distinct(values: &mut Vec<Value>, value: Option<Value>) {
+pub(super) fn push_distinct(values: &mut Vec<Value>, value: Option<Value>) {
     if let Some(value) = value
         && values.iter().all(|other| other.value != value.value)
     {

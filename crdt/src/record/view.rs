@@ -121,9 +121,18 @@ impl Document {
     /// What the record shows now.
     #[must_use]
     pub fn view(&self) -> RecordView {
-        let map = |root| self.entries(root).into_iter().filter_map(shown).collect();
+        RecordView::of(self.record(), |root| self.entries(root))
+    }
+}
+
+impl RecordView {
+    /// `entries`: the values of every key of a map, the shown one first.
+    pub(super) fn of(
+        record: RecordId,
+        mut entries: impl FnMut(Root) -> Vec<(String, Vec<Value>)>,
+    ) -> Self {
         let mut visits: BTreeMap<String, VisitView> = BTreeMap::new();
-        for (key, shown) in self.entries(Root::Visits).into_iter().filter_map(shown) {
+        for (key, shown) in entries(Root::Visits).into_iter().filter_map(shown) {
             // A key without a slash is not one of ours; it is kept and shown all the same.
             let (visit, name) = key.split_once('/').unwrap_or((key.as_str(), ""));
             let visit = visits.entry(visit.to_owned()).or_default();
@@ -132,17 +141,16 @@ impl Document {
                 None => visit.fields.insert(name.to_owned(), shown),
             };
         }
-        RecordView {
-            record: self.record(),
+        let mut map = |root| entries(root).into_iter().filter_map(shown).collect();
+        Self {
+            record,
             person: map(Root::Person),
             visits,
             resources: map(Root::Resources),
             links: map(Root::Links),
         }
     }
-}
 
-impl RecordView {
     /// The shown text of a field of the person.
     #[must_use]
     pub fn person(&self, field: &str) -> Option<&str> {
