@@ -4,8 +4,12 @@
 //! bytes to the caller. Signed data must have one spelling, so [`decode`] accepts exactly the
 //! bytes that [`encode`] would write and nothing else.
 
-use postcard::ser_flavors::Flavor;
+use postcard::ser_flavors::{Flavor, Size};
 use serde::{Serialize, de::DeserializeOwned};
+
+/// Room with which an encoding begins, so that most values ask for memory once and not six times.
+/// // measured (`huza bench first-sync`): headers and rows have 70 to 250 bytes
+const USUAL_BYTES: usize = 256;
 
 /// Why bytes were not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +33,15 @@ pub enum DecodeError {
 #[must_use]
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     #[expect(clippy::expect_used, reason = "our own types have no unsized or failing parts")]
-    postcard::to_stdvec(value).expect("encoding to memory cannot fail")
+    postcard::to_extend(value, Vec::with_capacity(USUAL_BYTES))
+        .expect("encoding to memory cannot fail")
+}
+
+/// How many bytes [`encode`] would write.
+#[must_use]
+pub fn encoded_bytes<T: Serialize + ?Sized>(value: &T) -> usize {
+    #[expect(clippy::expect_used, reason = "our own types have no unsized or failing parts")]
+    postcard::serialize_with_flavor(value, Size::default()).expect("counting cannot fail")
 }
 
 /// Decodes exactly what [`encode`] writes.

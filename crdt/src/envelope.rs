@@ -121,7 +121,7 @@ impl Wire {
     /// Bytes it takes on the wire.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        codec::encode(self).len()
+        codec::encoded_bytes(self)
     }
 }
 

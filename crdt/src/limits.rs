@@ -140,13 +140,13 @@ pub const BATCH_STATEMENTS_MAX: usize = 1_024;
 pub const BATCHES_ON_ANY_LINK: usize = 2;
 
 /// The same on a fast link, where what is under way is still far less than the link carries in
-/// [`BATCH_MS_TARGET`]. // guess: full ones reach [`FLIGHT_BYTES_MAX`] at half of it
-pub const BATCHES_IN_FLIGHT_MAX: usize = 16;
+/// [`BATCH_MS_TARGET`]. // guess: half full ones reach [`FLIGHT_BYTES_MAX`]
+pub const BATCHES_IN_FLIGHT_MAX: usize = 32;
 
 /// Most bytes under way unacknowledged beyond [`BATCHES_ON_ANY_LINK`] batches, however fast the link: a
-/// receiver keeps them in memory, and a cut may take them. // measured (`huza bench first-sync`): more
-/// gains nothing
-pub const FLIGHT_BYTES_MAX: usize = 524_288;
+/// receiver keeps them in memory, and a cut may take them. // measured (`huza bench first-sync`): with
+/// half of it the sender waits while the receiver writes; twice as much gains a tenth
+pub const FLIGHT_BYTES_MAX: usize = 1_048_576;
 
 /// Bytes of batches under way to others, from which on who waits for a turn waits on. // guess:
 /// half a second of a good access point, and more than one link needs

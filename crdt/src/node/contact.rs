@@ -493,7 +493,10 @@ impl Node {
     /// Says that all is said, and notices when both sides hold the same.
     pub(super) fn maybe_end(&mut self, pipe: PipeId) {
         let Some(session) = self.sessions.get(&pipe) else { return };
-        if !session.is_quiet() || session.complete || !self.is_quiet() {
+        // Receipts for what came are signed when all that was announced is here, or their time has
+        // come; not whenever the peer takes a breath.
+        let early = self.carrier.receipts_at.is_some() && session.is_receiving();
+        if !session.is_quiet() || session.complete || early || !self.is_quiet() {
             return;
         }
         let digests = self.digests();

@@ -18,6 +18,7 @@ use crate::envelope::{Content, Contents, Header, Item, Payload, Reissue, Stored}
 use crate::id::{AreaTag, DeviceKey, EpochId, LogId, Origin, RecordId};
 use crate::limits::LOAD_ROWS_MAX;
 use crate::record::{Card, Summary, unpack, view_of};
+use crate::session::Session;
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::time::Millis;
 use crate::trust::Role;
@@ -176,7 +177,7 @@ impl Node {
 
     /// Whether a peer is sending what it announced.
     fn is_receiving(&self) -> bool {
-        self.sessions.values().any(|session| session.received.1 < session.expected.1)
+        self.sessions.values().any(Session::is_receiving)
     }
 
     /// Until when the reader leaves cores and disk to the carrier, if it does.

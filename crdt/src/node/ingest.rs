@@ -23,6 +23,10 @@ use crate::trust::Role;
 /// Batches that one commit takes. // guess: what a few fast peers have under way
 const ACCEPTED_AT_ONCE: usize = 32;
 
+/// Signatures that one core checks together before a second one helps: the fewer they are, the more
+/// each costs. // guess: two batches of single envelopes
+const CHECKED_TOGETHER: usize = 128;
+
 /// A batch as it came.
 pub(super) struct Parcel {
     pub(super) from: Source,
@@ -341,16 +345,16 @@ impl Node {
         self.check_ahead();
     }
 
-    /// Checks what can be checked before its turn, on as many cores as phones have fast ones; what
-    /// comes meanwhile is then checked together, which costs less for each.
+    /// Checks what can be checked before its turn; what comes meanwhile is then checked together,
+    /// which costs less for each.
     fn check_ahead(&mut self) {
-        if self.carrier.checks >= PARTS || self.carrier.unchecked.is_empty() {
+        if self.carrier.checking || self.carrier.unchecked.is_empty() {
             return;
         }
-        self.carrier.checks += 1;
+        self.carrier.checking = true;
         let parcels = core::mem::take(&mut self.carrier.unchecked);
         self.check(parcels, |node, heard| {
-            node.carrier.checks -= 1;
+            node.carrier.checking = false;
             heard.into_iter().for_each(|heard| node.queue_batch(Task::Accept { heard }));
             node.check_ahead();
         });
@@ -386,8 +390,11 @@ impl Node {
                 self.refuse_part(one.from, &mut one.taken, why);
             }
         }
-        let entropy = self.entropy.draw();
-        self.work("verify", move || check_all(all, entropy), move |node, heard| then(node, heard));
+        let parts = in_parts(all).into_iter().map(|part| (part, self.entropy.draw())).collect();
+        let run = |(part, entropy)| check_all(part, entropy);
+        self.work_each("verify", parts, run, |node, heard| {
+            then(node, heard.into_iter().flatten().collect());
+        });
     }
 
     /// Takes nothing of a batch, which is its sender's fault.
@@ -816,6 +823,25 @@ fn prepare(candidates: &mut Candidates<'_>, parcel: Parcel) -> Unchecked {
     let unknown: BTreeSet<LogId> = left.into_iter().map(|run| run.log).collect();
     why.extend((!unknown.is_empty()).then(|| LaneError::UnknownLog.to_string()));
     Unchecked { from, bytes, taken, statements: usable, signed, runs, authors, unknown, why }
+}
+
+/// Divides batches for as many cores as phones have fast ones, if they hold enough signatures.
+fn in_parts(batches: Vec<Unchecked>) -> Vec<Vec<Unchecked>> {
+    let envelopes = |one: &Unchecked| one.runs.iter().map(|run| run.envelopes.len()).sum::<usize>();
+    let signatures = |one: &Unchecked| one.signed.len() + envelopes(one);
+    let all: usize = batches.iter().map(signatures).sum();
+    let share = all.div_ceil(PARTS).max(CHECKED_TOGETHER);
+    let mut parts: Vec<Vec<Unchecked>> = Vec::new();
+    let mut before = 0;
+    for one in batches {
+        let part = before / share;
+        before += signatures(&one);
+        match parts.get_mut(part) {
+            Some(part) => part.push(one),
+            None => parts.push(vec![one]),
+        }
+    }
+    parts
 }
 
 /// Restores the headers of batches and checks every signature, all together.

@@ -389,10 +389,10 @@ pub(super) struct Carrier {
     pub(super) taken_changed: BTreeSet<(LogId, DeviceKey)>,
     pub(super) tasks: VecDeque<Task>,
     pub(super) busy: bool,
-    /// Batches whose signatures can be checked before their turn, and how many such checks are under
+    /// Batches whose signatures can be checked before their turn, and whether such a check is under
     /// way.
     pub(super) unchecked: Vec<Parcel>,
-    pub(super) checks: usize,
+    pub(super) checking: bool,
     pub(super) receipts_at: Option<Millis>,
     pub(super) counted: Counted,
     /// The time counted when an erasure was first held in force.

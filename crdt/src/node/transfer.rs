@@ -20,11 +20,9 @@ use crate::session::frame::{Bytes, Frame, Run};
 use crate::session::{Class, Comparing, Fault, InFlight, Phase};
 use crate::store::{Range, Row, Table};
 
-/// Runs looked up for one batch. // guess: at a meeting each log has a little news
-const RUNS_PER_BATCH: usize = 64;
-
-/// Envelopes of one run that are looked up at once. // guess: a full batch of small ones
-const ROWS_PER_RUN: u64 = 128;
+/// Envelopes that are looked up for one batch, in as many runs. // guess: a full batch of small ones;
+/// what is urgent is runs of one
+const ROWS_PER_BATCH: u64 = 128;
 
 impl Node {
     /// Both summaries are known (or equal): plan, tell totals, go.
@@ -409,13 +407,13 @@ pub(super) fn take_runs(queue: &mut VecDeque<(LogId, u64, u64)>) -> Vec<(LogId, 
     let mut runs = Vec::new();
     let mut rows = 0;
     while let Some((log, from, to)) = queue.pop_front() {
-        let end = to.min(from.saturating_add(ROWS_PER_RUN - 1));
+        let end = to.min(from.saturating_add(ROWS_PER_BATCH - 1));
         if end < to {
             queue.push_front((log, end + 1, to));
         }
         rows += end - from + 1;
         runs.push((log, from, end));
-        if runs.len() >= RUNS_PER_BATCH || rows >= ROWS_PER_RUN {
+        if rows >= ROWS_PER_BATCH {
             break;
         }
     }

@@ -663,6 +663,11 @@ impl Session {
             && self.owed_acks == 0
     }
 
+    /// Whether the peer is sending what it announced.
+    pub(crate) const fn is_receiving(&self) -> bool {
+        self.received.1 < self.expected.1
+    }
+
     /// The proven peer.
     #[must_use]
     pub const fn peer(&self) -> Option<&Peer> {
