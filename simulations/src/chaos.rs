@@ -411,7 +411,8 @@ fn judge(world: &mut World) -> Result<(), Violation> {
         let expected = end::expected(&model, &host.nature, &world.programmes.auditor);
         let outside = world.ledger.written_outside_by(id);
         let waiting = host.disk.durable.rows(Table::Waiting).len();
-        let apart = (&outside, &world.ledger.lost_in());
+        let filed = end::filed(&host.disk.durable, &world.ledger.lost_in());
+        let apart = (&outside, &filed);
         end::shown_is_true(&expected, &shown, apart, &world.laws.tokens).map_err(|broken| {
             let evidence = format!("{} ({waiting} envelopes wait)", broken.evidence);
             world.violated(Some(id), &Broken { evidence, ..broken })

@@ -157,6 +157,7 @@ fn an_erasure_whose_re_issue_was_lost_with_its_authority_is_ordered_again() {
 #[test]
 fn what_a_reader_filed_before_its_carrier_was_put_back_stays_shown() {
     keeps_every_law(10365);
+    keeps_every_law(20007);
 }
 
 #[test]

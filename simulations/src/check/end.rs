@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use huza_crdt::codec;
 use huza_crdt::control::{Erasure, Opening, Statement, kind};
 use huza_crdt::envelope::{ForkProof, Stored, Urgency};
-use huza_crdt::id::{CatchmentTag, DeviceKey, LogId, RecordId};
+use huza_crdt::id::{CatchmentTag, DeviceKey, LogId, Origin, RecordId};
 use huza_crdt::node::{RecordStatus, Status};
-use huza_crdt::record::project;
+use huza_crdt::record::{project, view_of};
 use huza_crdt::store::Table;
 use huza_crdt::trust::directory_area;
 
@@ -225,6 +225,29 @@ fn latest_versions<'a>(ledger: &'a Ledger, model: &Model) -> BTreeMap<&'a String
     latest
 }
 
+/// A change as a reader has filed it, as far as this simulation must know: where it is, where else,
+/// and its bytes.
+type ChangeRow = (Option<Place>, BTreeSet<Place>, Vec<u8>);
+
+/// What a reader has filed of some records.
+pub(crate) fn filed(durable: &Durable, records: &BTreeSet<RecordId>) -> Resources {
+    let mut changes: BTreeMap<RecordId, Vec<(Origin, Vec<u8>)>> = BTreeMap::new();
+    for (key, value) in durable.rows(Table::Changes) {
+        let Some((record, place)) = key.split_at_checked(RecordId::LEN) else { continue };
+        let of = RecordId::from_slice(record).filter(|record| records.contains(record));
+        let row = codec::decode::<ChangeRow>(&value).ok();
+        if let (Some(record), Some((log, counter)), Some((.., raw))) = (of, place_of(place), row) {
+            changes.entry(record).or_default().push((Origin { log, counter }, raw));
+        }
+    }
+    let views = changes.iter().map(|(record, changes)| {
+        let raw = changes.iter().map(|(origin, raw)| (*origin, raw.as_slice()));
+        view_of(*record, raw)
+    });
+    let resources = views.flat_map(|view| project(&view));
+    resources.map(|resource| (resource.key, resource.text)).collect()
+}
+
 /// What a device of this nature should show, were the model all that there is.
 pub(crate) fn expected(model: &Model, nature: &Nature, auditor: &Auditor) -> Resources {
     let mut areas: BTreeSet<_> =
@@ -246,23 +269,20 @@ pub(crate) fn without(expected: &Resources, model: &Model) -> Resources {
 }
 
 /// Whether a reader shows exactly what is expected; of its own writes into others' villages it
-/// may show its own text besides, and of records of which something was `lost` what it had filed
+/// may show its own text besides, and of records of which something was lost what it had `filed`
 /// before that.
 pub(crate) fn shown_is_true(
     expected: &Resources,
     shown: &Resources,
-    (outside, lost): (&BTreeSet<&Token>, &BTreeSet<RecordId>),
+    (outside, filed): (&BTreeSet<&Token>, &Resources),
     tokens: &Tokens,
 ) -> Result<(), Broken> {
     let broken = |what: String| Err(Broken::new(Law::ShownIsTrue, what));
-    let lost: Vec<String> = lost.iter().map(ToString::to_string).collect();
-    let is_lost = |key: &str, text: &str| {
-        lost.iter().any(|record| key.contains(record) || text.contains(record))
-    };
+    let is_filed = |key: &str, text: &String| filed.get(key) == Some(text);
     for (key, text) in expected {
         match shown.get(key) {
             None => return broken(format!("{key} is not shown")),
-            Some(other) if other != text && !is_lost(key, other) => {
+            Some(other) if other != text && !is_filed(key, other) => {
                 return broken(format!("{key} is shown as {other}, expected {text}"));
             }
             Some(_) => {}
@@ -270,7 +290,7 @@ pub(crate) fn shown_is_true(
     }
     for (key, text) in shown.iter().filter(|(key, _)| !expected.contains_key(*key)) {
         let found = tokens.find(text.as_bytes());
-        if !found.iter().any(|token| outside.contains(token)) && !is_lost(key, text) {
+        if !found.iter().any(|token| outside.contains(token)) && !is_filed(key, text) {
             return broken(format!("{key} is shown and in no envelope: {text}"));
         }
     }
@@ -321,8 +341,8 @@ mod tests {
     fn a_reader_that_lost_a_change_is_found() {
         let expected = resources(&[("Patient/1", "a"), ("Patient/2", "b")]);
         let shown = |pairs: &[(&str, &str)], outside: &BTreeSet<&Token>| {
-            let lost = BTreeSet::from([RecordId([7; 16])]);
-            shown_is_true(&expected, &resources(pairs), (outside, &lost), &Tokens::default())
+            let filed = resources(&[("Patient/4", "c")]);
+            shown_is_true(&expected, &resources(pairs), (outside, &filed), &Tokens::default())
         };
         let none = BTreeSet::new();
         assert!(shown(&[("Patient/1", "a"), ("Patient/2", "b")], &none).is_ok());
@@ -332,9 +352,9 @@ mod tests {
         let more = [("Patient/1", "a"), ("Patient/2", "b"), ("Patient/3", token.as_str())];
         assert!(shown(&more, &none).is_err());
         assert!(shown(&more, &BTreeSet::from([&token])).is_ok());
-        let of_lost = format!("Patient/{}", RecordId([7; 16]));
-        let more = [("Patient/1", "a"), ("Patient/2", "b"), (of_lost.as_str(), "c")];
-        assert!(shown(&more, &none).is_ok());
+        let with = |text| [("Patient/1", "a"), ("Patient/2", "b"), ("Patient/4", text)];
+        assert!(shown(&with("c"), &none).is_ok());
+        assert!(shown(&with("d"), &none).is_err());
     }
 
     #[test]
