@@ -432,7 +432,12 @@ impl Node {
             let hint = "mend what the message names and restart huza on this home";
             return self.refuse(id, "store_failed", &why, hint);
         }
+        let opening = self.reader.as_ref().is_some_and(|reader| reader.opening);
         match command {
+            // What it reads is known in a moment.
+            Command::Status { .. } if opening && self.ready => {
+                self.put_off(id, command);
+            }
             Command::Status { records } => self.status(id, records),
             Command::Peers => self.peers(id),
             Command::Check => {
@@ -455,13 +460,16 @@ impl Node {
             Command::BundlePage { bundle } => self.next_page(id, bundle),
             Command::PageTake { page } => self.take_page(id, &page),
             command => match &self.reader {
-                Some(reader) if reader.opening => {
-                    let input = Input::Command { id, command: Box::new(command) };
-                    self.backlog.push((self.now, input));
-                }
+                Some(reader) if reader.opening => self.put_off(id, command),
                 _ => self.command_of_reader(id, command),
             },
         }
+    }
+
+    /// Runs a command when the reader has been read.
+    fn put_off(&mut self, id: CommandId, command: Command) {
+        let input = Input::Command { id, command: Box::new(command) };
+        self.backlog.push((self.now, input));
     }
 
     /// Runs a command for which the reader must be open, where there is one.
