@@ -257,6 +257,25 @@ fn a_slow_line_that_is_cut_again_and_again_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_was_written_since_two_held_the_same_goes_across_at_once() {
+    let lab = Lab::new();
+    for name in ["one", "other"] {
+        lab.member(name, "worker", &["01"]);
+    }
+    let meet = |lab: &Lab| {
+        let (ends, _) = join(lab, ["one", "other"], 0, u64::MAX, false);
+        assert_eq!(ends.each_ref().map(End::outcome), ["complete"; 2]);
+    };
+    meet(&lab);
+    meet(&lab);
+    for (writer, reader) in [("one", "other"), ("other", "one"), ("one", "other")] {
+        let id = lab.person(writer, "Late");
+        meet(&lab);
+        lab.ask(reader, &["person", "show", &id]);
+    }
+}
+
+#[test]
 fn a_daemon_serves_a_contact_and_a_pipe_at_the_same_time() {
     let lab = Lab::new();
     lab.member("hub", "hub", &[]);

@@ -653,7 +653,7 @@ fn a_recorded_hello_opens_no_other_pipe() {
     let mut story = story();
     let Story { host, peer, .. } = &mut story;
     let certificate = peer.membership.certificate;
-    let hello = Hello { version: 1, certificate, digest: [0; 16], count: 0, room: 0 };
+    let hello = Hello { version: 1, certificate, digest: [0; 16], count: 0, room: 0, more: false };
     let recorded = Channel { binding: [7; 32], dialer: true };
     let sealed = recorded.seal_hello(&hello, &peer.key, &peer.membership.member, [1; 32]);
     let pipe = PipeId(77);
@@ -773,6 +773,7 @@ fn what_is_kept_for_the_unproven_is_bounded_with_their_half_frames() {
             digest: [0; 16],
             count: 0,
             room: 0,
+            more: false,
         };
         let channel = Channel { binding, dialer: true };
         let sealed = channel.seal_hello(&hello, &peer.key, &peer.membership.member, [1; 32]);

@@ -370,7 +370,7 @@ proptest! {
         let taken = take_frame(&mut pipe).unwrap().unwrap();
         prop_assert_eq!(Frame::from_bytes(&taken), Ok(frame));
         prop_assert_eq!(pipe, [7]);
-        spelled_once(&Hello { version, certificate: CertId(certificate), digest, count, room });
+        spelled_once(&Hello { version, certificate: CertId(certificate), digest, count, room, more: false });
     }
 
     #[test]

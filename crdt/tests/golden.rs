@@ -430,7 +430,14 @@ fn channel() -> Channel {
 }
 
 fn hello() -> Hello {
-    Hello { version: VERSION, certificate: cert_id(), digest: [0x77; 16], count: 300, room: 204 }
+    Hello {
+        version: VERSION,
+        certificate: cert_id(),
+        digest: [0x77; 16],
+        count: 300,
+        room: 204,
+        more: false,
+    }
 }
 
 fn frames() -> Vec<(&'static str, Frame)> {

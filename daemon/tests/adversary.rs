@@ -80,7 +80,14 @@ impl Liar {
         let mut peer = Peer::start(NetConfig { dial, redial_ms_min: 60_000, ..config(&[]) });
         let opened = peer.opened().await;
         let channel = Channel { binding: opened.binding, dialer: true };
-        let hello = Hello { version: VERSION, certificate, digest: [0; 16], count: 0, room: 0 };
+        let hello = Hello {
+            version: VERSION,
+            certificate,
+            digest: [0; 16],
+            count: 0,
+            room: 0,
+            more: false,
+        };
         let hello = channel.seal_hello(&hello, &self.key, &self.membership.member, [1; 32]);
         let chain = channel.seal_chain(&self.chain, &self.membership.member, [2; 32]);
         peer.net.send(opened.pipe, Frame::Hello(hello).to_pipe()).await.unwrap();

@@ -89,7 +89,8 @@ impl Forger {
 
     fn hello(&self, certificate: CertId, draw: &mut Draw) -> Vec<u8> {
         let (digest, count) = (draw.bytes(), draw.below(1_000));
-        let hello = Hello { version: VERSION, certificate, digest, count, room: u32::MAX };
+        let hello =
+            Hello { version: VERSION, certificate, digest, count, room: u32::MAX, more: false };
         let sealed =
             self.channel().seal_hello(&hello, &self.key, &self.context.member, draw.bytes());
         Frame::Hello(sealed).to_pipe()

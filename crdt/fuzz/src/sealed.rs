@@ -180,8 +180,14 @@ fn hello(plain: &[u8]) {
         assert_eq!(codec::encode(&(&hello, signature)), plain);
         let _proven = channel.proof(&hello, author().public(), signature).verify();
     }
-    let hello =
-        Hello { version: 1, certificate: CertId([1; 16]), digest: [2; 16], count: 3, room: 4 };
+    let hello = Hello {
+        version: 1,
+        certificate: CertId([1; 16]),
+        digest: [2; 16],
+        count: 3,
+        room: 4,
+        more: false,
+    };
     let good = channel.seal_hello(&hello, &author(), &key(), [4; 32]);
     assert!(channel.open_hello(&good, &key()).is_some());
 }

@@ -27,7 +27,7 @@ impl Node {
         let channel = Channel { binding, dialer };
         let (digests, claims) = (self.digests(), self.claims());
         let digest = digests.all();
-        let room = self.room_told();
+        let (room, more) = (self.room_told(), self.has_unsaid());
         let hello = self.carrier.membership.as_ref().zip(self.carrier.identity.as_ref());
         let Some((membership, identity)) = hello.filter(|_| self.sessions.len() < SESSIONS_MAX)
         else {
@@ -36,9 +36,10 @@ impl Node {
         };
         let mut session = Session::new(channel, self.now.millis, claims);
         (session.digest, session.digests) = (digest, digests);
+        session.more.0 = more;
         let count = compare::count(&session.at_hello);
-        let hello =
-            Hello { version: VERSION, certificate: membership.certificate, digest, count, room };
+        let certificate = membership.certificate;
+        let hello = Hello { version: VERSION, certificate, digest, count, room, more };
         let entropy = self.entropy.draw();
         let sealed = channel.seal_hello(&hello, &identity.key(), &membership.member, entropy);
         self.sessions.insert(pipe, session);
@@ -224,6 +225,7 @@ impl Node {
             return Err(Fault::Version(hello.version));
         }
         session.room = u64::from(hello.room) * ROOM_UNIT_BYTES;
+        session.more.1 = hello.more;
         session.unproven = Some((hello.clone(), signature));
         let lane = self.carrier.lane.as_ref().ok_or(Fault::Unavailable)?;
         match lane.certificate(&hello.certificate) {
@@ -390,10 +392,10 @@ impl Node {
     fn nothing_new(&mut self, pipe: PipeId, theirs: [u8; 16]) {
         let Some(session) = self.sessions.get_mut(&pipe) else { return };
         session.theirs = Known::same(Arc::clone(&session.at_hello));
-        // Both said what the two ends would say.
+        // Who has no more to say has said what its end would say.
         let digest = shared(&session.digests, &self.carrier.home, &session.home);
-        session.end_sent = Some(digest);
-        session.end_received = Some(digest);
+        session.end_sent = (!session.more.0).then_some(digest);
+        session.end_received = (!session.more.1).then_some(digest);
         session.all_received = theirs;
         self.begin_transfer(pipe);
     }
@@ -545,11 +547,17 @@ impl Node {
             self.carrier.receipts_at = None;
             self.carrier.tasks.push_back(Task::Receipts);
         }
+        !self.has_unsaid()
+    }
+
+    /// Whether something is under way, or waits, that should travel in a contact.
+    fn has_unsaid(&self) -> bool {
         let carrier = &self.carrier;
-        !carrier.busy
-            && carrier.tasks.is_empty()
-            && (self.must_roll || carrier.own.values().all(|own| own.outbox.is_empty()))
-            && self.all_sealed()
+        carrier.busy
+            || !carrier.tasks.is_empty()
+            || carrier.receipts_at.is_some()
+            || (!self.must_roll && carrier.own.values().any(|own| !own.outbox.is_empty()))
+            || !self.all_sealed()
     }
 }
 

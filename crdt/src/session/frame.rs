@@ -299,6 +299,9 @@ pub struct Hello {
     /// How much the sender still takes of what it does not keep, urgent envelopes apart: whole
     /// units of [`crate::limits::ROOM_UNIT_BYTES`].
     pub room: u32,
+    /// Whether the sender has something to say that is not in the digest yet, such as what it has
+    /// written and not numbered: equal digests do not end the contact then.
+    pub more: bool,
 }
 
 /// Which channel a hello is for, and from which end: nobody can replay it elsewhere.
@@ -425,8 +428,14 @@ mod tests {
     fn a_hello_is_good_for_one_channel_and_one_end() {
         let (key, member) = (SigningKey::from_seed([1; 32]), SymmetricKey::from_bytes([2; 32]));
         let channel = Channel { binding: [3; 32], dialer: true };
-        let hello =
-            Hello { version: 1, certificate: CertId([4; 16]), digest: [5; 16], count: 6, room: 7 };
+        let hello = Hello {
+            version: 1,
+            certificate: CertId([4; 16]),
+            digest: [5; 16],
+            count: 6,
+            room: 7,
+            more: true,
+        };
         let sealed = channel.seal_hello(&hello, &key, &member, [6; 32]);
         let (read, signature) = channel.open_hello(&sealed, &member).unwrap();
         assert_eq!(read, hello);

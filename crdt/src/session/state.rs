@@ -231,6 +231,8 @@ pub struct Session {
     /// while it has room for so many bytes.
     pub(crate) home: Home,
     pub(crate) room: u64,
+    /// Whether this side, and the peer, said in the hello that there is more than its digest says.
+    pub(crate) more: (bool, bool),
     /// Whether the peer had no room for something, and whether something of it was not kept here.
     pub(crate) short: bool,
     pub(crate) left_out: bool,
@@ -427,6 +429,7 @@ impl Session {
             heard_grounds: false,
             home: Home::default(),
             room: 0,
+            more: (false, false),
             short: false,
             left_out: false,
             end_sent: None,

@@ -107,6 +107,7 @@ impl RawPeer {
             digest: [0; 16],
             count: self.count,
             room: 0,
+            more: false,
         };
         let member = &self.membership.member;
         let sealed = channel.seal_hello(&hello, &self.key, member, [1; 32]);
