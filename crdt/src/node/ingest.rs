@@ -537,6 +537,11 @@ impl Node {
             let why = format!("{too_much} envelopes beyond what is kept of an author or a log");
             self.refuse_part(from, &mut taken, why);
         }
+        if full && matches!(from, Source::Bundle(_)) {
+            // A peer is told by the answer to its batch.
+            let why = "no room for more of other health centres (`carry_mb`)".to_owned();
+            self.refuse_part(from, &mut taken, why);
+        }
         // Payloads that take the place of stubs are new, although their places were held.
         taken.envelopes.new = new as u64;
         taken.envelopes.known = known.min((heard_envelopes - new) as u64);

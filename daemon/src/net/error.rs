@@ -13,7 +13,9 @@ pub enum NetError {
     )]
     Address(String),
     /// An address of our own cannot be listened on.
-    #[error("cannot listen on {address}; is another process using the port?")]
+    #[error(
+        "cannot listen on {address}; another program may use the port, `--listen` names another"
+    )]
     Listen {
         /// Which.
         address: String,
