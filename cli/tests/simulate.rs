@@ -45,3 +45,89 @@ fn recorded_contacts_carry_messages_and_what_never_came_is_told() {
     std::fs::write(folder.path().join("messages"), "0.5 C early 0 2\n").unwrap();
     replay(folder.path(), &["--nodes", "3"]).failed(INPUT, &["messages", "line 1", "--help"]);
 }
+
+fn contacts(folder: &Path, more: &[&str]) -> Answer {
+    let scenario = folder.join("scenario.toml");
+    let args = ["simulate", "contacts", scenario.to_str().unwrap()];
+    huza(args.iter().chain(more).copied())
+}
+
+#[test]
+fn a_scenario_becomes_contacts_that_a_replay_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let defaults = huza(["simulate", "scenario"]).done().stdout;
+    assert!(defaults.contains("# equipped = 0.5") && defaults.contains("assumption"), "{defaults}");
+    std::fs::write(path("scenario.toml"), &defaults).unwrap();
+    let out = path("contacts.csv");
+    let sets = ["--set", "days=14", "--set", "people.equipped=1", "--set", "seed=7"];
+    let more = [&sets[..], &["--json", "--out", out.to_str().unwrap()]].concat();
+    let answer = contacts(folder.path(), &more).done().json();
+    assert_eq!(
+        (&answer["hubs"], &answer["days"], &answer["seed"]),
+        (&3.into(), &14.into(), &7.into())
+    );
+    assert_eq!(answer["settings"]["people.equipped"], "1");
+    let written = std::fs::read_to_string(&out).unwrap();
+    let kinds = answer["kinds"].as_array().unwrap();
+    let told: u64 = kinds.iter().map(|kind| kind["contacts"].as_u64().unwrap()).sum();
+    assert_eq!(written.lines().count() as u64, told + 1);
+    assert!(written.lines().nth(1).unwrap().split(',').count() == 6, "{written}");
+
+    // Somebody writes on the first day, and a hub has it before the end.
+    std::fs::write(path("messages"), format!("0 C m 0 {} 1000\n", answer["phones"])).unwrap();
+    let nodes = answer["nodes"].to_string();
+    let (trace, messages) = (out.to_str().unwrap(), path("messages"));
+    let args = [
+        "simulate",
+        "replay",
+        "--trace",
+        trace,
+        "--messages",
+        messages.to_str().unwrap(),
+        "--nodes",
+        &nodes,
+        "--end",
+        "1209600",
+        "--json",
+    ];
+    assert!(huza(args).done().json()["arrivals"].as_u64().unwrap() > 10);
+
+    // Again, and for people.
+    contacts(folder.path(), &more).done();
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), written);
+    let text = contacts(folder.path(), &sets).done().stdout;
+    assert!(
+        text.contains("centre_meeting  hotspot") && text.contains("none of which met"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_scenario_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "villages.csv",
+        "village_id,village,cell_id,cell,sector_id,sector,district_id,district,lat,\
+        lon,population,households\nv,One,c,Cell,s,Remera,d,Kirehe,-2,30,500,100\n",
+    );
+    write("facilities.csv", "facility_id,name,type,lat,lon\nf,Far,Health Centre,-2,30.01\n");
+    write(
+        "scenario.toml",
+        "[place]\nvillages = \"villages.csv\"\nfacilities = \"facilities.csv\"\n",
+    );
+    // Paths begin at the scenario; options where the command runs.
+    assert_eq!(contacts(folder.path(), &["--json"]).done().json()["villages"], 1);
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (villages, facilities) = (path("villages.csv"), path("facilities.csv"));
+    let more = ["--villages", &villages, "--facilities", &facilities, "--set", "place.pick=kirehe"];
+    contacts(folder.path(), &more).done();
+    let set = |set: &str| contacts(folder.path(), &["--set", set]);
+    set("place.pick=Kirere").failed(INPUT, &["`Kirere`", "perhaps Kirehe"]);
+    set("people.equiped=1")
+        .failed(INPUT, &["people.equiped", "perhaps equipped", "simulate scenario"]);
+    set("people.equipped=2").failed(INPUT, &["should be a number from 0 to 1"]);
+    set("place.villages=none.csv").failed(INPUT, &["none.csv"]);
+    set("place.villages=facilities.csv").failed(INPUT, &["no column `village_id`", "--help"]);
+}

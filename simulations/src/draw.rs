@@ -17,6 +17,17 @@ impl Draw {
         Self(ChaCha12Rng::from_seed(*hasher.finalize().as_bytes()))
     }
 
+    /// The stream of one purpose at one place on one day: what is drawn elsewhere, on other days and
+    /// for other purposes changes nothing in it.
+    pub(crate) fn of(seed: u64, purpose: &str, place: &str, day: u64) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("huza 2026 simulation stream of a day");
+        for number in [seed, day, purpose.len() as u64] {
+            hasher.update(&number.to_le_bytes());
+        }
+        hasher.update(purpose.as_bytes()).update(place.as_bytes());
+        Self(ChaCha12Rng::from_seed(*hasher.finalize().as_bytes()))
+    }
+
     /// A number below `bound`; 0 if `bound` is 0.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         // Modulo favours small numbers by less than one in 2^40 for all bounds used here.
@@ -86,6 +97,15 @@ mod tests {
         assert_eq!(draw(1, "a"), draw(1, "a"));
         assert_ne!(draw(1, "a"), draw(2, "a"));
         assert_ne!(draw(1, "a"), draw(1, "b"));
+    }
+
+    #[test]
+    fn each_purpose_place_and_day_has_a_stream_of_its_own() {
+        let draw = |purpose, place, day| Draw::of(1, purpose, place, day).bytes::<16>();
+        let one = draw("market", "11", 3);
+        assert_eq!(one, draw("market", "11", 3));
+        let others = [draw("market", "11", 4), draw("market", "1", 3), draw("market1", "1", 3)];
+        assert!(!others.contains(&one));
     }
 
     #[test]

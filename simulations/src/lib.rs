@@ -1,8 +1,10 @@
 //! Simulated worlds: nodes on virtual links, in virtual time, on disks and devices that fail.
 //!
 //! Enter at [`chaos::run`]: one seed, one world, one report or the first broken [`Law`]; or at
-//! [`revocation::run`]: a health centre's devices over weeks, without faults; or at [`meeting::run`]:
-//! many phones and a hub on one radio.
+//! [`revocation::run`]: a health centre's devices over weeks, without faults; or at
+//! [`meeting::run`]: many phones and a hub on one radio. Who meets whom in a whole country is drawn
+//! by [`movement::Movement`], from a [`geography`] and a [`scenario`]; recorded contacts are read
+//! by [`replay`].
 //!
 //! The nodes are `huza_crdt::node::Node`, the very type that the daemon drives; what is simulated
 //! is all around it: disks ([`Planted`] bugs sit there), links, clocks, users, facilities, forged
@@ -14,9 +16,12 @@
 
 pub mod bounds;
 pub mod chaos;
+pub mod geography;
 pub mod meeting;
+pub mod movement;
 pub mod replay;
 pub mod revocation;
+pub mod scenario;
 pub mod standard;
 pub mod stats;
 

@@ -10,6 +10,40 @@ use huza_simulations::replay::Link;
 pub(crate) enum SimulateCommand {
     /// Who would have held what, and when, had these contacts carried these messages
     Replay(ReplayArgs),
+    /// Who meets whom in a scenario, by what it says of people, phones and links
+    Contacts(ContactsArgs),
+    /// A scenario file in which every setting stands with its default, its unit and its source
+    Scenario,
+}
+
+/// `huza simulate contacts`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  huza simulate scenario > district.toml       every setting, as a comment\n  \
+    huza simulate contacts district.toml         a small synthetic place, if it names none\n  \
+    huza simulate contacts district.toml --villages villages.csv --facilities facilities.csv \\\n    \
+    --set place.pick=Bugesera --set days=90 --set people.equipped=1 --out contacts.csv\n  \
+    huza simulate replay --trace contacts.csv ...  messages along these contacts\n\n\
+    Tables are comma-separated, with the columns `village_id village cell_id cell sector_id sector\n\
+    district_id district lat lon population households` and `facility_id name type lat lon`, and may be\n\
+    compressed with gzip. Nodes are numbered from 0: the phones, then the hubs."
+)]
+pub(crate) struct ContactsArgs {
+    /// The scenario file
+    #[arg(value_name = "SCENARIO.toml")]
+    pub(crate) scenario: PathBuf,
+    /// A setting on top of the file, as `section.key=value`; again for more
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Table of villages, instead of the one that the scenario names
+    #[arg(long, value_name = "FILE", requires = "facilities")]
+    pub(crate) villages: Option<PathBuf>,
+    /// Table of facilities, instead of the one that the scenario names
+    #[arg(long, value_name = "FILE", requires = "villages")]
+    pub(crate) facilities: Option<PathBuf>,
+    /// Where to write the contacts, as `START,END,A,B,KIND,LINK`, times in seconds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// `huza simulate replay`

@@ -1,21 +1,18 @@
 //! `huza simulate replay`: recorded contacts and messages in, arrivals out.
 
 use std::fmt::Write as _;
-use std::io::Read as _;
 use std::path::Path;
 
 use huza_simulations::replay::{self, Outcome, Plan, ReadError};
 use huza_simulations::stats::reached;
 use serde_json::json;
 
+use super::text;
 use crate::args::ReplayArgs;
 use crate::commands::Context;
 use crate::error::{Failure, Kind};
 use crate::files::Pending;
 use crate::output;
-
-/// First bytes of a file compressed with gzip (RFC 1952).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Replays and reports.
 pub(super) fn run(context: &Context, args: &ReplayArgs) -> Result<(), Failure> {
@@ -33,20 +30,6 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> Result<(), Failure> {
         pending.publish()?;
     }
     report(context, &plan, &outcome, millis)
-}
-
-/// The text of a file, which may be compressed.
-fn text(path: &Path) -> Result<String, Failure> {
-    let failure = |error: &std::io::Error| Failure::file("read", path, error);
-    let bytes = std::fs::read(path).map_err(|error| failure(&error))?;
-    let mut text = String::new();
-    let read = if bytes.starts_with(&GZIP) {
-        flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_string(&mut text)
-    } else {
-        bytes.as_slice().read_to_string(&mut text)
-    };
-    read.map_err(|error| failure(&error))?;
-    Ok(text)
 }
 
 fn parsed<T>(path: &Path, parse: impl Fn(&str) -> Result<T, ReadError>) -> Result<T, Failure> {
