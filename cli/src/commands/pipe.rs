@@ -63,7 +63,7 @@ pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
         PipeOutcome::Refused => {
             let message = format!("The exchange was refused: {}", report.why);
             Err(Failure::new(Kind::Input, "pipe_refused", message)
-                .hint("See that the other end is a device of the same programme"))
+                .hint("See that both ends are devices of one programme that are in good standing"))
         }
     }
 }

@@ -91,6 +91,11 @@ impl Node {
             statements.push(statement);
         }
         self.carrier.tasks.push_back(Task::Admit { statements, of: None });
+        // Who knew it already is told again at every contact, and so is its user.
+        let own = self.carrier.membership.as_ref().map(|known| known.certificate);
+        if let (Some(certificate), Some(reason)) = (own, self.own_revocation()) {
+            self.event(Event::Revoked { certificate, reason, own: true });
+        }
         Ok(())
     }
 
