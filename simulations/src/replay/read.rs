@@ -44,9 +44,10 @@ pub fn contacts(text: &str, end_ms: u64) -> Result<Vec<Contact>, ReadError> {
                 return Err(error("it ends before it begins"));
             }
             all.push(Contact { from_ms: from, to_ms: to.min(end_ms), nodes });
-        } else if line.contains(',') {
-            if !first {
-                return Err(error("not `START,END,A,B`"));
+        } else if let Some((column, _)) = line.split_once(',') {
+            // A header says what the columns are.
+            if !first || millis(column.trim()).is_some() {
+                return Err(error("not `START,END,A,B` with two nodes"));
             }
         } else {
             let parts: Vec<&str> = line.split_whitespace().collect();
@@ -137,6 +138,7 @@ mod tests {
             ("1 CONN 2 3 up\n2 CONN 2 3 sideways", 2),
             ("start,end,a,b\n1,2,3\n", 2),
             ("5,2,1,3\n", 1),
+            ("5,6,3,3\n", 1),
             ("what is this", 1),
         ] {
             assert_eq!(contacts(text, 10).unwrap_err().line, line, "{text}");

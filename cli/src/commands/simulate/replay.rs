@@ -68,6 +68,7 @@ fn report(context: &Context, plan: &Plan, outcome: &Outcome, millis: u128) -> Re
     let mean = come.iter().sum::<u64>().checked_div(come.len() as u64);
     let by = |per_cent| reached(&come, latencies.len(), per_cent);
     let value = json!({
+        "contacts": plan.contacts.len(),
         "messages": latencies.len(),
         "arrived": come.len(),
         "never": latencies.len() - come.len(),
@@ -87,6 +88,7 @@ fn report(context: &Context, plan: &Plan, outcome: &Outcome, millis: u128) -> Re
         ms.map_or_else(|| "never".to_owned(), |ms| format!("{}.{:03} s", ms / 1_000, ms % 1_000))
     };
     let rows = vec![
+        vec!["contacts".to_owned(), plan.contacts.len().to_string()],
         vec!["messages".to_owned(), latencies.len().to_string()],
         vec!["of them came to whom they are for".to_owned(), come.len().to_string()],
         vec!["half of all after".to_owned(), seconds(by(50))],
@@ -94,7 +96,10 @@ fn report(context: &Context, plan: &Plan, outcome: &Outcome, millis: u128) -> Re
         vec!["99 % of all after".to_owned(), seconds(by(99))],
         vec!["mean of those that came".to_owned(), seconds(mean)],
         vec!["arrivals at any node".to_owned(), outcome.arrivals.len().to_string()],
-        vec!["transfers".to_owned(), outcome.transfers.started.to_string()],
+        vec![
+            "transfers, or batches, that take time".to_owned(),
+            outcome.transfers.started.to_string(),
+        ],
         vec!["cut by the end of a contact".to_owned(), outcome.transfers.aborted.to_string()],
     ];
     context.output.answer(&value, &output::table(&["replay", ""], &rows))
