@@ -22,14 +22,15 @@
 //! | `contact`, `compare`, `transfer` | sessions: proving, comparing, sending |
 //! | `links`, `news` | how many peers to seek; hints by gossip |
 //! | `turns` | which of many sessions is served next |
-//! | `ingest` | accepting what a peer sent |
+//! | `check` | checking the signatures of what a peer sent |
+//! | `ingest` | the carrier's writes; accepting what a peer sent |
 //! | `fork` | two histories of one log |
 //! | `own` | own logs: opening, sealing, numbering, new incarnations |
 //! | `carry` | what is taken of others' and when it is let go |
 //! | `receipts` | signing receipts |
 //! | `bundle` | pages for a file, and from one |
 //! | `write`, `ask` | commands that write, commands that read |
-//! | `filing` | opening envelopes and filing their changes |
+//! | `open`, `filing` | opening envelopes, filing their changes |
 //! | `listing` | the records in lists |
 //! | `seal` | sealing what was written here |
 //! | `gateway` | feeding the facility |
@@ -45,6 +46,7 @@ mod ask;
 mod boot;
 mod bundle;
 mod carry;
+mod check;
 mod compare;
 mod contact;
 mod effects;
@@ -60,6 +62,7 @@ mod links;
 mod listing;
 mod lock;
 mod news;
+mod open;
 mod order;
 mod own;
 mod receipts;

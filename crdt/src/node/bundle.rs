@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Node;
 use super::api::{BundleScope, CommandId, Reply, Taken};
-use super::ingest::Parcel;
+use super::check::Parcel;
 use super::state::{Source, Task};
 use super::transfer::{Filled, fill_batch, range_of, take_runs};
 use crate::bundle::{self, CONTEXT};

@@ -1,11 +1,11 @@
-//! The reader follows the carrier: opening envelopes, filing their changes; and the other way,
-//! sealing what was written here.
+//! The reader follows the carrier: it has envelopes opened, and files their changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Node;
 use super::api::Event;
+use super::open::{Filed, Incoming, Opened, Unfit, open};
 use super::state::{
     ChangeRow, DeliverRow, IngestRow, PendingRow, Reader, SummaryRow, change_key, key, log_key,
 };
@@ -13,11 +13,10 @@ use super::transfer::range_of;
 use super::write::stored_changes;
 use crate::codec;
 use crate::control::{Lane, Quarantine};
-use crate::crypto::SymmetricKey;
-use crate::envelope::{Content, Contents, Header, Item, Payload, Reissue, Stored};
+use crate::envelope::{Content, Stored};
 use crate::id::{AreaTag, DeviceKey, EpochId, LogId, Origin, RecordId};
 use crate::limits::LOAD_ROWS_MAX;
-use crate::record::{Card, Summary, unpack, view_of};
+use crate::record::{Card, Summary, view_of};
 use crate::session::Session;
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::time::Millis;
@@ -53,20 +52,6 @@ pub(super) const REMAINS: EpochId = EpochId([u8::MAX - 2; 16]);
 /// are is not known until then.
 const UNOPENED: EpochId = EpochId([u8::MAX - 3; 16]);
 
-/// An envelope on its way to be filed.
-struct Incoming {
-    number: u64,
-    row: IngestRow,
-    /// Whether it is held in its place no more, but beside the true history of its log.
-    displaced: bool,
-    area: AreaTag,
-    header: Header,
-    sealed: Vec<u8>,
-    key: SymmetricKey,
-    /// The device of every log.
-    devices: Arc<BTreeMap<LogId, DeviceKey>>,
-}
-
 /// How far the reader is once a filing is durable, unless everything is to be filed again since.
 #[derive(Clone, Copy)]
 struct Cursor {
@@ -83,41 +68,6 @@ struct Missing {
     keyrings: u64,
     /// Openings that were known then.
     openings: usize,
-}
-
-/// A change taken out of an envelope.
-pub(super) struct Filed {
-    pub(super) record: RecordId,
-    /// The envelope in which its author signed for it.
-    signed: (LogId, u64),
-    pub(super) origin: Origin,
-    pub(super) raw: Vec<u8>,
-    pub(super) card: Vec<u8>,
-}
-
-/// Why what is in an envelope cannot be filed.
-pub(super) enum Unfit {
-    /// It speaks of a log whose opening is not here yet.
-    Unopened,
-    /// It is not what it should be.
-    Broken(String),
-}
-
-impl From<String> for Unfit {
-    fn from(why: String) -> Self {
-        Self::Broken(why)
-    }
-}
-
-/// An envelope opened, or why not.
-struct Opened {
-    number: u64,
-    row: IngestRow,
-    /// See [`Incoming`].
-    displaced: bool,
-    area: AreaTag,
-    epoch: EpochId,
-    changes: Result<Vec<Filed>, Unfit>,
 }
 
 /// A record with all its changes.
@@ -776,63 +726,6 @@ fn forked_key(row: &IngestRow) -> Vec<u8> {
 fn summarise((record, area, changes): Filable) -> SummaryRow {
     let changes = changes.iter().map(|(origin, row)| (*origin, row.raw.as_slice()));
     SummaryRow { area, summary: Summary::from(&view_of(record, changes)) }
-}
-
-/// Opens one envelope and takes its changes out.
-fn open(one: Incoming) -> Opened {
-    let Incoming { number, row, displaced, area, header, sealed, key, devices } = one;
-    let changes = Contents::open(&header, &sealed, &key)
-        .map_err(|error| Unfit::Broken(error.to_string()))
-        .and_then(|contents| match contents {
-            Contents::Changes { payload, .. } => take_out(&header, payload, &devices),
-            Contents::Reissued(all) => take_out_again(all, &devices),
-        });
-    Opened { number, row, displaced, area, epoch: header.epoch, changes }
-}
-
-/// The changes of a payload of this header.
-pub(super) fn take_out(
-    header: &Header,
-    payload: Payload,
-    devices: &BTreeMap<LogId, DeviceKey>,
-) -> Result<Vec<Filed>, Unfit> {
-    let log = payload.origin.unwrap_or(header.log);
-    let items = (payload.first..).zip(payload.items).collect();
-    unpack_all((header.log, header.seq), log, items, devices)
-}
-
-/// What is left of other envelopes.
-fn take_out_again(
-    reissues: Vec<Reissue>,
-    devices: &BTreeMap<LogId, DeviceKey>,
-) -> Result<Vec<Filed>, Unfit> {
-    let mut filed = Vec::new();
-    for reissue in reissues {
-        let signed = (reissue.header.log, reissue.header.seq);
-        let log = reissue.log();
-        let author = devices.get(&signed.0).ok_or(Unfit::Unopened)?;
-        let items = reissue.items(*author).map_err(|error| Unfit::Broken(error.to_string()))?;
-        filed.extend(unpack_all(signed, log, items, devices)?);
-    }
-    Ok(filed)
-}
-
-fn unpack_all(
-    signed: (LogId, u64),
-    log: LogId,
-    items: Vec<(u64, Item)>,
-    devices: &BTreeMap<LogId, DeviceKey>,
-) -> Result<Vec<Filed>, Unfit> {
-    let author = devices.get(&log).ok_or(Unfit::Unopened)?;
-    if log != signed.0 && devices.get(&signed.0) != Some(author) {
-        return Err(Unfit::Broken("published again by another device than wrote it".to_owned()));
-    }
-    let filed = items.into_iter().map(|(counter, item)| {
-        let origin = Origin { log, counter };
-        let raw = unpack(origin, &item.change).map_err(|error| Unfit::Broken(error.to_string()))?;
-        Ok(Filed { record: item.record, signed, origin, raw, card: item.card })
-    });
-    filed.collect()
 }
 
 /// Automerge's own hash of a change: SHA-256 of its chunk behind magic and checksum.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::api::Event;
-use super::ingest::{Change, Checked};
+use super::check::Checked;
+use super::ingest::Change;
 use super::state::{Task, log_key, read_log_key};
 use crate::codec;
 use crate::control::kind;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::api::Event;
-use super::filing::{Filed, take_out};
 use super::ingest::Change;
+use super::open::{Filed, take_out};
 use super::state::{
     ChangeRow, OutboxRow, OwnLog, OwnRow, PendingRow, SummaryRow, Task, change_key, key, log_key,
     read_change_key,

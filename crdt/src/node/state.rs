@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::api::{BundleScope, Command, CommandId, Now, Order, PipeId};
 use super::carry::Ages;
-use super::ingest::{Heard, Parcel};
+use super::check::{Heard, Parcel};
 use super::listing::Listing;
 use crate::audit::AuditHead;
 use crate::codec;

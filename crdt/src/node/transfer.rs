@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Node;
 use super::api::{Output, PipeId};
-use super::ingest::Parcel;
+use super::check::Parcel;
 use super::state::{log_key, read_log_key};
 use crate::codec;
 use crate::control::{Statement, kind};
