@@ -19,6 +19,7 @@ pub mod chaos;
 pub mod geography;
 pub mod meeting;
 pub mod movement;
+pub mod network;
 pub mod replay;
 pub mod revocation;
 pub mod scenario;

@@ -1,0 +1,3 @@
+//! Whole networks: who writes what, who meets whom, what of it arrives, when, and at what cost.
+
+pub mod outcome;
