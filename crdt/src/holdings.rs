@@ -187,8 +187,8 @@ pub struct Held {
     before: BTreeMap<u64, Hash>,
     /// Which of the envelopes are urgent.
     pub urgent: BTreeSet<u64>,
-    /// Hashes of the headers at seqs that judgements name, inside of spans. Looked up when a
-    /// judgement comes or the node starts.
+    /// Hashes of the headers at seqs that judgements name, or in front of a proven fork, inside of
+    /// spans. Looked up when a judgement or a proof comes, or the node starts.
     #[serde(skip)]
     pub marks: BTreeMap<u64, Hash>,
     /// Of which only the header is held, since an order to erase named it.
@@ -251,6 +251,18 @@ impl Held {
     pub fn branch(&self, (to, end): (u64, Hash)) -> Option<Span> {
         let span = self.spans.as_slice().iter().find(|span| span.contains(to))?;
         (self.hash_at(to) == Some(end)).then_some(Span { from: span.from, to, end })
+    }
+
+    /// Of these spans, what is in front of a seq. A span that goes on behind it counts as far as
+    /// the hash of the header in front is in memory.
+    fn in_front_of(&self, spans: &Spans, seq: u64) -> Spans {
+        let before = |span: &&Span| span.to < seq;
+        let end =
+            seq.checked_sub(1).and_then(|to| Some(Span { from: 0, to, end: self.hash_at(to)? }));
+        Spans(end.map_or_else(
+            || spans.0.iter().filter(before).copied().collect(),
+            |end| spans.within(&end),
+        ))
     }
 
     /// Whether a header is the one at the end of a branch, or the next before what is held of it.
@@ -460,17 +472,15 @@ pub struct Claims {
 
 impl Claims {
     /// What is held, as peers are told it. Of a log whose author signed two histories that is only
-    /// what leads to the end of the true one, if an authority has named that: each side holds what
-    /// it holds of the rest, and offers none of it.
+    /// what leads to the end of the true one, if an authority has named that, else what is in front
+    /// of the fork: each side holds what it holds of the rest, and offers none of it.
     #[must_use]
     pub fn of(holdings: &Holdings, lane: &Lane) -> Self {
         let told = |log: &LogId, held: &Held| {
             let counting = held.counting(|seq| lane.is_erased(log, seq));
-            if !lane.is_forked(log) {
-                return counting;
-            }
-            let branch = lane.cut_off(log).and_then(|end| held.branch(end));
-            Spans(branch.map(|branch| counting.within(&branch)).unwrap_or_default())
+            let Some(fork) = lane.forked_at(log) else { return counting };
+            let Some(end) = lane.cut_off(log) else { return held.in_front_of(&counting, fork) };
+            Spans(held.branch(end).map(|branch| counting.within(&branch)).unwrap_or_default())
         };
         let logs = holdings.logs.iter().map(|(log, held)| (*log, told(log, held)));
         Self {

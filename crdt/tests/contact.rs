@@ -340,6 +340,34 @@ fn after_a_fork_both_branches_are_published_again() {
 }
 
 #[test]
+fn a_proven_fork_does_not_keep_what_is_in_front_of_it_from_those_who_lack_it() {
+    let (mut world, mut a, mut b) = two_phones();
+    for name in ["Mutesi", "Byukusenge"] {
+        let record = a.person(name);
+        a.visit(record, &CONVULSIONS);
+    }
+    world.meet(&mut a, &mut b);
+    let mut copy = a.over(a.backup());
+    for (host, name) in [(&mut a, "Ingabire"), (&mut copy, "Uwera")] {
+        let record = host.person(name);
+        host.visit(record, &CONVULSIONS);
+        world.meet(host, &mut b);
+    }
+    let forked = |host: &Host| host.events.iter().any(|e| matches!(e, Event::Forked { .. }));
+    assert!(forked(&b));
+    // Both phones of the author are lost, and who never met them hears of the proof first.
+    let mut hub = world.device(3, Role::Hub, &[]);
+    for _ in 0..2 {
+        world.meet(&mut b, &mut hub);
+    }
+    for name in ["mutesi", "byukusenge"] {
+        assert_eq!((b.found(name), hub.found(name)), (1, 1), "{name}");
+    }
+    let pipe = world.meet(&mut b, &mut hub);
+    assert!(complete(&b, pipe) && complete(&hub, pipe));
+}
+
+#[test]
 fn a_lie_about_our_own_log_does_not_make_us_begin_anew() {
     let (mut world, mut a, mut b) = two_phones();
     a.call(Command::Seal);

@@ -184,6 +184,20 @@ impl Lane {
         self.forked.get(log).copied()
     }
 
+    /// Whether an envelope of a log is neither given nor taken any more. Beyond a proven fork none is;
+    /// below it is what both histories share. If an authority named the end of the true one, only
+    /// that is exchanged, from its end backwards.
+    #[must_use]
+    pub fn is_frozen(&self, log: &LogId, seq: u64) -> bool {
+        let fork = self.forked_at(log);
+        fork.is_some_and(|fork| seq >= fork || self.cut_off(log).is_some())
+    }
+
+    /// The logs that are proven forked, each with the lowest seq at which it is.
+    pub fn forked(&self) -> impl Iterator<Item = (&LogId, u64)> {
+        self.forked.iter().map(|(log, fork)| (log, *fork))
+    }
+
     /// Every opening.
     pub fn openings(&self) -> impl Iterator<Item = (&LogId, &Opening)> {
         self.openings.iter()

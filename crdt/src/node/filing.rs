@@ -332,6 +332,16 @@ impl Node {
         opened: Vec<Opened>,
         mut stored: BTreeMap<RecordId, Vec<(Origin, ChangeRow)>>,
     ) {
+        if self.carrier.marking {
+            // Which history a judgement means is being looked up: what is quarantined is known after that.
+            let numbers = own.iter().map(|(number, _)| *number);
+            let numbers = numbers.chain(opened.iter().map(|one| one.number));
+            let numbers = numbers.chain(missing.rows.iter().chain(&missing.gone).map(|one| one.0));
+            if let Some(reader) = self.reader.as_mut().filter(|_| cursor.is_none()) {
+                reader.refile.extend(numbers);
+            }
+            return self.reader_idle();
+        }
         let mut filing =
             Filing { gateway: self.role() == Some(Role::Gateway), ..Filing::default() };
         for (number, row) in own {

@@ -1,5 +1,5 @@
-//! Forks: what is done where an author signed two histories of a log. The proof freezes the log; if
-//! an authority has named the end of the true one, that comes in and displaces the other.
+//! Forks: what is done where an author signed two histories of a log. The proof freezes the log from
+//! there on; if an authority has named the end of the true one, that comes in and displaces the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -167,7 +167,7 @@ impl Node {
         });
     }
 
-    /// A log is proven forked. If it is of this device, what it held beyond the fork is published
+    /// A log is proven forked, or further in front. If it is of this device, what it held beyond the fork is published
     /// again, in a new log.
     pub(super) fn notice_fork(&mut self, log: LogId) {
         let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
@@ -180,7 +180,9 @@ impl Node {
     /// Looks up our envelope that a received one contradicts, and tells everybody.
     pub(super) fn prove_fork(&mut self, ours: u64, theirs: (Header, Signature)) {
         let log = theirs.0.log;
-        if self.carrier.lane.as_ref().is_none_or(|lane| lane.is_forked(&log)) {
+        let first = ours.min(theirs.0.seq);
+        let Some(lane) = &self.carrier.lane else { return };
+        if lane.forked_at(&log).is_some_and(|fork| fork <= first) {
             return;
         }
         let exact = Range { rows_max: 1, ..Range::prefix(Table::Envelopes, log_key(log, ours)) };

@@ -9,7 +9,7 @@ use super::check::{Checked, Heard, decides};
 use super::judge::grounds;
 use super::state::{IngestRow, Source, Task, key, log_key};
 use crate::codec;
-use crate::control::{Admitted, Body, Lane, LaneError, Statement};
+use crate::control::{Admitted, Body, Lane, LaneError, Statement, kind};
 use crate::crypto::Signature;
 use crate::envelope::{Content, Header, Stored, Urgency, Wire};
 use crate::holdings::{Fit, Held, Span};
@@ -79,6 +79,8 @@ pub(super) struct Change {
     /// Certificates that were revoked, and whether anything was that decides on quarantine.
     pub(super) revoked: Vec<CertId>,
     pub(super) judged: bool,
+    /// Whether a log is proven forked, or further in front than was known.
+    pub(super) forked: bool,
     /// Bytes of envelopes of certificates' logs that are held more, or less; and of those that are
     /// only carried.
     pub(super) bytes: BTreeMap<CertId, i64>,
@@ -226,7 +228,7 @@ impl Node {
             if change.judged {
                 node.judged(&change.revoked);
             }
-            if change.judged || grown {
+            if change.judged || change.forked || grown {
                 node.mark();
             }
             if change.granted {
@@ -460,8 +462,8 @@ impl Node {
             self.add_envelope(change, (&header, hash), &stored, None);
             return Placed::Done;
         }
-        if let Some(lane) = self.carrier.lane.as_ref().filter(|lane| lane.is_forked(&log)) {
-            // Frozen. What its honest author wrote beyond the fork comes again in another log; or
+        if let Some(lane) = self.carrier.lane.as_ref().filter(|lane| lane.is_frozen(&log, seq)) {
+            // What its honest author wrote beyond the fork comes again in another log; or
             // an authority has named the true history, and only that comes in.
             if lane.cut_off(&log).is_some_and(|end| held.leads_to(end, seq, hash)) {
                 let stored = Stored { previous: header.previous, wire };
@@ -579,7 +581,9 @@ impl Node {
     ) -> Result<(), LaneError> {
         let Some(lane) = &mut self.carrier.lane else { return Ok(()) };
         let (id, bytes) = (statement.id(), statement.to_bytes());
-        let forks = lane.forks();
+        let is_proof = statement.kind() == kind::FORK_PROOF;
+        let forks: BTreeMap<LogId, u64> =
+            lane.forked().filter(|_| is_proof).map(|(log, fork)| (*log, fork)).collect();
         match lane.admit(statement)? {
             Admitted::New { body, replaced, twin: _ } => {
                 change.batch.put(Table::Statements, id.0, bytes);
@@ -614,8 +618,12 @@ impl Node {
                     Body::Erasure(_) => {
                         change.erasures.insert(id);
                     }
-                    Body::ForkProof(proof) if lane.forks() > forks => {
-                        self.notice_fork(proof.log());
+                    Body::ForkProof(proof) => {
+                        let log = proof.log();
+                        if lane.forked_at(&log) != forks.get(&log).copied() {
+                            change.forked = true;
+                            self.notice_fork(log);
+                        }
                     }
                     _ => {}
                 }

@@ -99,17 +99,18 @@ impl Node {
         Ok(())
     }
 
-    /// Looks up the headers that judgements name and whose hashes are not in memory; then has the
-    /// reader follow.
+    /// Looks up the headers that judgements name, or that are in front of a proven fork, and whose
+    /// hashes are not in memory; then has the reader follow.
     pub(super) fn mark(&mut self) {
         let Some(lane) = &self.carrier.lane else { return };
-        let unknown = lane.judged_logs().into_iter().filter_map(|log| {
-            let held = self.carrier.holdings.logs.get(&log)?;
-            let is_unknown = |seq: &u64| held.spans.contains(*seq) && held.hash_at(*seq).is_none();
-            let ends = lane.ends(&log).into_iter().map(|(seq, _)| seq);
-            Some(ends.filter(is_unknown).map(move |seq| (log, seq)).collect::<Vec<_>>())
-        });
-        let unknown: BTreeSet<(LogId, u64)> = unknown.flatten().collect();
+        let ends = |log: LogId| lane.ends(&log).into_iter().map(move |(seq, _)| (log, seq));
+        let named = lane.judged_logs().into_iter().flat_map(ends);
+        let shared = lane.forked().filter_map(|(log, fork)| Some((*log, fork.checked_sub(1)?)));
+        let is_unknown = |(log, seq): &(LogId, u64)| {
+            let held = self.carrier.holdings.logs.get(log);
+            held.is_some_and(|held| held.spans.contains(*seq) && held.hash_at(*seq).is_none())
+        };
+        let unknown: BTreeSet<(LogId, u64)> = named.chain(shared).filter(is_unknown).collect();
         self.carrier.marking = !unknown.is_empty();
         let exact = |(log, seq): &(LogId, u64)| Range {
             rows_max: 1,

@@ -114,10 +114,11 @@ impl Node {
 
     /// Something new is durable here: it joins every open transfer whose peer lacks it.
     pub(super) fn spread(&mut self, statements: &[StatementId], envelopes: &[(LogId, u64)]) {
-        let forked =
-            |log: &LogId| self.carrier.lane.as_ref().is_some_and(|lane| lane.is_forked(log));
+        let frozen = |(log, seq): &(LogId, u64)| {
+            self.carrier.lane.as_ref().is_some_and(|lane| lane.is_frozen(log, *seq))
+        };
         let mut grown = BTreeMap::new();
-        for (log, seq) in envelopes.iter().filter(|(log, _)| !forked(log)) {
+        for (log, seq) in envelopes.iter().filter(|place| !frozen(place)) {
             let Some(held) = self.carrier.holdings.logs.get(log) else { continue };
             grown.entry(*log).or_insert_with(|| (held.clone(), Vec::new())).1.push(*seq);
         }

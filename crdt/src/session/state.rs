@@ -506,9 +506,10 @@ impl Session {
             let theirs = self.theirs.spans(log);
             (*log, theirs.map_or_else(|| spans.whole(), |theirs| spans.without(theirs)))
         });
-        let (forked, missing): (Vec<_>, Vec<_>) =
-            differing.collect::<Vec<_>>().into_iter().partition(|(log, _)| lane.is_forked(log));
-        for (log, missing) in forked {
+        let one_true = |log: &LogId| lane.is_forked(log) && lane.cut_off(log).is_some();
+        let (branches, missing): (Vec<_>, Vec<_>) =
+            differing.collect::<Vec<_>>().into_iter().partition(|(log, _)| one_true(log));
+        for (log, missing) in branches {
             let Some(held) = holdings.logs.get(&log) else { continue };
             let here = missing.into_iter().flat_map(|run| held.kept_within(run)).rev();
             let seqs = here.flat_map(|(from, to)| (from..=to).rev());
