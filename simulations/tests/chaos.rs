@@ -171,6 +171,16 @@ fn what_a_facility_answers_to_a_reader_that_was_locked_is_asked_again() {
 }
 
 #[test]
+fn what_is_in_front_of_a_fork_comes_back_to_a_restored_carrier() {
+    keeps_every_law(1907);
+}
+
+#[test]
+fn what_is_filed_while_a_judgement_is_looked_up_is_not_taken_for_quarantined() {
+    keeps_every_law(2875);
+}
+
+#[test]
 fn two_hundred_seeds_keep_every_law() {
     let summary = chaos::chaos(0..SEEDS, |_, _| {});
     let failed: Vec<String> = summary.violations.iter().map(replay).collect();
