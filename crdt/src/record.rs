@@ -38,6 +38,7 @@ mod number;
 mod ops;
 mod packed;
 mod project;
+mod reminder;
 mod screen;
 mod short;
 mod summary;
@@ -55,13 +56,14 @@ pub use fhir::{
     SUGGESTED_SAME_PERSON, disambiguate, edits_by_record, read_bundle, separate_record,
 };
 pub use form::{
-    Choice, Code, Comparison, Condition, DangerRule, Field, FieldType, Form, Label, Language,
-    Range, form, forms, labels_to_review,
+    Advice, Choice, Code, Comparison, Condition, DangerRule, Field, FieldType, FollowUp, Form,
+    Label, Language, Range, form, forms, labels_to_review,
 };
 pub use genesis::{genesis, genesis_hash};
 pub(crate) use number::is_partial_date;
 pub use packed::{PackError, pack, unpack};
 pub use project::{Projected, project};
+pub use reminder::{Due, Reminder, reminders};
 pub use screen::SetAsideReason;
 pub(crate) use short::Before;
 pub use summary::{Demographics, Summary};

@@ -1,9 +1,11 @@
-//! Forms as data: which fields a visit has, their ranges, danger rules, labels and codes.
+//! Forms as data: which fields a visit has, their ranges, labels and codes, what makes it urgent, what
+//! is advised, and what is due after it.
 //!
 //! The forms are TOML files of `crdt/forms`, compiled in. A form's id and version name it for
 //! ever: what changes its meaning gets a new version, old versions stay readable. An unknown form
 //! is an error when entering and never when viewing.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -24,6 +26,15 @@ pub struct Form {
     /// What makes a visit urgent.
     #[serde(rename = "danger", default)]
     pub dangers: Vec<DangerRule>,
+    /// What to do.
+    #[serde(default)]
+    pub advice: Vec<Advice>,
+    /// What is due after a visit.
+    #[serde(rename = "follow-up", default)]
+    pub follow_ups: Vec<FollowUp>,
+    /// Whether nothing is due for a person any more after such a visit.
+    #[serde(default)]
+    pub ends: bool,
 }
 
 impl Form {
@@ -31,6 +42,20 @@ impl Form {
     #[must_use]
     pub fn field(&self, id: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.id == id)
+    }
+
+    /// Gives each field without a code the one of this form.
+    fn with_codes(mut self) -> Self {
+        for field in self.fields.iter_mut().filter(|field| field.codes.is_empty()) {
+            field.codes.push(Code {
+                system: format!("urn:huza:form:{}", self.id),
+                code: field.id.clone(),
+                display: field.label.en.clone(),
+                source: "local code of this form".to_owned(),
+                verified: true,
+            });
+        }
+        self
     }
 
     /// The rule with this sign.
@@ -106,8 +131,8 @@ pub struct Field {
     pub resource: String,
     /// UCUM unit of a quantity.
     pub ucum: Option<String>,
-    /// Codes of the question, the preferred one first.
-    #[serde(rename = "code")]
+    /// Codes of the question, the preferred one first; never none.
+    #[serde(rename = "code", default)]
     pub codes: Vec<Code>,
 }
 
@@ -177,6 +202,50 @@ pub struct DangerRule {
     pub when: Vec<Condition>,
 }
 
+/// What a worker is advised to do, if all conditions hold.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Advice {
+    /// Its id in the form.
+    pub id: String,
+    /// What the user reads.
+    pub label: Label,
+    /// Conditions, as in [`DangerRule`].
+    pub when: Vec<Condition>,
+    /// Who says so.
+    pub source: String,
+    /// Whether it was seen in the named source; false: for a clinician to confirm.
+    pub verified: bool,
+}
+
+/// A visit that is due after another one, if all conditions hold. See [`super::reminder`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FollowUp {
+    /// Its id in the form.
+    pub id: String,
+    /// What the user reads.
+    pub label: Label,
+    /// The form whose visit is awaited.
+    pub form: String,
+    /// Answers that it must have to be the one that is awaited.
+    #[serde(default)]
+    pub answers: BTreeMap<String, String>,
+    /// Conditions, as in [`DangerRule`]; none: always.
+    #[serde(default)]
+    pub when: Vec<Condition>,
+    /// Counted from the beginning of the day in this field; none: from when the visit took place.
+    pub from: Option<String>,
+    /// From so many hours on it is due.
+    pub due_hours: u32,
+    /// From so many hours on it is overdue.
+    pub late_hours: u32,
+    /// Who says so.
+    pub source: String,
+    /// Whether it was seen in the named source; false: to be confirmed.
+    pub verified: bool,
+}
+
 /// `field op value`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -209,19 +278,41 @@ pub enum Comparison {
     AtLeast,
 }
 
+macro_rules! texts {
+    ($($id:literal,)*) => {
+        [$(include_str!(concat!("../../forms/", $id, ".toml")),)*]
+    };
+}
+
 static FORMS: LazyLock<Vec<Form>> = LazyLock::new(|| {
-    [
-        include_str!("../../forms/anc.toml"),
-        include_str!("../../forms/consent.toml"),
-        include_str!("../../forms/sick-child.toml"),
-    ]
-    .into_iter()
-    .map(|text| {
+    let texts = texts![
+        "anc",
+        "birth",
+        "case",
+        "case-follow-up",
+        "child-health",
+        "consent",
+        "death",
+        "departure",
+        "newborn",
+        "nutrition",
+        "postnatal",
+        "pregnancy",
+        "red-alert",
+        "red-alert-result",
+        "referral",
+        "referral-result",
+        "refusal",
+        "risk",
+        "risk-result",
+        "sick-child",
+    ];
+    let form = |text| {
         #[expect(clippy::expect_used, reason = "compiled in, and a test parses them")]
-        let form = toml::from_str(text).expect("a form of ours parses");
-        form
-    })
-    .collect()
+        let form: Form = toml::from_str(text).expect("a form of ours parses");
+        form.with_codes()
+    };
+    texts.into_iter().map(form).collect()
 });
 
 /// All forms that can be filled.
@@ -256,7 +347,11 @@ pub fn labels_to_review() -> Vec<(String, &'static Label)> {
             .dangers
             .iter()
             .map(move |rule| (format!("{id}/danger/{}", rule.sign), &rule.label));
-        title.chain(fields).chain(dangers)
+        let advice = form.advice.iter();
+        let advice = advice.map(move |one| (format!("{id}/advice/{}", one.id), &one.label));
+        let due = form.follow_ups.iter();
+        let due = due.map(move |one| (format!("{id}/follow-up/{}", one.id), &one.label));
+        title.chain(fields).chain(dangers).chain(advice).chain(due)
     };
     forms().iter().flat_map(of_form).filter(|(_, label)| label.review).collect()
 }
@@ -264,16 +359,16 @@ pub fn labels_to_review() -> Vec<(String, &'static Label)> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::path::Path;
 
     use super::*;
     use crate::record::number;
 
     #[test]
     fn forms_hold_together() {
-        for id in ["anc", "consent", "sick-child"] {
-            assert!(form(id, 1).is_some());
-        }
         assert!(form("anc", 99).is_none());
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("forms");
+        assert_eq!(forms().len(), std::fs::read_dir(here).unwrap().count(), "a file is left out");
         for form in forms() {
             let ids: BTreeSet<_> = form.fields.iter().map(|field| &field.id).collect();
             assert_eq!(ids.len(), form.fields.len(), "{}: a field twice", form.id);
@@ -285,9 +380,31 @@ mod tests {
                 }
             }
             for rule in &form.dangers {
-                assert!(!rule.when.is_empty() && rule.sign.len() <= 24);
-                assert!(rule.when.iter().all(|on| form.field(&on.field).is_some()));
+                assert!(!rule.when.is_empty() && rule.sign.len() <= 24, "{}", rule.sign);
+                assert_conditions(form, &rule.when);
             }
+            let advised: BTreeSet<_> = form.advice.iter().map(|one| &one.id).collect();
+            assert_eq!(advised.len(), form.advice.len(), "{}: an advice twice", form.id);
+            for one in &form.advice {
+                assert_conditions(form, &one.when);
+            }
+            for one in &form.follow_ups {
+                assert_conditions(form, &one.when);
+                assert!(one.due_hours < one.late_hours, "{}", one.id);
+                let awaited = forms().iter().find(|other| other.id == one.form).unwrap();
+                assert!(one.answers.keys().all(|id| awaited.field(id).is_some()), "{}", one.id);
+                let from = one.from.as_deref().map(|id| form.field(id).unwrap().kind);
+                assert!(from.is_none_or(|kind| kind == FieldType::Date), "{}", one.id);
+            }
+        }
+    }
+
+    fn assert_conditions(form: &Form, when: &[Condition]) {
+        for on in when {
+            let field =
+                form.field(&on.field).unwrap_or_else(|| panic!("{}: {}", form.id, on.field));
+            let choices = &field.choices;
+            assert!(choices.is_empty() || choices.iter().any(|choice| choice.id == on.value));
         }
     }
 

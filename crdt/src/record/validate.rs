@@ -182,10 +182,22 @@ pub fn check(form: &Form, answers: &BTreeMap<String, String>) -> Result<Checked,
 
 /// The danger signs that normalised answers show.
 pub(crate) fn dangers(form: &Form, answers: &BTreeMap<String, String>) -> Vec<Danger> {
-    let holds = |on: &Condition| {
+    form.dangers
+        .iter()
+        .filter(|rule| holds(form, &rule.when, |field| answers.get(field).map(String::as_str)))
+        .map(|rule| Danger { sign: rule.sign.clone(), label: rule.label.clone() })
+        .collect()
+}
+
+/// Whether normalised answers fulfil all of these conditions.
+pub(super) fn holds<'a>(
+    form: &Form,
+    when: &[Condition],
+    answer: impl Fn(&str) -> Option<&'a str>,
+) -> bool {
+    when.iter().all(|on| {
         let field = form.field(&on.field);
-        let answer = answers.get(&on.field);
-        field.zip(answer).is_some_and(|(field, answer)| {
+        field.zip(answer(&on.field)).is_some_and(|(field, answer)| {
             compare(field.kind, answer, &on.value).is_some_and(|order| match on.op {
                 Comparison::Equal => order.is_eq(),
                 Comparison::Below => order.is_lt(),
@@ -194,12 +206,7 @@ pub(crate) fn dangers(form: &Form, answers: &BTreeMap<String, String>) -> Vec<Da
                 Comparison::AtLeast => order.is_ge(),
             })
         })
-    };
-    form.dangers
-        .iter()
-        .filter(|rule| rule.when.iter().all(holds))
-        .map(|rule| Danger { sign: rule.sign.clone(), label: rule.label.clone() })
-        .collect()
+    })
 }
 
 fn normal(field: &Field, value: &str) -> Result<String, FieldProblem> {
