@@ -260,10 +260,12 @@ async fn of_device(
 fn of_quota(status: &Status) -> Finding {
     let (carried, most) = (bytes(status.borrowed_bytes), bytes(status.carry_bytes));
     let message = format!("it carries {carried} of {most} for other health centres");
-    match is_full(status) {
-        false => finding("quota", Level::Good, &message, ""),
-        true => finding("quota", Level::Doubtful, &format!("{message}; {FULL}"), FULL_ADVICE),
+    if !is_full(status) {
+        return finding("quota", Level::Good, &message, "");
     }
+    // Who carries nothing and has no room was told to by its settings.
+    let level = if status.borrowed_bytes > 0 { Level::Doubtful } else { Level::Good };
+    finding("quota", level, &format!("{message}; {FULL}"), FULL_ADVICE)
 }
 
 fn of_vault(home: &Home, status: &VaultStatus) -> Vec<Finding> {
