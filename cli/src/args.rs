@@ -14,7 +14,6 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use huza_crdt::debug_shows;
-use huza_crdt::id::RecordId;
 use huza_crdt::node::AreaRef;
 use huza_crdt::time::Stamp;
 
@@ -32,8 +31,8 @@ pub(crate) use device::{
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
 };
 pub(crate) use simulate::{ContactsArgs, ReplayArgs, SimulateCommand};
-pub(crate) use values::LangArgs;
-use values::{area, pair, stamp};
+pub(crate) use values::{LangArgs, RecordRef};
+use values::{area, pair, record, stamp};
 
 use crate::commands::Context;
 use crate::error::{Failure, Kind};
@@ -170,7 +169,14 @@ pub(crate) enum PersonCommand {
         after_help = "Example:\n  huza person add --name \"Immaculee Uwase\" --sex female --birth-date 1998-04 --field phone=0780000000"
     )]
     Add(PersonAddArgs),
-    /// Find people by parts of names, village, identifiers
+    /// Correct fields of a person, or settle what two workers disagree about by saying which is true
+    #[command(
+        after_help = "Examples:\n  huza person set 0192f1d4 birth-date=1998-04-12 phone=0780000000\n  \
+        huza person set 0192f1d4 name=\"Immaculee Uwase\"\n\n\
+        What was there before stays in the record's history."
+    )]
+    Set(PersonSetArgs),
+    /// Find people by parts of names, village, identifiers, or by the beginning of the id
     Find(PersonFindArgs),
     /// Everything about one record, with conflicts and receipts
     Show(PersonShowArgs),
@@ -214,9 +220,25 @@ debug_shows!(struct PersonFindArgs { limit });
 /// `huza person show`
 #[derive(Debug, Args)]
 pub(crate) struct PersonShowArgs {
-    /// The record's id
-    pub(crate) record: RecordId,
+    /// The record's id, or the beginning of it
+    #[arg(value_parser = record)]
+    pub(crate) record: RecordRef,
 }
+
+/// `huza person set`
+#[derive(Args)]
+pub(crate) struct PersonSetArgs {
+    /// The record's id, or the beginning of it
+    #[arg(value_parser = record)]
+    pub(crate) record: RecordRef,
+    /// What is true, such as birth-date=1998-04-12; `name=` takes all names
+    #[arg(required = true, value_name = "FIELD=VALUE", value_parser = pair)]
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+debug_shows!(
+    struct PersonSetArgs {}
+);
 
 /// `huza visit ...`
 #[derive(Debug, Subcommand)]
@@ -232,8 +254,9 @@ pub(crate) enum VisitCommand {
 /// `huza visit add`
 #[derive(Args)]
 pub(crate) struct VisitAddArgs {
-    /// The person's record
-    pub(crate) record: RecordId,
+    /// The id of the person's record, or the beginning of it
+    #[arg(value_parser = record)]
+    pub(crate) record: RecordRef,
     /// The form that was filled
     #[arg(long)]
     pub(crate) form: String,

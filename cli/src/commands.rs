@@ -69,6 +69,19 @@ impl Context {
         done
     }
 
+    /// Asks a device things that it answers better while its reader is open: it is unlocked for that
+    /// long, if nobody needs to be asked for the secret.
+    async fn with_reader_if_offered<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Device) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if self.secrets.has_file() {
+            self.with_reader(work).await
+        } else {
+            self.with_device(work).await
+        }
+    }
+
     /// Asks a device things for which its reader must be open: it is unlocked for that long.
     async fn with_reader<T>(
         &self,

@@ -120,7 +120,11 @@ where
     };
     read.map_err(|error| Failure::file("read", path, &error))?;
     parse(content, &String::from_utf8_lossy(&text)).map_err(|why| {
-        let from = if stdin { "What was pasted".to_owned() } else { path.display().to_string() };
+        let from = if stdin {
+            "What was pasted".to_owned()
+        } else {
+            format!("The file {}", path.display())
+        };
         Failure::new(Kind::Input, "text", format!("{from} {why}"))
             .hint(format!("Give the whole line that holds {}", content.name()))
     })
@@ -179,7 +183,7 @@ impl Pending {
         refuse_existing(path, replace)?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.ok_or_else(|| {
-            Failure::new(Kind::Input, "file", format!("{} names no file", path.display()))
+            Failure::new(Kind::Input, "file", format!("No file can be named {}", path.display()))
                 .hint("Name a file")
         })?;
         let temporary = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
@@ -228,8 +232,12 @@ fn refuse_existing(path: &Path, replace: bool) -> Result<(), Failure> {
     if replace || !path.exists() {
         return Ok(());
     }
-    Err(Failure::new(Kind::Input, "file_exists", format!("{} exists already", path.display()))
-        .hint("Name a file that does not exist yet, or move this one away"))
+    Err(Failure::new(
+        Kind::Input,
+        "file_exists",
+        format!("The file {} exists already", path.display()),
+    )
+    .hint("Name a file that does not exist yet, or move this one away"))
 }
 
 #[cfg(unix)]

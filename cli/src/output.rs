@@ -93,8 +93,8 @@ fn sentences(failure: &Failure) -> String {
 }
 
 /// Begins with a capital, unless the first word is a name that must stay as it is spelled: of a
-/// field, as in `weight: ..`, or of a file.
-fn sentence(text: &str) -> String {
+/// field, as in `weight: ..`. A message never begins with a path, which may look like any word.
+pub(crate) fn sentence(text: &str) -> String {
     let named = |word: &str| word.chars().any(|c| !c.is_alphabetic() && c != '\'');
     if text.split_whitespace().next().is_some_and(named) {
         return format!("{}.", text.trim_end_matches('.'));
@@ -135,9 +135,15 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     all().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// `1 record`, `2 records`.
+/// `1 record`, `2 records`, `2 addresses`.
 pub(crate) fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+    let ending = if noun.ends_with('s') { "es" } else { "s" };
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}{ending}") }
+}
+
+/// The same of a number that is kept wide.
+pub(crate) fn count_wide(n: u64, noun: &str) -> String {
+    count(usize::try_from(n).unwrap_or(usize::MAX), noun)
 }
 
 /// Bytes in the unit that a person would choose.
@@ -167,6 +173,12 @@ mod tests {
         let rows =
             vec![vec!["a".to_owned(), "bb".to_owned()], vec!["ccc".to_owned(), "d".to_owned()]];
         assert_eq!(table(&["x", "y"], &rows), "x    y\na    bb\nccc  d");
+    }
+
+    #[test]
+    fn things_are_counted_in_english() {
+        let all = [count(1, "address"), count(2, "address"), count(0, "record")];
+        assert_eq!(all, ["1 address", "2 addresses", "0 records"]);
     }
 
     #[test]

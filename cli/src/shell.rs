@@ -1,7 +1,9 @@
 //! The one place that knows how `huza_daemon` is opened and asked, and what its errors mean.
 
+use core::fmt::Display;
 use std::path::Path;
 
+use huza_crdt::id::RecordId;
 use huza_crdt::node::{Command, Reply, Resource, Status};
 use huza_crdt::trust::approval::JoinRequest;
 use huza_daemon::vault::{Unlock, VaultCommand, VaultError, VaultReply, VaultStatus};
@@ -9,8 +11,12 @@ use huza_daemon::{
     Client, ClientError, ConfigError, Home, HomeError, InitOptions, PipeError, RunError,
 };
 
+use crate::args::RecordRef;
 use crate::error::{Failure, Kind};
 use crate::secrets::Secrets;
+
+/// Ids that are shown at most of those that begin as a user said.
+const CANDIDATES_MAX: usize = 5;
 
 /// A device to ask, whether or not its daemon runs. Without one, the home is in use until this is
 /// closed.
@@ -97,6 +103,23 @@ impl Device {
         }
     }
 
+    /// The record that a user means.
+    pub(crate) async fn record(&mut self, wanted: &RecordRef) -> Result<RecordId, Failure> {
+        let RecordRef(digits) = wanted;
+        let Some(ids) = RecordId::beginning(digits) else {
+            return Err(Failure::new(Kind::Usage, "no_id", "That is no record's id"));
+        };
+        if ids.start() == ids.end() {
+            return Ok(*ids.start());
+        }
+        let find = Command::Find { query: digits.clone(), limit: CANDIDATES_MAX + 1 };
+        let Reply::Found { records } = self.call(find).await? else {
+            return Err(Failure::answer("find"));
+        };
+        let found = records.into_iter().map(|one| one.record).filter(|id| ids.contains(id));
+        one_of("record", digits, found.collect(), "`huza person find` lists them")
+    }
+
     /// How it stands.
     pub(crate) async fn status(&mut self, records: bool) -> Result<Status, Failure> {
         match self.call(Command::Status { records }).await? {
@@ -125,6 +148,27 @@ impl Device {
             }
         }
     }
+}
+
+/// The only one of what was `found` by the beginning of its id. `hint`: where all are listed.
+pub(crate) fn one_of<T: Display>(
+    what: &str,
+    digits: &str,
+    mut found: Vec<T>,
+    hint: &str,
+) -> Result<T, Failure> {
+    if found.len() > 1 {
+        let (message, known) = (format!("Several {what}s begin with {digits}"), found.len());
+        let shown: Vec<String> =
+            found.iter().take(CANDIDATES_MAX).map(ToString::to_string).collect();
+        let more = if known > CANDIDATES_MAX { ", ..." } else { "" };
+        return Err(Failure::new(Kind::Input, "ambiguous", message)
+            .hint(format!("Give more of the id: {}{more}", shown.join(", "))));
+    }
+    found.pop().ok_or_else(|| {
+        let message = format!("No {what} known here begins with {digits}");
+        Failure::new(Kind::Input, &format!("unknown_{what}"), message).hint(hint)
+    })
 }
 
 /// One line for people: what failed with all its causes, and behind the last semicolon of the
@@ -230,10 +274,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_beginning_of_an_id_means_one_thing_or_says_which_it_may_mean() {
+        let of = |found: &[&'static str]| one_of("log", "ab", found.to_vec(), "see x");
+        assert_eq!(of(&["abcd"]).unwrap(), "abcd");
+        let several = of(&["abcd", "abef"]).unwrap_err();
+        assert_eq!(several.hint, "Give more of the id: abcd, abef");
+        let none = of(&[]).unwrap_err();
+        assert_eq!((none.code.as_str(), none.hint.as_str()), ("unknown_log", "see x"));
+        let many = of(&["1", "2", "3", "4", "5", "6"]).unwrap_err();
+        assert!(many.hint.ends_with("5, ..."), "{}", many.hint);
+    }
+
+    #[test]
     fn what_to_do_is_behind_the_semicolon() {
         let failure = Failure::from(HomeError::Missing("/x".into()));
         assert_eq!(failure.message, "no huza home at /x");
-        assert_eq!(failure.hint, "run `huza init --home /x`");
+        assert_eq!(
+            failure.hint,
+            "check the path, or make a new device there with `huza init --home /x`"
+        );
         assert_eq!(failure.kind, Kind::Home);
     }
 }

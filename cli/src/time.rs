@@ -4,6 +4,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use huza_crdt::time::Stamp;
 
+use crate::error::{Failure, Kind};
+
+/// Seconds.
+const DAY: i64 = 86_400;
+
 /// What this device's clock claims.
 pub(crate) fn now() -> Stamp {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
@@ -14,7 +19,7 @@ pub(crate) fn now() -> Stamp {
 /// Fractions of a second are dropped.
 pub(crate) fn parse(text: &str) -> Option<Stamp> {
     let (date, rest) = text.split_at_checked(10)?;
-    let midnight = days(date)? * 86_400;
+    let midnight = days(date)? * DAY;
     if rest.is_empty() {
         return Some(Stamp(midnight));
     }
@@ -32,13 +37,28 @@ pub(crate) fn parse(text: &str) -> Option<Stamp> {
     Some(Stamp(midnight + seconds - offset(zone)?))
 }
 
-/// Whether `text` is `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, and there is such a day.
-pub(crate) fn is_birth_date(text: &str) -> bool {
-    match text.len() {
-        4 => days(&format!("{text}-01-01")).is_some(),
-        7 => days(&format!("{text}-01")).is_some(),
-        _ => days(text).is_some(),
-    }
+/// The beginning of `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, if there is such a day.
+pub(crate) fn birth_date(text: &str) -> Option<Stamp> {
+    let day = match text.len() {
+        4 => days(&format!("{text}-01-01")),
+        7 => days(&format!("{text}-01")),
+        _ => days(text),
+    };
+    day.map(|day| Stamp(day * DAY))
+}
+
+/// Whether it is later than this device's clock says, by more than zones of time and clocks that are a
+/// little wrong explain.
+pub(crate) fn is_future(stamp: Stamp) -> bool {
+    stamp.0 > now().0.saturating_add(DAY)
+}
+
+/// A field holds a time that has not come yet.
+pub(crate) fn in_future(field: &str, value: &str) -> Failure {
+    let message = format!("{field}: {value} has not come yet, this device's clock says {}", now());
+    Failure::new(Kind::Input, "future", message).hint(
+        "Write a date that has been, such as 2026-04-12, or set the clock; nothing was recorded",
+    )
 }
 
 /// Seconds east of UTC.
@@ -109,10 +129,13 @@ mod tests {
 
     #[test]
     fn birth_dates_may_be_estimated_but_must_exist() {
-        assert!(["1998", "1998-04", "1998-04-12", "2000-02-29"].iter().all(|d| is_birth_date(d)));
+        let all = ["1998", "1998-04", "1998-04-12", "2000-02-29"];
+        assert!(all.iter().all(|date| birth_date(date).is_some_and(|date| !is_future(date))));
         for text in ["", "98", "1998-13", "1998-02-30", "1998-4-1", "12/04/1998", "1998-04-"] {
-            assert!(!is_birth_date(text), "{text}");
+            assert_eq!(birth_date(text), None, "{text}");
         }
+        assert!(is_future(birth_date("9999").unwrap()));
+        assert!(!is_future(now()));
     }
 
     #[test]

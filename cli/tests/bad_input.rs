@@ -7,6 +7,7 @@ mod support;
 use serde_json::{Value, json};
 use support::{Lab, files, fixture, huza};
 
+const USAGE: i32 = 2;
 const INPUT: i32 = 3;
 const INCOMPLETE: i32 = 7;
 const HOME: i32 = 4;
@@ -235,9 +236,16 @@ fn values_that_cannot_be_are_refused_by_field_value_rule_and_unit() {
     visit("weight=heavy", &[]).failed(INPUT, &["weight", "heavy", "number"]);
     visit("weight=", &[]).failed(INPUT, &["weight", "required"]);
     visit("weight=62", &["--set", "horns=2"]).failed(INPUT, &["horns", "no such field"]);
+    visit("weight=62", &["--occurred", "9998-01-01"]).failed(INPUT, &["--occurred", "not come"]);
+    let answer = visit("weight=62", &["--occurred", "2026-02-30"]);
+    assert!(answer.code == USAGE && answer.stderr.contains("no such time"), "{answer:?}");
     assert_eq!(state(&lab, "phone"), before);
     let nobody = "00000000-0000-8000-8000-000000000000";
     lab.on("phone", &["person", "show", nobody]).failed(INPUT, &[nobody]);
+    lab.on("phone", &["person", "show", "0000"]).failed(INPUT, &["0000", "person find"]);
+    let answer = lab.on("phone", &["person", "show", "uwase"]);
+    assert!(answer.code == USAGE && answer.stderr.contains("4 digits"), "{answer:?}");
+    lab.on("phone", &["person", "set", &record, "sex=woman"]).failed(INPUT, &["sex", "female"]);
 }
 
 #[test]
@@ -246,7 +254,9 @@ fn a_person_with_an_impossible_birth_date_is_refused() {
     lab.member("phone", "worker", &["01"]);
     let before = state(&lab, "phone");
     let args = ["person", "add", "--name", "Nobody", "--birth-date", "1998-02-30"];
-    lab.on("phone", &args).failed(INPUT, &["1998-02-30"]);
+    lab.on("phone", &args).failed(INPUT, &["birth-date", "1998-02-30", "YYYY-MM-DD"]);
+    let args = ["person", "add", "--name", "Nobody", "--birth-date", "9998"];
+    lab.on("phone", &args).failed(INPUT, &["birth-date", "9998", "not come yet"]);
     assert_eq!(state(&lab, "phone"), before);
 }
 

@@ -100,8 +100,12 @@ fn a_locked_device_carries_files_too() {
     assert!(back["statements"]["new"].as_u64().unwrap() > 0, "the hub's receipt");
     let path = lab.path("area");
     let by_name = ["bundle", "export", path.to_str().unwrap(), "--area", "01"];
-    lab.on("phone", &by_name).failed(3, &["tags only", "unlock"]);
+    lab.on("phone", &by_name).failed(3, &["tags only", "unlock", "--passphrase-file"]);
     assert!(!path.exists());
+    // Whoever has the secret at hand needs no daemon for it.
+    lab.on("phone", &[&by_name[..], &["--passphrase-file", &secret]].concat()).done();
+    let devices = lab.ask("phone", &["devices", "--passphrase-file", &secret]);
+    assert!(devices.to_string().contains("0512/01"), "{devices}");
 }
 
 #[test]
@@ -116,10 +120,12 @@ fn damage_foreign_files_and_wrong_names_are_told() {
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[200] ^= 1;
     std::fs::write(&broken, &bytes).unwrap();
+    let text = lab.on("other", &["bundle", "import", path]).stdout;
+    assert!(text.contains("missing: 1 part of the file"), "{text}");
     let answer = lab.on("other", &["bundle", "import", path, "--json"]);
     assert_eq!(answer.code, 7, "{answer:?}");
     let told = answer.json();
-    assert_eq!(envelopes(&told), [1, 0, 0], "the batch behind the damage");
+    assert_eq!(envelopes(&told), [0, 1, 0], "the batch behind the damage");
     assert_eq!((&told["whole"], &told["batches_missing"][0]), (&Value::from(false), &0.into()));
     assert_eq!(told["damaged"][0]["from"], 0);
     assert!(answer.stderr.contains("bundle_damaged"));
@@ -134,7 +140,7 @@ fn damage_foreign_files_and_wrong_names_are_told() {
 
     let before = files(&lab.path("other"));
     std::fs::write(&broken, b"PK\x03\x04 not ours").unwrap();
-    lab.on("other", &["bundle", "import", path]).failed(3, &["no page"]);
+    lab.on("other", &["bundle", "import", path]).failed(3, &["no bundle"]);
     lab.on("other", &["bundle", "import", "nowhere"]).failed(3, &["nowhere"]);
     let elsewhere = Lab::new();
     elsewhere.member("stranger", "worker", &["01"]);

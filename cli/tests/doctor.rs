@@ -29,8 +29,9 @@ fn a_healthy_phone_is_well_and_each_finding_says_what_to_do() {
     let secret = lab.protected("phone", "worker", &["01"]);
     let report = lab.ask("phone", &["doctor", "--passphrase-file", &secret]);
     assert_ne!(report["worst"], "bad", "{report}");
-    for code in ["permissions", "disk", "date", "clock", "vault", "recovery", "certificate", "keys"]
-    {
+    let healthy =
+        ["permissions", "disk", "date", "clock", "vault", "recovery", "certificate", "keys"];
+    for code in healthy.into_iter().chain(["quota"]) {
         assert_eq!(level(&report, code), ["good"], "{code} in {report}");
     }
     assert_eq!(level(&report, "store"), ["good", "good"], "{report}");

@@ -94,7 +94,9 @@ fn wrong_places_roles_and_used_requests_are_refused() {
         .failed(INPUT, &["77", "catchment"]);
     issue(&lab, &request, &["--role", "worker"]).failed(INPUT, &["at least one village"]);
     issue(&lab, &request, &["--role", "authority", "--village", "01"])
-        .failed(INPUT, &["whole catchment"]);
+        .failed(INPUT, &["whole catchment", "--village"]);
+    issue(&lab, &request, &["--role", "hub", "--village", "01"])
+        .failed(INPUT, &["whole catchment", "--village"]);
     let carries = lab.on("relay", &["init", "--relay"]).done().stdout;
     let carries = line(&carries, "HUZA-REQUEST-1:");
     issue(&lab, &carries, &["--role", "worker", "--village", "01"])

@@ -18,6 +18,14 @@ fn a_visit_is_recorded_found_and_shown() {
     assert_eq!(found["records"][0]["area"], "0512/01");
     let shown = lab.on("phone", &["person", "show", &record]).done().stdout;
     assert!(shown.contains("62.5") && shown.contains("ameze neza") && shown.contains("tester"));
+    // The beginning of an id is enough, and a field can be corrected.
+    let digits = &record[..8];
+    let set = ["person", "set", digits, "birth-date=1998-04", "name=Immaculee Keza"];
+    assert_eq!(lab.ask("phone", &set)["record"], json!(record));
+    let shown = lab.on("phone", &["person", "show", digits]).done().stdout;
+    assert!(shown.contains("birth-date: 1998-04") && shown.contains("Keza"), "{shown}");
+    let found = lab.ask("phone", &["person", "find", digits]);
+    assert_eq!(found["records"][0]["name"], "Immaculee Keza");
     let status = lab.ask("phone", &["status"]);
     assert_eq!((&status["role"], &status["records_count"]), (&json!("worker"), &json!(1)));
     assert_eq!(status["records"][0]["stored"], false);

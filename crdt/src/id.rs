@@ -8,6 +8,7 @@
 //! that whoever reads it could test guesses.
 
 use core::fmt;
+use core::ops::RangeInclusive;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -212,6 +213,24 @@ macro_rules! display_uuid {
 display_uuid!(RecordId, VisitId);
 
 impl RecordId {
+    /// Fewest hexadecimal digits by which a record may be named. // guess: a tenth of a village's
+    /// records share them with another
+    pub const DIGITS_MIN: usize = 4;
+
+    /// All ids that begin with these hexadecimal digits, whether or not dashes stand between them;
+    /// none if it is something else, or fewer than [`Self::DIGITS_MIN`].
+    #[must_use]
+    pub fn beginning(digits: &str) -> Option<RangeInclusive<Self>> {
+        let digits = digits.replace('-', "");
+        if !(Self::DIGITS_MIN..=2 * Self::LEN).contains(&digits.len()) {
+            return None;
+        }
+        let filled = |with: &str| {
+            Self::from_hex(&format!("{digits}{}", with.repeat(2 * Self::LEN - digits.len())))
+        };
+        Some(filled("0")?..=filled("f")?)
+    }
+
     /// Whether it may have been begun by a change ([`Origin::record`]); imported ones are not.
     pub(crate) fn is_derived(&self) -> bool {
         as_uuid(self.0) == self.0

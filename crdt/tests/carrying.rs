@@ -87,6 +87,14 @@ fn released(host: &Host) -> usize {
     host.events.iter().map(of).sum()
 }
 
+/// What the last complete contact left out, for lack of room at the peer.
+fn withheld(host: &Host) -> Option<u64> {
+    host.events.iter().rev().find_map(|event| match event {
+        Event::ContactComplete { stats, .. } => Some(stats.envelopes_withheld),
+        _ => None,
+    })
+}
+
 /// Meets, and counts the bytes of all frames.
 fn cost(world: &mut World, a: &mut Host, b: &mut Host) -> usize {
     let pipe = world.open(a, b);
@@ -106,6 +114,10 @@ fn who_has_no_room_takes_what_is_urgent_and_all_of_its_own() {
     let Story { world, worker, courier, .. } = &mut story;
     world.meet(worker, courier);
     let urgent = envelopes(courier).len();
+    let left_out = (envelopes(worker).len() - urgent) as u64;
+    assert_eq!((withheld(worker), withheld(courier)), (Some(left_out), Some(0)));
+    world.meet(worker, courier);
+    assert_eq!(withheld(worker), Some(left_out), "also when both know how they parted");
     assert!(urgent > 0 && urgent < envelopes(worker).len(), "{urgent}");
     let status = worker.status();
     let taken =

@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{World, complete};
+use common::{Host, World, complete};
 use huza_crdt::node::{AreaRef, Command, Reply};
 use huza_crdt::time::Stamp;
 use huza_crdt::trust::Role;
@@ -73,6 +73,39 @@ fn an_outsider_writes_into_a_village_that_it_cannot_read() {
         fields: answers(&[("name/given", "Nobody")]),
     });
     assert!(matches!(elsewhere, Reply::Error(error) if error.code == "unknown_area"));
+}
+
+#[test]
+fn what_two_workers_set_while_apart_is_settled_by_setting_it() {
+    let mut world = World::new();
+    let mut a = world.device(1, Role::Worker, &["01"]);
+    let mut b = world.device(2, Role::Worker, &["01"]);
+    let record = a.person("Uwase");
+    world.meet(&mut a, &mut b);
+    let set = |host: &mut Host, value: &str| {
+        let fields = answers(&[("birth-date", value)]);
+        let reply = host.call(Command::SetPerson { record, fields });
+        assert!(matches!(reply, Reply::Written { .. }), "{reply:?}");
+    };
+    set(&mut a, "1998");
+    set(&mut b, "1989");
+    world.meet(&mut a, &mut b);
+    let shown = [a.show(record).unwrap(), b.show(record).unwrap()];
+    assert_eq!(shown[0], shown[1]);
+    assert!(["1998", "1989", "conflict"].iter().all(|part| shown[0].contains(part)), "{shown:?}");
+    set(&mut b, "1998");
+    world.meet(&mut a, &mut b);
+    let shown = a.show(record).unwrap();
+    assert!(shown.contains("1998") && !shown.contains("conflict"), "{shown}");
+    let id = record.to_string();
+    for query in [&id[..4], &id[..13], id.as_str(), "uwase"] {
+        assert_eq!(a.found(query), 1, "{query}");
+    }
+    let other = if id.starts_with("0000") { "ffff" } else { "0000" };
+    assert_eq!((a.found(&id[..3]), a.found(other)), (0, 0));
+    let nobody = huza_crdt::id::RecordId([0; 16]);
+    let reply = a.call(Command::SetPerson { record: nobody, fields: answers(&[("sex", "male")]) });
+    assert!(matches!(reply, Reply::Error(error) if error.code == "unknown_record"));
 }
 
 /// A phone three weeks ahead, one three weeks behind, and both set right on the way: what was written

@@ -188,6 +188,23 @@ fn a_revoked_phone_learns_it_is_shut_out_and_reads_nothing_new() {
 }
 
 #[test]
+fn a_device_that_is_shut_out_is_not_shut_out_again() {
+    let mut story = story();
+    let stolen = certificate(&mut story.a);
+    revoke(&mut story.authority, stolen, true);
+    let statements = story.authority.status().statements;
+    let (reason, rotate) = (Reason::Lost, true);
+    let again = Order::Revoke { certificate: stolen, reason, trust: true, rotate };
+    let reply = story.authority.order(again);
+    let Reply::Error(error) = reply else { panic!("{reply:?}") };
+    assert_eq!(error.code, "already_revoked");
+    assert!(error.message.contains("already: stolen"), "{}", error.message);
+    assert_eq!(story.authority.status().statements, statements);
+    // To trust it less is another order.
+    revoke(&mut story.authority, stolen, false);
+}
+
+#[test]
 fn a_revocation_travels_through_carriers_that_cannot_read() {
     let mut story = story();
     let Story { world, authority, a, b, .. } = &mut story;

@@ -18,6 +18,11 @@ use crate::{home::files, net};
 /// The defaults, as a file that explains them.
 pub const DEFAULTS: &str = include_str!("config/default.toml");
 
+/// The least and the greatest value of each setting that is a number. // guess: ten years, and a
+/// terabyte
+const BOUNDS: [(&str, i64, i64); 3] =
+    [("erasure_hours", 0, 87_600), ("carry_mb", 0, 1_048_576), ("carry_days", 0, 3_650)];
+
 /// What a variable of the environment that is a setting begins with.
 pub const VARIABLE_PREFIX: &str = "HUZA_";
 
@@ -59,9 +64,21 @@ pub enum ConfigError {
         /// All keys there are.
         known: String,
     },
-    /// A value of the wrong type.
-    #[error("a setting in {from} has a value of the wrong kind; write it as in the default file")]
+    /// A value that a setting cannot have.
+    #[error("the setting `{key}` (in {from}) cannot be {value}; write {expected}")]
     Value {
+        /// The setting.
+        key: String,
+        /// Its value, as it is written in TOML.
+        value: String,
+        /// What it can be, with bounds.
+        expected: String,
+        /// File or variable.
+        from: String,
+    },
+    /// Settings that hold together and still cannot be read: a bug.
+    #[error("the settings in {from} cannot be read; this is a fault of huza, please report it")]
+    Unreadable {
         /// File or variable.
         from: String,
         /// What the parser says.
@@ -152,17 +169,22 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let mut all = parse("the defaults", DEFAULTS)?;
         overlay(&mut all, parse(from, text)?, from)?;
-        check_values(&all, from)?;
         for (name, value) in variables {
             let Some(key) = name.strip_prefix(VARIABLE_PREFIX).map(str::to_ascii_lowercase) else {
                 continue;
             };
             let Some(default) = all.get(&key) else { continue };
             let value = of_variable(default, &value);
-            all.insert(key, value);
-            check_values(&all, &format!("the variable {name}"))?;
+            overlay(
+                &mut all,
+                toml::Table::from_iter([(key, value)]),
+                &format!("the variable {name}"),
+            )?;
         }
-        let config = check_values(&all, from)?;
+        let config: Self = all.try_into().map_err(|source| ConfigError::Unreadable {
+            from: from.to_owned(),
+            source: Box::new(source),
+        })?;
         config.dial.iter().try_for_each(|address| net::check_address(address))?;
         Ok(config)
     }
@@ -236,20 +258,38 @@ fn parse(from: &str, text: &str) -> Result<toml::Table, ConfigError> {
 
 fn overlay(all: &mut toml::Table, over: toml::Table, from: &str) -> Result<(), ConfigError> {
     for (key, value) in over {
-        if !all.contains_key(&key) {
+        let Some(default) = all.get(&key) else {
             let known: Vec<&str> = all.keys().map(String::as_str).collect();
             let (known, from) = (known.join(", "), from.to_owned());
             return Err(ConfigError::UnknownKey { key, from, known });
+        };
+        if let Some(expected) = misfit(&key, default, &value) {
+            let (value, from) = (value.to_string(), from.to_owned());
+            return Err(ConfigError::Value { key, value, expected, from });
         }
         all.insert(key, value);
     }
     Ok(())
 }
 
-fn check_values(all: &toml::Table, from: &str) -> Result<Config, ConfigError> {
-    all.clone()
-        .try_into()
-        .map_err(|source| ConfigError::Value { from: from.to_owned(), source: Box::new(source) })
+/// What a setting can be, if it cannot be `value`: of the kind of its default, and within its bounds.
+fn misfit(key: &str, default: &toml::Value, value: &toml::Value) -> Option<String> {
+    let texts = |items: &Vec<toml::Value>| items.iter().all(toml::Value::is_str);
+    let (fits, expected) = match default {
+        toml::Value::Integer(_) => {
+            let bounds = BOUNDS.iter().find(|(bounded, _, _)| *bounded == key);
+            let (least, most) = bounds.map_or((0, i64::MAX), |(_, least, most)| (*least, *most));
+            let fits = value.as_integer().is_some_and(|n| (least..=most).contains(&n));
+            (fits, format!("a whole number from {least} to {most}"))
+        }
+        toml::Value::Boolean(_) => (value.is_bool(), "true or false".to_owned()),
+        toml::Value::Array(_) => {
+            let expected = "a list of texts, such as [\"192.168.1.5:4001\"]";
+            (value.as_array().is_some_and(texts), expected.to_owned())
+        }
+        _ => (value.is_str(), "a text in quotes".to_owned()),
+    };
+    (!fits).then_some(expected)
 }
 
 /// Reads a variable as the kind of value that the setting has: lists are separated by commas.
@@ -294,6 +334,25 @@ mod tests {
         let set = variables(&[("HUZA_MDNS", "perhaps")]);
         let error = Config::layered("huza.toml", "", set).unwrap_err();
         assert!(error.to_string().contains("HUZA_MDNS"), "{error}");
+        assert!(Config::layered("huza.toml", "dial = [4001]", []).is_err());
+    }
+
+    #[test]
+    fn a_number_out_of_bounds_is_refused_with_key_value_and_bounds() {
+        for value in ["-5", "1048577", "99999999999", "2.5", "\"much\"", "true"] {
+            let error = Config::layered("t", &format!("carry_mb = {value}"), []).unwrap_err();
+            let said = error.to_string();
+            let want =
+                format!("`carry_mb` (in t) cannot be {value}; write a whole number from 0 to");
+            assert!(said.contains(&want) && said.ends_with("1048576"), "{said}");
+        }
+        let error = Config::layered("t", "", variables(&[("HUZA_CARRY_MB", "lots")])).unwrap_err();
+        assert!(error.to_string().contains("HUZA_CARRY_MB) cannot be \"lots\""), "{error}");
+        let numbers = parse("d", DEFAULTS).unwrap();
+        let numbers = numbers.iter().filter(|(_, value)| value.is_integer());
+        for (key, _) in numbers {
+            assert!(BOUNDS.iter().any(|(bounded, _, _)| bounded == key), "{key} has bounds");
+        }
     }
 
     #[test]
@@ -310,8 +369,6 @@ mod tests {
         assert!(!config.mdns);
         assert!(config.gossip);
         assert_eq!(config.erasure_hours, 24);
-        let set = variables(&[("HUZA_ERASURE_HOURS", "-1")]);
-        assert!(Config::layered("huza.toml", "", set).is_err());
     }
 
     #[test]

@@ -71,7 +71,11 @@ impl InitOptions {
 #[non_exhaustive]
 pub enum HomeError {
     /// There is none.
-    #[error("no huza home at {path}; run `huza init --home {path}`", path = .0.display())]
+    #[error(
+        "no huza home at {path}; check the path, or make a new device there with `huza init --home \
+         {path}`",
+        path = .0.display()
+    )]
     Missing(PathBuf),
     /// There is one already.
     #[error(

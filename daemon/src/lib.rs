@@ -40,12 +40,15 @@ pub use pipe::{PipeError, PipeOutcome, PipeReport, pipe};
 /// An error with all its causes, in one line.
 #[must_use]
 pub fn error_chain(error: &dyn core::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
+    let (mut text, mut next) = (String::new(), Some(error));
+    while let Some(error) = next {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            let between = if text.is_empty() { "" } else { ": " };
+            text.push_str(between);
+            text.push_str(&said);
+        }
+        next = error.source();
     }
     text
 }

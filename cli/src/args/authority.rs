@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use huza_crdt::debug_shows;
-use huza_crdt::id::RecordId;
 
 use super::device::NewSecretArgs;
-use super::values::{ReasonName, RoleName};
+use super::values::{ReasonName, RecordRef, RoleName, record};
 
 /// `huza authority ...`
 #[derive(Debug, Subcommand)]
@@ -96,7 +95,8 @@ pub(crate) struct ApproveArgs {
     /// What the device is for
     #[arg(long)]
     pub(crate) role: RoleName,
-    /// A village it works in; repeat it for each. None: the whole catchment (not for workers)
+    /// A village it works in; repeat it for each. For workers and relays only: others have the whole
+    /// catchment
     #[arg(long, value_name = "CODE")]
     pub(crate) village: Vec<String>,
     /// A worker for whom it is approved; repeat it for each
@@ -165,8 +165,9 @@ pub(crate) struct JudgeArgs {
 /// `huza authority erase`
 #[derive(Debug, Args)]
 pub(crate) struct EraseArgs {
-    /// The record's id
-    pub(crate) record: RecordId,
+    /// The record's id, or the beginning of it
+    #[arg(value_parser = record)]
+    pub(crate) record: RecordRef,
     /// Do not ask again
     #[arg(long)]
     pub(crate) yes: bool,

@@ -16,7 +16,7 @@ pub(crate) enum BundleCommand {
     Export(BundleExportArgs),
     /// Take in what is in such a file; doing it twice changes nothing
     #[command(after_help = "Example:\n  huza bundle import /media/card/all.huza\n\n\
-        Of a damaged file every whole batch is taken, and then the exit code is 7.")]
+        Of a damaged file whatever is whole is taken, and then the exit code is 7.")]
     Import(BundleImportArgs),
 }
 

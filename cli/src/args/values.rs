@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use huza_crdt::control::Reason;
-use huza_crdt::id::AreaTag;
+use huza_crdt::id::{AreaTag, RecordId};
 use huza_crdt::node::AreaRef;
 use huza_crdt::record::Language;
 use huza_crdt::time::Stamp;
@@ -91,6 +91,26 @@ impl From<Lang> for Language {
     }
 }
 
+/// A record as a user names it: by its id, or by the beginning of it.
+#[derive(Clone)]
+pub(crate) struct RecordRef(pub(crate) String);
+
+// The id of an imported person is derived from a national number.
+huza_crdt::debug_shows!(
+    struct RecordRef {}
+);
+
+/// A record by the beginning of its id.
+pub(super) fn record(text: &str) -> Result<RecordRef, String> {
+    match RecordId::beginning(text) {
+        Some(_) => Ok(RecordRef(text.to_owned())),
+        None => Err(format!(
+            "write the id that `huza person find` prints, or {} digits of its beginning at least",
+            RecordId::DIGITS_MIN
+        )),
+    }
+}
+
 /// An area by its codes or by its tag.
 pub(super) fn area(text: &str) -> Result<AreaRef, String> {
     if let Some(tag) = AreaTag::from_hex(text) {
@@ -111,13 +131,22 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 
 /// A moment.
 pub(super) fn stamp(text: &str) -> Result<Stamp, String> {
-    crate::time::parse(text)
-        .ok_or_else(|| "write it as 2026-11-23T10:15:00+02:00 or 2026-11-23".to_owned())
+    crate::time::parse(text).ok_or_else(|| {
+        "there is no such time; write it as 2026-11-23T10:15:00+02:00 or 2026-11-23".to_owned()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_is_named_by_four_digits_or_more() {
+        let id = "0192f1d4-5b1e-7c3a-8d2f-1234567890ab";
+        assert!([id, "0192f1d4", "0192-f1d4-5", "01AB"].iter().all(|text| record(text).is_ok()));
+        let long = format!("{id}0");
+        assert!(["", "019", "uwase", "0192/", &long].iter().all(|text| record(text).is_err()));
+    }
 
     #[test]
     fn areas_are_names_or_tags() {

@@ -5,7 +5,7 @@ pub(crate) mod paper;
 
 use std::path::Path;
 
-use huza_crdt::id::{CertId, LogId};
+use huza_crdt::id::{CertId, LogId, RecordId};
 use huza_crdt::node::{Command, Order, QuarantinedLog, Reply, Status};
 use huza_crdt::trust::Role;
 use huza_crdt::trust::approval::{Approval, JoinRequest};
@@ -19,7 +19,7 @@ use crate::args::{
 use crate::commands::{Context, devices};
 use crate::error::{Failure, Kind};
 use crate::files::{self, Content, Pending};
-use crate::{output, secrets};
+use crate::{output, secrets, shell};
 
 /// Decides.
 pub(crate) async fn run(context: &Context, command: AuthorityCommand) -> Result<(), Failure> {
@@ -242,40 +242,43 @@ async fn judge(context: &Context, args: &JudgeArgs, admit: bool) -> Result<(), F
     issued(context, &reply, "Every device follows when this has come to it.")
 }
 
+/// Where a log to be judged is found.
+const QUARANTINE: &str = "`huza authority quarantine` lists what is held back";
+
 fn find_log<'a>(status: &'a Status, prefix: &str) -> Result<&'a QuarantinedLog, Failure> {
     let prefix = prefix.to_ascii_lowercase();
-    let mut found =
-        status.quarantined.iter().filter(|one| one.log.to_string().starts_with(&prefix));
-    match (found.next(), found.next()) {
-        (Some(one), None) => Ok(one),
-        (None, _) => {
-            let message = format!("Nothing is held back here of a log {prefix}");
-            Err(Failure::new(Kind::Input, "unknown_log", message)
-                .hint("`huza authority quarantine` lists what is"))
-        }
-        _ => {
-            Err(Failure::new(Kind::Input, "ambiguous", format!("Several logs begin with {prefix}"))
-                .hint("Give more of its id"))
-        }
-    }
+    let begins = |one: &&QuarantinedLog| one.log.to_string().starts_with(&prefix);
+    let found: Vec<&QuarantinedLog> = status.quarantined.iter().filter(begins).collect();
+    let ids = found.iter().map(|one| one.log).collect();
+    let log = shell::one_of("log", &prefix, ids, QUARANTINE)?;
+    found.into_iter().find(|one| one.log == log).ok_or_else(|| Failure::answer("the quarantine"))
 }
 
 async fn erase(context: &Context, args: &EraseArgs) -> Result<(), Failure> {
-    let question = format!(
-        "This removes record {} from every device of the programme that hears of it: the person's \
-         fields, visits and documents. It is hidden at once, and destroyed once the device has held \
-         the order for its delay. Nobody can bring it back then.",
-        args.record
-    );
-    if !args.yes && !secrets::confirm(&question) {
-        return Err(Failure::new(Kind::Usage, "not_confirmed", question)
-            .hint("Say --yes if that is what is wanted; nothing was changed"));
-    }
-    let reply = order(context, Order::Erase { record: args.record }).await?;
+    let reply = context
+        .with_reader(async |device| {
+            let record = device.record(&args.record).await?;
+            confirm_erasure(record, args.yes)?;
+            device.call(Command::Order(Box::new(Order::Erase { record }))).await
+        })
+        .await?;
     let next = "The audit trail of each device says when it has destroyed it. What a facility, an \
                 export or a backup holds is not reached. If this device is shut out before then, and \
                 this order is not among what stays, nothing is destroyed.";
     issued(context, &reply, next)
+}
+
+fn confirm_erasure(record: RecordId, yes: bool) -> Result<(), Failure> {
+    let question = format!(
+        "This removes record {record} from every device of the programme that hears of it: the \
+         person's fields, visits and documents. It is hidden at once, and destroyed once the device \
+         has held the order for its delay. Nobody can bring it back then."
+    );
+    if yes || secrets::confirm(&question) {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Usage, "not_confirmed", question)
+        .hint("Say --yes if that is what is wanted; nothing was changed"))
 }
 
 async fn recover(context: &Context, args: &RecoverArgs) -> Result<(), Failure> {

@@ -17,7 +17,7 @@ use crate::files::Pending;
 use crate::output::{bytes, count};
 use crate::shell::Device;
 
-/// Batches that are named as missing: whoever made the file chose their numbers.
+/// Batches that are counted as missing at most: whoever made the file chose their numbers.
 const MISSING_SHOWN: usize = 16;
 
 /// Bytes of a file that are read at once.
@@ -28,8 +28,8 @@ pub(crate) async fn run(context: &Context, command: BundleCommand) -> Result<(),
     match command {
         BundleCommand::Export(args) => {
             let mut file = Pending::begin(&args.file, true, false)?;
-            let made = context.with_device(async |device| export(device, &args, &mut file).await);
-            let made = made.await?;
+            let work = async |device: &mut Device| export(device, &args, &mut file).await;
+            let made = context.with_reader_if_offered(work).await?;
             file.publish()?;
             let text = format!(
                 "Wrote {} and {} to {}, {}.",
@@ -117,8 +117,9 @@ fn named(status: &Status, wanted: &str) -> Result<AreaTag, Failure> {
         }
         (None, _) if status.reader == ReaderState::Locked => {
             let message = "A locked device knows areas by their tags only";
-            Err(Failure::new(Kind::Input, "locked", message)
-                .hint("Unlock it with `huza unlock`, or give the area's tag"))
+            Err(Failure::new(Kind::Input, "locked", message).hint(
+                "Say --passphrase-file FILE, unlock it with `huza unlock`, or give the area's tag",
+            ))
         }
         (None, _) => {
             let message = format!("This device is not a member of an area {wanted}");
@@ -198,7 +199,7 @@ impl Import {
         }
         let message = match self.why.first() {
             Some(why) => format!("Nothing of {} can be used: {why}", path.display()),
-            None => format!("{} holds no page of a bundle that is whole", path.display()),
+            None => format!("Nothing in {} is whole, or it is no bundle", path.display()),
         };
         Err(Failure::new(Kind::Input, "no_bundle", message)
             .hint("Nothing was taken; bring a file of `huza bundle export` of this programme"))
@@ -266,9 +267,9 @@ impl Import {
         }
         let missing = self.missing();
         if !missing.is_empty() {
-            let numbers: Vec<String> = missing.iter().map(ToString::to_string).collect();
-            let more = if numbers.len() < MISSING_SHOWN { "" } else { ", ..." };
-            lines.push(format!("  missing: batch {}{more}", numbers.join(", ")));
+            let least = if missing.len() < MISSING_SHOWN { "" } else { "at least " };
+            let parts = count(missing.len(), "part");
+            lines.push(format!("  missing: {least}{parts} of the file"));
         }
         match self.lost() {
             Some(0) => {}

@@ -1,17 +1,19 @@
 //! `huza devices`: who is known here, and who is shut out.
 
+use core::fmt::{self, Display};
+
 use huza_crdt::node::{Command, KnownDevice, Reply};
 use serde_json::{Value, json};
 
 use crate::commands::Context;
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 use crate::output;
-use crate::shell::Device;
+use crate::shell::{self, Device};
 
 /// Lists them.
 pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
     let (devices, own) = context
-        .with_device(async |device| {
+        .with_reader_if_offered(async |device| {
             // Names of places are known only while the reader is open; ids serve as well.
             let own = device.status(false).await?.certificate;
             Ok((known(device).await?, own))
@@ -24,7 +26,7 @@ pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
             vec![
                 one.certificate.short(),
                 one.device.short(),
-                if one.paper { "paper key" } else { one.role.name() }.to_owned(),
+                role(one).to_owned(),
                 one.areas.iter().map(|area| shortened(area)).collect::<Vec<_>>().join(", "),
                 day(one.issued),
                 one.envelopes.to_string(),
@@ -69,15 +71,22 @@ fn choose(devices: Vec<KnownDevice>, prefix: &str) -> Result<KnownDevice, Failur
         found.sort_by_key(|one| (one.good, one.issued));
         found.drain(..found.len() - 1);
     }
-    if found.len() > 1 {
-        let message = format!("Several devices begin with {prefix}");
-        return Err(Failure::new(Kind::Input, "ambiguous", message)
-            .hint("Give more of the id; `huza devices` lists them"));
+    let found = found.into_iter().map(Candidate).collect();
+    shell::one_of("device", &prefix, found, "`huza devices` lists them").map(|Candidate(one)| one)
+}
+
+/// A device as an error lists it.
+struct Candidate(KnownDevice);
+
+impl Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(one) = self;
+        write!(f, "{} ({}, key {})", one.certificate.short(), role(one), one.device.short())
     }
-    found.pop().ok_or_else(|| {
-        let message = format!("No device known here begins with {prefix}");
-        Failure::new(Kind::Input, "unknown_device", message).hint("`huza devices` lists them")
-    })
+}
+
+fn role(one: &KnownDevice) -> &'static str {
+    if one.paper { "paper key" } else { one.role.name() }
 }
 
 fn standing(one: &KnownDevice) -> String {

@@ -5,13 +5,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use huza_crdt::node::{Command, Finding, Level, Reply};
+use huza_crdt::node::{Command, Finding, Level, Reply, Status};
 use huza_crdt::store::StoreKind;
 use huza_daemon::vault::{Method, Unlocked, Vault, VaultStatus};
 use huza_daemon::{Home, HomeError};
 use serde_json::json;
 
 use crate::commands::Context;
+use crate::commands::status::{FULL, FULL_ADVICE, is_full};
 use crate::error::{Failure, Kind};
 use crate::output::{self, bytes};
 use crate::shell::Device;
@@ -91,7 +92,7 @@ fn tell(context: &Context, found: &[Finding]) -> Result<(), Failure> {
     if worst < Level::Bad {
         return Ok(());
     }
-    let what = if bad == 1 { "1 thing is bad" } else { "several things are bad" };
+    let what = if bad == 1 { "1 thing is bad".to_owned() } else { format!("{bad} things are bad") };
     Err(Failure::new(Kind::Incomplete, "unwell", format!("{what} on this device"))
         .hint("Do what stands behind each"))
 }
@@ -252,7 +253,19 @@ async fn of_device(
         return Err(Failure::answer("check"));
     };
     found.extend(findings);
+    found.push(of_quota(&device.status(false).await?));
     Ok(found)
+}
+
+fn of_quota(status: &Status) -> Finding {
+    let (carried, most) = (bytes(status.borrowed_bytes), bytes(status.carry_bytes));
+    let message = format!("it carries {carried} of {most} for other health centres");
+    if !is_full(status) {
+        return finding("quota", Level::Good, &message, "");
+    }
+    // Who carries nothing and has no room was told to by its settings.
+    let level = if status.borrowed_bytes > 0 { Level::Doubtful } else { Level::Good };
+    finding("quota", level, &format!("{message}; {FULL}"), FULL_ADVICE)
 }
 
 fn of_vault(home: &Home, status: &VaultStatus) -> Vec<Finding> {
@@ -333,7 +346,7 @@ async fn of_network(home: &Home) -> Vec<Finding> {
 }
 
 /// Where an address is reached by TCP: both transports have one port.
-fn place(address: &str) -> Option<SocketAddr> {
+pub(super) fn place(address: &str) -> Option<SocketAddr> {
     if let Ok(socket) = address.parse() {
         return Some(socket);
     }

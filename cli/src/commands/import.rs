@@ -101,7 +101,7 @@ fn read(path: &Path) -> Result<String, Failure> {
     let size = std::fs::metadata(path).map_err(failed)?.len();
     if size > IMPORT_BYTES_MAX as u64 {
         let message = format!(
-            "{} is {} long; {} are allowed",
+            "The file {} is {} long; {} are allowed",
             path.display(),
             output::bytes(size),
             output::bytes(IMPORT_BYTES_MAX as u64)
@@ -110,8 +110,12 @@ fn read(path: &Path) -> Result<String, Failure> {
     }
     let bytes = std::fs::read(path).map_err(failed)?;
     String::from_utf8(bytes).map_err(|_not_text| {
-        Failure::new(Kind::Input, "not_text", format!("{} is not UTF-8 text", path.display()))
-            .hint("Give a FHIR R4 bundle in JSON")
+        Failure::new(
+            Kind::Input,
+            "not_text",
+            format!("The file {} is not UTF-8 text", path.display()),
+        )
+        .hint("Give a FHIR R4 bundle in JSON")
     })
 }
 

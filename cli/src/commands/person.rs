@@ -1,17 +1,20 @@
-//! `huza person`: add, find, show.
+//! `huza person`: add, set, find, show.
+
+use std::collections::BTreeMap;
 
 use huza_crdt::node::{AreaRef, Command, FoundRecord, Reply};
 use serde_json::{Value, json};
 
-use crate::args::{PersonAddArgs, PersonCommand, PersonFindArgs, PersonShowArgs};
+use crate::args::{PersonAddArgs, PersonCommand, PersonFindArgs, PersonSetArgs, PersonShowArgs};
 use crate::commands::{Context, visit};
 use crate::error::{Failure, Kind};
 use crate::{output, time};
 
-/// Adds, finds or shows.
+/// Adds, sets, finds or shows.
 pub(crate) async fn run(context: &Context, command: PersonCommand) -> Result<(), Failure> {
     match command {
         PersonCommand::Add(args) => add(context, &args).await,
+        PersonCommand::Set(args) => set(context, &args).await,
         PersonCommand::Find(args) => find(context, &args).await,
         PersonCommand::Show(args) => show(context, &args).await,
     }
@@ -29,11 +32,7 @@ async fn add(context: &Context, args: &PersonAddArgs) -> Result<(), Failure> {
         return Err(Failure::new(Kind::Usage, "nothing", "Nothing is said about the person")
             .hint("Say at least --name"));
     }
-    let fields = visit::unique(&pairs)?;
-    if let Some(date) = fields.get("birth-date").filter(|date| !time::is_birth_date(date)) {
-        return Err(Failure::new(Kind::Input, "birth_date", format!("{date} is no birth date"))
-            .hint("Write it as YYYY-MM-DD, YYYY-MM or YYYY; nothing was recorded"));
-    }
+    let fields = checked(&pairs)?;
     let command =
         Command::AddPerson { area: args.write.area.clone().unwrap_or(AreaRef::Own), fields };
     let reply = context.ask(command).await?;
@@ -46,6 +45,40 @@ async fn add(context: &Context, args: &PersonAddArgs) -> Result<(), Failure> {
     }
     let value = json!({ "record": record.to_string(), "warnings": warnings });
     context.output.answer(&value, &text)
+}
+
+/// Fields that may be recorded: a birth date is one that can be.
+fn checked(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, Failure> {
+    let fields = visit::unique(pairs)?;
+    let Some(date) = fields.get("birth-date") else { return Ok(fields) };
+    let Some(first) = time::birth_date(date) else {
+        let message = format!("birth-date: there is no date {date}");
+        return Err(Failure::new(Kind::Input, "birth_date", message)
+            .hint("Write it as YYYY-MM-DD, YYYY-MM or YYYY; nothing was recorded"));
+    };
+    if time::is_future(first) {
+        return Err(time::in_future("birth-date", date));
+    }
+    Ok(fields)
+}
+
+async fn set(context: &Context, args: &PersonSetArgs) -> Result<(), Failure> {
+    let expanded = args.fields.iter().flat_map(|(field, value)| match field.as_str() {
+        "name" => names(value),
+        _ => vec![(field.clone(), value.clone())],
+    });
+    let fields = checked(&expanded.collect::<Vec<_>>())?;
+    let reply = context
+        .with_reader(async |device| {
+            let record = device.record(&args.record).await?;
+            device.call(Command::SetPerson { record, fields }).await
+        })
+        .await?;
+    let Reply::Written { record, .. } = reply else {
+        return Err(Failure::answer("person set"));
+    };
+    let text = format!("Recorded on this device: {record}.");
+    context.output.answer(&json!({ "record": record.to_string() }), &text)
 }
 
 /// Names as fields: the last word is the family name, a single one the given name.
@@ -104,16 +137,27 @@ fn of_found(found: &FoundRecord) -> Value {
 }
 
 async fn show(context: &Context, args: &PersonShowArgs) -> Result<(), Failure> {
-    let command = Command::Show { record: args.record };
-    let Reply::Shown { record } = context.ask(command).await? else {
+    let reply = context
+        .with_reader(async |device| {
+            let record = device.record(&args.record).await?;
+            device.call(Command::Show { record }).await
+        })
+        .await?;
+    let Reply::Shown { record } = reply else {
         return Err(Failure::answer("person show"));
     };
     let value: Value = serde_json::from_str(&record)
         .map_err(|error| Failure::new(Kind::Unexpected, "json", error.to_string()))?;
     let mut lines = Vec::new();
     flatten(&value, "", &mut lines);
+    if lines.iter().any(|line| line.starts_with("person/") && line.contains(ANOTHER)) {
+        lines.push("\nWhich is true is said with `huza person set RECORD FIELD=VALUE`.".to_owned());
+    }
     context.output.answer(&value, &lines.join("\n"))
 }
+
+/// Behind the path of a value that somebody else wrote without knowing of the shown one.
+const ANOTHER: &str = " (another says)";
 
 /// A record as lines `path: value (who, when)`. What two workers disagree about has one line each.
 fn flatten(value: &Value, path: &str, lines: &mut Vec<String>) {
@@ -122,7 +166,7 @@ fn flatten(value: &Value, path: &str, lines: &mut Vec<String>) {
             if let Some(text) = map.get("value").and_then(Value::as_str) {
                 lines.push(format!("{path}: {}", said(text, map)));
                 for other in map.get("conflict").and_then(Value::as_array).into_iter().flatten() {
-                    flatten(other, &format!("{path} (another says)"), lines);
+                    flatten(other, &format!("{path}{ANOTHER}"), lines);
                 }
                 return;
             }

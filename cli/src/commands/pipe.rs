@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, timeout};
 
 use crate::commands::Context;
-use crate::commands::run::asked_to_end;
+use crate::commands::run::{asked_to_end, telling::end};
 use crate::error::{Failure, Kind};
-use crate::output::{bytes, complain, count};
+use crate::output::{bytes, complain, count_wide};
 
 /// Longest run of bytes that is read at once.
 const CHUNK_BYTES: usize = 16_384;
@@ -28,6 +28,13 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Runs until both ends hold the same, stdin ends, or the user or the system ends it.
 pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
+    if is_a_persons(stdout()) {
+        let message = "What two devices exchange is not for a terminal";
+        return Err(Failure::new(Kind::Usage, "terminal", message).hint(
+            "Connect stdin and stdout to a line: `huza pipe < /dev/ttyUSB0 > /dev/ttyUSB0`, or run \
+             it by ssh; `huza pipe --help` says more",
+        ));
+    }
     let home = Home::open(&context.home()?)?;
     let asked = asked_to_end()?;
     let (incoming, outgoing, gone) = standard_streams();
@@ -66,6 +73,19 @@ pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
                 .hint("See that both ends are devices of one programme that are in good standing"))
         }
     }
+}
+
+/// Whether it is the terminal at which a person sits, and not, say, a serial line, which the system
+/// calls a terminal too.
+#[cfg(unix)]
+fn is_a_persons(stream: impl std::os::fd::AsFd) -> bool {
+    // Succeeds for the terminal that controls this process alone (POSIX).
+    rustix::termios::tcgetpgrp(stream).is_ok()
+}
+
+#[cfg(not(unix))]
+fn is_a_persons(stream: impl std::io::IsTerminal) -> bool {
+    stream.is_terminal()
 }
 
 /// Stdin and stdout, each on a thread of its own: both may block for ever, and nothing must wait
@@ -112,6 +132,7 @@ fn json(report: &PipeReport) -> Value {
             "envelopes": report.stats.envelopes_sent,
             "statements": report.stats.statements_sent,
             "bytes": bytes_sent,
+            "envelopes_withheld": report.stats.envelopes_withheld,
         },
         "took": {
             "envelopes": report.stats.envelopes_received,
@@ -126,21 +147,20 @@ fn json(report: &PipeReport) -> Value {
 fn text(report: &PipeReport) -> String {
     let stats = report.stats;
     let side = |envelopes: u64, statements: u64, size: u64| {
-        let number = |n| usize::try_from(n).unwrap_or(usize::MAX);
-        let envelopes = count(number(envelopes), "envelope");
-        format!("{envelopes}, {}, {}", count(number(statements), "statement"), bytes(size))
+        let envelopes = count_wide(envelopes, "envelope");
+        format!("{envelopes}, {}, {}", count_wide(statements, "statement"), bytes(size))
     };
     let with = report.peer.map_or_else(
         || "nobody that could be known".to_owned(),
         |peer| format!("{} {}", peer.role.name(), peer.certificate.short()),
     );
-    let end = match report.outcome {
-        PipeOutcome::Complete => "both hold the same",
-        PipeOutcome::Cut => "cut",
-        PipeOutcome::Refused => "refused",
+    let how = match report.outcome {
+        PipeOutcome::Complete => format!("both hold {}", end(&stats)),
+        PipeOutcome::Cut => "cut".to_owned(),
+        PipeOutcome::Refused => "refused".to_owned(),
     };
     format!(
-        "With {with}\n  gave {}\n  took {}\n  {end} after {} ms",
+        "With {with}\n  gave {}\n  took {}\n  {how} after {} ms",
         side(stats.envelopes_sent, stats.statements_sent, stats.bytes_sent),
         side(stats.envelopes_received, stats.statements_received, stats.bytes_received),
         stats.millis,

@@ -2,6 +2,9 @@
 
 pub(crate) mod telling;
 
+use std::collections::BTreeSet;
+
+use huza_crdt::node::Event;
 use huza_daemon::vault::{Unlock, Vault};
 use huza_daemon::{Home, RunOptions, ShellEvent};
 use tokio::sync::mpsc;
@@ -76,10 +79,20 @@ fn multiaddresses(address: &str) -> Vec<String> {
 }
 
 async fn print(output: Output, mut queue: mpsc::Receiver<ShellEvent>) -> Result<(), Failure> {
+    // People are told once of each address at which nobody answers, until somebody is met.
+    let mut silent = BTreeSet::new();
     while let Some(event) = queue.recv().await {
+        let news = match &event {
+            ShellEvent::DialFailed { address, .. } => silent.insert(address.clone()),
+            ShellEvent::Node(Event::Met { .. }) => {
+                silent.clear();
+                true
+            }
+            _ => true,
+        };
         if output.json {
             output.object(&telling::json(&event))?;
-        } else if let Some(line) = telling::line(&event) {
+        } else if let Some(line) = telling::line(&event).filter(|_| news) {
             output.line(&line)?;
         }
     }

@@ -1,6 +1,7 @@
 //! `huza status` and `huza peers`.
 
 use huza_crdt::control::ReceiptKind;
+use huza_crdt::limits::ROOM_UNIT_BYTES;
 use huza_crdt::node::{Command, ReaderState, RecordStatus, Reply, SessionStatus, Status};
 use serde_json::{Value, json};
 
@@ -20,15 +21,11 @@ const VOID: &str = "THIS DEVICE COUNTS NO MORE: the authority that approved it w
 pub(crate) async fn status(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
     // Machines get the records always: that is what they ask for.
     let records = args.records || context.output.json;
-    // Records are read: for them the reader is opened, if that takes nobody's answer.
-    let status = context
-        .with_device(async |device| {
-            if records && (args.records || context.secrets.has_file()) {
-                device.unlock(&context.secrets).await?;
-            }
-            device.status(records).await
-        })
-        .await?;
+    let status = if args.records {
+        context.with_reader(async |device| device.status(true).await).await?
+    } else {
+        context.with_reader_if_offered(async |device| device.status(records).await).await?
+    };
     let mut text = summary(&status);
     if args.records {
         text.push_str("\n\n");
@@ -81,13 +78,16 @@ fn summary(status: &Status) -> String {
         let envelopes = output::count(status.waiting, "envelope");
         text.push_str(&format!("\nCarries {envelopes} of others that it cannot read."));
     }
-    if status.borrowed_bytes > 0 || status.released > 0 {
+    if status.borrowed_bytes > 0 || status.released > 0 || is_full(status) {
         text.push_str(&format!(
             "\nCarries {} of {} for other health centres; let go of {} that arrived there.",
             output::bytes(status.borrowed_bytes),
             output::bytes(status.carry_bytes),
-            output::count(usize::try_from(status.released).unwrap_or(usize::MAX), "envelope"),
+            output::count_wide(status.released, "envelope"),
         ));
+    }
+    if is_full(status) {
+        text.push_str(&format!("\n{}", output::sentence(FULL)));
     }
     if !status.quarantined.is_empty() {
         let logs = output::count(status.quarantined.len(), "shut-out log");
@@ -98,6 +98,19 @@ fn summary(status: &Status) -> String {
         text.push_str(&format!("\nIts certificate ends on {expires}{}.", time.unwrap_or_default()));
     }
     text
+}
+
+/// What it means that there is no room.
+pub(super) const FULL: &str =
+    "no room is left for more of them: what others offer is left out, but for what is urgent";
+
+/// What to do about it.
+pub(super) const FULL_ADVICE: &str =
+    "meet hubs of these health centres, whose receipts let it go, or raise `carry_mb` in huza.toml";
+
+/// Whether so little room is left for other health centres' envelopes that peers offer none.
+pub(super) const fn is_full(status: &Status) -> bool {
+    status.carry_bytes.saturating_sub(status.borrowed_bytes) < ROOM_UNIT_BYTES
 }
 
 fn reader(state: &ReaderState) -> String {

@@ -15,13 +15,18 @@ use crate::time;
 pub(crate) async fn run(context: &Context, command: VisitCommand) -> Result<(), Failure> {
     let VisitCommand::Add(args) = command;
     let form = forms::latest(&args.form)?;
-    let command = Command::AddVisit {
-        record: args.record,
-        form: args.form.clone(),
-        occurred: args.occurred.unwrap_or_else(time::now),
-        answers: fields(&args)?,
-    };
-    let reply = context.ask(command).await?;
+    let occurred = args.occurred.unwrap_or_else(time::now);
+    if time::is_future(occurred) {
+        return Err(time::in_future("--occurred", &occurred.to_string()));
+    }
+    let answers = fields(&args)?;
+    let reply = context
+        .with_reader(async |device| {
+            let record = device.record(&args.record).await?;
+            let form = args.form.clone();
+            device.call(Command::AddVisit { record, form, occurred, answers }).await
+        })
+        .await?;
     let Reply::Written { record, visit, dangers, warnings } = reply else {
         return Err(Failure::answer("visit add"));
     };

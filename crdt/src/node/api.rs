@@ -366,6 +366,8 @@ impl fmt::Debug for Product {
 pub enum Event {
     /// The stores are read; sessions and commands are served from now on.
     Ready,
+    /// The device has joined no programme yet: it exchanges with nobody until it has.
+    NotJoined,
     /// The reader is unlocked and has caught up with what its store holds.
     ReaderOpened,
     /// The reader is locked.

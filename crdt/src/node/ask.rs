@@ -73,9 +73,15 @@ impl Node {
 
     fn find(&mut self, id: CommandId, query: &str, limit: usize) {
         let Some(reader) = &self.reader else { return };
+        let named = RecordId::beginning(query);
+        let is_named = |record: &RecordId| named.as_ref().is_some_and(|ids| ids.contains(record));
+        let from = named.as_ref().map(|ids| *ids.start());
+        let by_id = from.into_iter().flat_map(|first| reader.visible_from(first));
+        let by_id = by_id.take_while(is_named);
         let query = Query::new(query);
-        let found = reader.listing.search(&query);
-        let records = found
+        let by_text = reader.listing.search(&query).filter(|record| !is_named(record));
+        let records = by_id
+            .chain(by_text)
             .filter_map(|record| reader.visible(record))
             .take(limit)
             .map(|row| FoundRecord {

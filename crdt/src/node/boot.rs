@@ -225,6 +225,9 @@ impl Node {
             self.begin_anew();
         }
         self.event(Event::Ready);
+        if self.carrier.membership.is_none() {
+            self.event(Event::NotJoined);
+        }
         self.touch_receipts();
         self.mark();
         for (now, input) in core::mem::take(&mut self.backlog) {

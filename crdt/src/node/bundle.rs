@@ -186,7 +186,7 @@ impl Node {
     pub(super) fn take_page(&mut self, id: CommandId, sealed: &[u8]) {
         let Some(membership) = &self.carrier.membership else { return self.refuse_stranger(id) };
         let Ok(plain) = membership.member.open(CONTEXT, sealed) else {
-            let message = "a page is not sealed by a member of this programme";
+            let message = "it was not sealed by a member of this programme";
             let hint = "nothing of it was taken; bring a bundle of this programme";
             return self.refuse(id, "foreign_page", message, hint);
         };
@@ -210,7 +210,7 @@ impl Node {
 
     fn refuse_page(&mut self, id: CommandId) {
         let hint = "nothing of it was taken; have the bundle made again";
-        self.refuse(id, "malformed_page", "a page does not hold what it should", hint);
+        self.refuse(id, "malformed_page", "a part of it does not hold what it should", hint);
     }
 }
 

@@ -374,13 +374,13 @@ impl Node {
             let met = self.carrier.met.get(&peer.device)?;
             let same = (met.ours, met.theirs, met.certificate)
                 == (session.digest, digest, peer.certificate);
-            let more_room = met.short && session.room > 0;
+            let more_room = met.withheld > 0 && session.room > 0;
             (same && !more_room).then_some(met)
         });
         if session.digest == digest {
             self.nothing_new(pipe, digest);
         } else if let Some(met) = met {
-            session.short = met.short;
+            session.stats.envelopes_withheld = met.withheld;
             session.comparing = Comparing::Same { digest, count };
             self.say(pipe, &Frame::Same);
         } else {
@@ -514,8 +514,8 @@ impl Node {
             && let Some(peer) = session.peer
         {
             session.complete = true;
-            let (theirs, short) = (session.all_received, session.short);
-            let met = Met { ours: all, theirs, certificate: peer.certificate, short };
+            let (theirs, withheld) = (session.all_received, session.stats.envelopes_withheld);
+            let met = Met { ours: all, theirs, certificate: peer.certificate, withheld };
             let met = Some(met).filter(|met| met.ours != met.theirs && !session.left_out);
             self.remember_met(peer.device, met);
             let Some(session) = self.sessions.get_mut(&pipe) else { return };

@@ -17,6 +17,11 @@ fn finding(code: &str, level: Level, message: String, advice: &str) -> Finding {
     Finding { code: code.to_owned(), level, message, advice: advice.to_owned() }
 }
 
+/// `1 village`, `2 villages`.
+fn count(n: u64, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
 impl Node {
     /// Looks at certificate, keys, clock and what waits.
     pub(super) fn findings(&self) -> Vec<Finding> {
@@ -96,12 +101,15 @@ impl Node {
         });
         match missing.count() {
             0 => {
-                let message =
-                    format!("it holds the keys of {} areas", reader.keyring.areas().count());
+                let message = format!(
+                    "it holds the keys of {}",
+                    count(reader.keyring.areas().count() as u64, "area")
+                );
                 found.push(finding("keys", Level::Good, message, ""));
             }
-            count => {
-                let message = format!("of {count} of its villages it lacks the newest key");
+            lacking => {
+                let lacking = count(lacking as u64, "village");
+                let message = format!("it lacks the newest key of {lacking}");
                 let advice = "meet the hub or an authority device";
                 found.push(finding("keys", Level::Doubtful, message, advice));
             }
@@ -112,7 +120,8 @@ impl Node {
         });
         let unclean = unclean.count();
         if unclean > 0 {
-            let message = format!("a shut-out device holds the newest key of {unclean} villages");
+            let unclean = count(unclean as u64, "village");
+            let message = format!("a shut-out device holds the newest key of {unclean}");
             let advice = "an authority device should run `huza authority rotate`";
             found.push(finding("exposed", Level::Bad, message, advice));
         }
@@ -132,16 +141,18 @@ impl Node {
             .map(|(from, to, _)| to - from + 1)
             .sum();
         if quarantined > 0 {
-            let message = format!("{quarantined} envelopes of shut-out devices are held back");
+            let envelopes = count(quarantined, "envelope");
+            let message = format!("held back: {envelopes} of shut-out devices");
             let advice = "an authority device should look at them: `huza authority quarantine`";
             found.push(finding("quarantine", Level::Doubtful, message, advice));
         }
         if let Some((orders, left)) = self.waiting_erasures() {
             let hours = left.0.div_ceil(3_600_000);
-            let envelopes = self.carrier.doomed();
+            let (orders, hours) = (count(orders as u64, "order"), count(hours, "hour"));
+            let envelopes = count(self.carrier.doomed() as u64, "envelope");
             let message = format!(
-                "{orders} orders to erase wait, about {envelopes} envelopes here; the next is \
-                 carried out in {hours} hours"
+                "waiting to be carried out: {orders} to erase, about {envelopes} here; the next in \
+                 {hours}"
             );
             let advice = "if they are not wanted, shut out the authority device that gave them \
                           before then, from another one";
@@ -149,7 +160,8 @@ impl Node {
         }
         let forks = self.carrier.lane.as_ref().map_or(0, crate::control::Lane::forks);
         if forks > 0 {
-            let message = format!("{forks} logs are proven forked and frozen");
+            let message =
+                format!("proven to be forked, and frozen: {}", count(forks as u64, "log"));
             let advice = "find the copied device; what it wrote comes again";
             found.push(finding("forks", Level::Doubtful, message, advice));
         }

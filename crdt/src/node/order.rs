@@ -126,6 +126,7 @@ impl Node {
             Ok(approved) => approved,
             Err(error) => {
                 let hint = match error {
+                    crate::trust::approval::IssueError::WholeCatchment => "leave `--village` out",
                     crate::trust::approval::IssueError::Stale { .. } => {
                         "make a new request, or see that both clocks are right"
                     }
@@ -192,6 +193,14 @@ impl Node {
             Some(known.device) == device && (lane.is_good(id) || **id == certificate)
         });
         let all: Vec<CertId> = all.map(|(id, _)| *id).collect();
+        let shut_out =
+            lane.revoked(&certificate).filter(|_| !all.iter().any(|id| lane.is_good(id)));
+        if let Some(revoked) = shut_out.filter(|_| trust) {
+            let message = format!("that device is shut out already: {:?}", revoked.reason);
+            let hint = "nothing was changed; with `--trust-nothing` what it wrote before counts no \
+                        more either";
+            return self.decline_order(id, "already_revoked", &message.to_lowercase(), hint);
+        }
         let pieces = all.iter().flat_map(|one| self.revocations(*one, reason, trust)).collect();
         let apart = if trust { self.apart(&all) } else { Vec::new() };
         self.issue_revocations(id, all, pieces, apart, rotate);

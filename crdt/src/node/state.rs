@@ -227,8 +227,8 @@ pub(super) struct Met {
     pub(super) theirs: [u8; 16],
     /// The certificate that it showed.
     pub(super) certificate: CertId,
-    /// Whether the peer had no room for something.
-    pub(super) short: bool,
+    /// Envelopes for which the peer had no room.
+    pub(super) withheld: u64,
 }
 
 /// Key of a change in the store.

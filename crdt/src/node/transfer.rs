@@ -334,7 +334,7 @@ impl Node {
             let class = self.carrier.lane.as_ref().map(|lane| session.class(lane, &log));
             if full && class == Some(Class::Borrowed) {
                 // Of what it only carries: it may still take what is urgent.
-                session.lend_no_more();
+                session.lend_no_more(envelopes);
             } else {
                 session.refused.insert(log);
             }

@@ -139,18 +139,22 @@ impl Node {
     fn start(&mut self, id: CommandId, command: Command) {
         let worker = self.reader.as_ref().map_or_else(String::new, |one| one.worker.clone());
         match command {
-            Command::AddPerson { fields, .. } if invalid_person(&fields).is_some() => {
+            Command::AddPerson { fields, .. } | Command::SetPerson { fields, .. }
+                if invalid_person(&fields).is_some() =>
+            {
                 let message = invalid_person(&fields).unwrap_or_default();
                 self.decline(id, "invalid_person", &message, "correct it and try again");
             }
             Command::AddPerson { area, fields } => {
-                let edits = fields
-                    .into_iter()
-                    .map(|(field, value)| Edit::Person { field, value })
-                    .collect();
                 if let Some(area) = self.resolve(id, &area) {
-                    let content = Content::Edits(edits);
-                    let drafts = vec![Draft { area, record: None, content }];
+                    let drafts = vec![Draft { area, record: None, content: of_person(fields) }];
+                    self.execute(Plan { id, worker, drafts, import: None });
+                }
+            }
+            Command::SetPerson { record, fields } => {
+                if let Some((area, _)) = self.known(id, record) {
+                    let record = Some(record);
+                    let drafts = vec![Draft { area, record, content: of_person(fields) }];
                     self.execute(Plan { id, worker, drafts, import: None });
                 }
             }
@@ -223,6 +227,16 @@ impl Node {
         found
     }
 
+    /// Area and name of a record that is here.
+    fn known(&mut self, id: CommandId, record: RecordId) -> Option<(AreaTag, Option<String>)> {
+        let Some(row) = self.reader.as_ref().and_then(|reader| reader.visible(record)) else {
+            let message = format!("no record {record} on this device");
+            self.decline(id, "unknown_record", &message, "`huza person find` finds its id");
+            return None;
+        };
+        Some((row.area, row.summary.names.first().cloned()))
+    }
+
     fn plan_visit(
         &mut self,
         id: CommandId,
@@ -231,12 +245,7 @@ impl Node {
         occurred: Stamp,
         answers: &BTreeMap<String, String>,
     ) -> Option<Draft> {
-        let Some(row) = self.reader.as_ref().and_then(|reader| reader.visible(record)) else {
-            let message = format!("no record {record} on this device");
-            self.decline(id, "unknown_record", &message, "`huza person find` finds its id");
-            return None;
-        };
-        let (area, name) = (row.area, row.summary.names.first().cloned());
+        let (area, name) = self.known(id, record)?;
         let latest = forms().iter().filter(|known| known.id == form).max_by_key(|f| f.version);
         let Some(form) = latest else {
             let message = format!("there is no form {form:?}");
@@ -426,6 +435,11 @@ impl Node {
             node.reader_idle();
         });
     }
+}
+
+fn of_person(fields: BTreeMap<String, String>) -> Content {
+    let edits = fields.into_iter().map(|(field, value)| Edit::Person { field, value });
+    Content::Edits(edits.collect())
 }
 
 /// What is wrong with a person's fields, if anything.

@@ -158,6 +158,8 @@ pub struct Stats {
     pub statements_sent: u64,
     /// Statements of it that are durable here and were new.
     pub statements_received: u64,
+    /// Envelopes that the peer lacks and was not given, because it has no room to carry them.
+    pub envelopes_withheld: u64,
     /// Times we sent and then waited for an answer.
     pub round_trips: u32,
     /// Milliseconds from the opening of the pipe until both sides held the same.
@@ -233,8 +235,7 @@ pub struct Session {
     pub(crate) room: u64,
     /// Whether this side, and the peer, said in the hello that there is more than its digest says.
     pub(crate) more: (bool, bool),
-    /// Whether the peer had no room for something, and whether something of it was not kept here.
-    pub(crate) short: bool,
+    /// Whether something of the peer was not kept here.
     pub(crate) left_out: bool,
     /// Digests of what both keep and hold, as both said last.
     pub(crate) end_sent: Option<[u8; 16]>,
@@ -430,7 +431,6 @@ impl Session {
             home: Home::default(),
             room: 0,
             more: (false, false),
-            short: false,
             left_out: false,
             end_sent: None,
             end_received: None,
@@ -496,6 +496,7 @@ impl Session {
             self.promised.1 -= planned.sum::<u64>();
         }
         self.complete = false;
+        self.stats.envelopes_withheld = 0;
         self.plan(mine, holdings, lane);
     }
 
@@ -624,7 +625,7 @@ impl Session {
 
     fn plan_piece(&mut self, (log, from, to): (LogId, u64, u64), class: Class) {
         if class == Class::Borrowed && self.room == 0 {
-            self.short = true;
+            self.stats.envelopes_withheld += to - from + 1;
             return;
         }
         self.todo.runs(class).push_back((log, from, to));
@@ -639,15 +640,17 @@ impl Session {
             return true;
         }
         self.promised.1 -= envelopes;
-        self.lend_no_more();
+        self.lend_no_more(envelopes);
         false
     }
 
-    /// The peer has no more room for what it only carries.
-    pub(crate) fn lend_no_more(&mut self) {
+    /// The peer has no more room for what it only carries, nor for these envelopes.
+    pub(crate) fn lend_no_more(&mut self, envelopes: u64) {
         let others = self.todo.borrowed.drain(..).map(|(_, from, to)| to - from + 1);
-        self.promised.1 -= others.sum::<u64>();
-        (self.room, self.short) = (0, true);
+        let others = others.sum::<u64>();
+        self.promised.1 -= others;
+        self.room = 0;
+        self.stats.envelopes_withheld += envelopes + others;
     }
 
     /// Whether another batch may leave now.

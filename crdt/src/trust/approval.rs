@@ -56,8 +56,8 @@ pub enum IssueError {
     /// A worker's device needs at least one village.
     #[error("a worker's device needs at least one village")]
     NoVillage,
-    /// An authority has the whole catchment.
-    #[error("an authority has the whole catchment, not single villages")]
+    /// An authority, a hub and a gateway have the whole catchment.
+    #[error("this role has the whole catchment, not single villages")]
     WholeCatchment,
     /// More villages than fit one certificate or grant.
     #[error("more villages than one certificate or grant can name")]
@@ -324,7 +324,8 @@ impl Approver<'_> {
         if villages.is_empty() && *role == Role::Worker {
             return Err(IssueError::NoVillage);
         }
-        if !villages.is_empty() && *role == Role::Authority {
+        let whole = matches!(role, Role::Authority | Role::Hub | Role::Gateway);
+        if !villages.is_empty() && whole {
             return Err(IssueError::WholeCatchment);
         }
         if villages.len() > CERT_AREAS_MAX {

@@ -33,6 +33,7 @@ use super::{
     session::{self, AlreadyConnected},
     swarm::{self, Behaviour, Event},
 };
+use crate::error_chain;
 
 /// Events that may wait in line before the swarm is left alone. // guess
 const WAITING_MAX: usize = 64;
@@ -397,10 +398,11 @@ impl Task {
                     self.dialer.connected(connection, peer, now);
                     return;
                 }
-                Err(cause) => reasons(&cause),
+                Err(cause) => error_chain(&cause),
             },
             DialError::Transport(attempts) => {
-                let all: Vec<String> = attempts.iter().map(|(_, error)| reasons(error)).collect();
+                let all: Vec<String> =
+                    attempts.iter().map(|(_, error)| error_chain(error)).collect();
                 all.join("; ")
             }
             other => other.to_string(),
@@ -450,16 +452,4 @@ fn far_end(endpoint: &ConnectedPoint) -> (bool, String) {
 fn with_peer(address: Multiaddr, peer: PeerId) -> Multiaddr {
     let bare = address.clone();
     address.with_p2p(peer).unwrap_or(bare)
-}
-
-/// An error and its causes on one line.
-fn reasons(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -6,6 +6,7 @@ use huza_crdt::session::{Peer, Stats};
 use huza_daemon::ShellEvent;
 use serde_json::{Value, json};
 
+use crate::commands::doctor;
 use crate::output;
 
 /// One object. Ids are hexadecimal, as everywhere else where a machine reads.
@@ -67,10 +68,9 @@ pub(super) fn line(event: &ShellEvent) -> Option<String> {
         ShellEvent::Listening { address } => format!("Listening on {address}."),
         ShellEvent::ListeningEnded { address } => format!("No longer listening on {address}."),
         ShellEvent::DialFailed { address, why, retry_ms } => {
-            let again = retry_ms.map_or_else(String::new, |ms| {
-                format!(" Trying again in {}.{} s.", ms / 1_000, ms % 1_000 / 100)
-            });
-            format!("{address} cannot be reached: {why}.{again}")
+            let again = retry_ms.map_or("", |_| " It is tried again until somebody does.");
+            let place = doctor::place(address).map_or_else(|| address.clone(), |at| at.to_string());
+            format!("Nobody answers at {place} ({why}).{again}")
         }
         ShellEvent::DiscoveryFailed { why } => {
             format!("Devices near by are not found by themselves: {why}. Use --dial.")
@@ -90,6 +90,11 @@ pub(super) fn line(event: &ShellEvent) -> Option<String> {
 fn node_line(event: &Event) -> Option<String> {
     Some(match event {
         Event::Ready => "Ready.".to_owned(),
+        Event::NotJoined => {
+            "This device has joined no programme, so it exchanges with nobody yet. \
+             Give `huza request` to the health centre, then `huza join` its answer."
+                .to_owned()
+        }
         Event::Revoked { reason, own: true, .. } => shut_out(*reason),
         Event::Revoked { certificate, reason, own: false } => {
             format!("Device {} is shut out: {}.", certificate.short(), reason_name(*reason))
@@ -109,7 +114,7 @@ fn node_line(event: &Event) -> Option<String> {
         }
         Event::Met { peer, .. } => format!("Met {}.", name(peer)),
         Event::ContactComplete { peer, stats, .. } => {
-            format!("{} and this device hold the same: {}.", name(peer), took(stats))
+            format!("{} and this device hold {}: {}.", name(peer), end(stats), took(stats))
         }
         Event::ContactEnded { peer, stats, complete, fault, .. } => {
             let who = peer.as_ref().map_or_else(|| "an unknown device".to_owned(), name);
@@ -159,19 +164,29 @@ pub(crate) const fn reason_name(reason: Reason) -> &'static str {
     }
 }
 
+/// What two devices hold whose contact is complete.
+pub(crate) fn end(stats: &Stats) -> String {
+    match stats.envelopes_withheld {
+        0 => "the same".to_owned(),
+        some => format!(
+            "the same, but for {} that the other has no room to carry",
+            output::count_wide(some, "envelope")
+        ),
+    }
+}
+
 fn name(peer: &Peer) -> String {
     format!("{} {}", peer.role.name(), peer.device.short())
 }
 
 fn took(stats: &Stats) -> String {
-    let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     format!(
         "{} out, {} in, {} and {}, {}, {} ms",
-        output::count(number(stats.envelopes_sent), "envelope"),
+        output::count_wide(stats.envelopes_sent, "envelope"),
         stats.envelopes_received,
         output::bytes(stats.bytes_sent),
         output::bytes(stats.bytes_received),
-        output::count(usize::try_from(stats.round_trips).unwrap_or(0), "round trip"),
+        output::count_wide(stats.round_trips.into(), "round trip"),
         stats.millis,
     )
 }
@@ -183,6 +198,22 @@ mod tests {
     use huza_crdt::trust::Role;
 
     use super::*;
+
+    #[test]
+    fn an_address_that_nobody_answers_is_told_as_people_write_it() {
+        let (address, why) = ("/ip4/10.0.0.1/udp/4001/quic-v1".to_owned(), "refused".to_owned());
+        let event = ShellEvent::DialFailed { address, why, retry_ms: Some(600) };
+        let told =
+            "Nobody answers at 10.0.0.1:4001 (refused). It is tried again until somebody does.";
+        assert_eq!(line(&event).unwrap(), told);
+    }
+
+    #[test]
+    fn what_was_left_out_is_told() {
+        let full = Stats { envelopes_withheld: 3, ..Stats::default() };
+        assert!(end(&full).contains("3 envelopes that the other has no room"), "{}", end(&full));
+        assert_eq!(end(&Stats::default()), "the same");
+    }
 
     #[test]
     fn ids_are_text_and_every_object_has_its_tag() {

@@ -87,7 +87,8 @@ fn place(scenario: &Scenario, file: &Path) -> Result<Geography, Failure> {
     let (villages, facilities) = (path(&place.villages), path(&place.facilities));
     let failure = |code, message: String, hint| Failure::new(Kind::Input, code, message).hint(hint);
     let all = Geography::read(&text(&villages)?, &text(&facilities)?).map_err(|error| {
-        let message = format!("{} and {}: {error}", villages.display(), facilities.display());
+        let message =
+            format!("Cannot use {} and {}: {error}", villages.display(), facilities.display());
         failure("unreadable", message, "`huza simulate contacts --help` says what is in the tables")
     })?;
     all.pick(&place.pick).map_err(|error| {

@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> Result<(), Failure> {
 
 fn parsed<T>(path: &Path, parse: impl Fn(&str) -> Result<T, ReadError>) -> Result<T, Failure> {
     parse(&text(path)?).map_err(|error| {
-        Failure::new(Kind::Input, "unreadable", format!("{}, {error}", path.display()))
+        Failure::new(Kind::Input, "unreadable", format!("Cannot use {}, {error}", path.display()))
             .hint("`huza simulate replay --help` shows what the lines look like")
     })
 }

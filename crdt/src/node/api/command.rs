@@ -59,6 +59,13 @@ pub enum Command {
         /// Field -> value.
         fields: BTreeMap<String, String>,
     },
+    /// Set fields of a person. What workers disagreed about in them is settled by that.
+    SetPerson {
+        /// Of whom.
+        record: RecordId,
+        /// Field -> value.
+        fields: BTreeMap<String, String>,
+    },
     /// Record a visit.
     AddVisit {
         /// Of whom.
@@ -79,7 +86,8 @@ pub enum Command {
         /// Which system it comes from, if the user knows.
         source: Option<String>,
     },
-    /// Find persons by parts of names, village, identifiers.
+    /// Find persons by parts of names, village, identifiers, or by the beginning of the record's id
+    /// ([`RecordId::beginning`]): that one first.
     Find {
         /// Words.
         query: String,
@@ -215,6 +223,7 @@ crate::debug_shows!(
         Request,
         Join,
         AddPerson,
+        SetPerson,
         AddVisit,
         Import,
         Find,

@@ -44,7 +44,8 @@ pub enum Reply {
         /// Where it finds hubs.
         hubs: Vec<String>,
     },
-    /// To [`Command::AddPerson`] and [`Command::AddVisit`]: it is durable on this device.
+    /// To [`Command::AddPerson`], [`Command::SetPerson`] and [`Command::AddVisit`]: it is durable on
+    /// this device.
     Written {
         /// The record.
         record: RecordId,
