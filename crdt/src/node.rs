@@ -76,8 +76,8 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use api::{
-    AreaRef, BundleScope, Carry, Command, CommandError, CommandId, Config, Event, Finding,
-    FoundRecord, Input, Job, KnownDevice, Level, Now, Order, Output, PipeId, Product,
+    AreaRef, BundleScope, Carry, Command, CommandError, CommandId, Config, DueVisit, Event,
+    Finding, FoundRecord, Input, Job, KnownDevice, Level, Now, Order, Output, PipeId, Product,
     QuarantinedLog, ReaderState, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus,
     Status, Taken, TakenPart, Token,
 };

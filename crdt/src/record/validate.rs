@@ -4,7 +4,7 @@ use core::cmp::Ordering;
 use core::fmt;
 use std::collections::BTreeMap;
 
-use super::form::{Comparison, Condition, Field, FieldType, Form, Label, Range};
+use super::form::{Advice, Comparison, Condition, Field, FieldType, Form, Label, Range};
 use super::number;
 use crate::limits::TEXT_CHARS_MAX;
 use crate::redacted::Redacted;
@@ -189,6 +189,13 @@ pub(crate) fn dangers(form: &Form, answers: &BTreeMap<String, String>) -> Vec<Da
         .collect()
 }
 
+/// What the worker is advised to do, by normalised answers.
+#[must_use]
+pub fn advice<'a>(form: &'a Form, answers: &BTreeMap<String, String>) -> Vec<&'a Advice> {
+    let answer = |field: &str| answers.get(field).map(String::as_str);
+    form.advice.iter().filter(|one| holds(form, &one.when, answer)).collect()
+}
+
 /// Whether normalised answers fulfil all of these conditions.
 pub(super) fn holds<'a>(
     form: &Form,
@@ -366,6 +373,21 @@ mod tests {
         assert_eq!(child(&[("unconscious", "yes")]), ["unconscious"]);
         assert_eq!(child(&[("respiratory-rate", "41"), ("cough", "yes")]), ["pneumonia"]);
         assert!(child(&[("respiratory-rate", "41"), ("cough", "no")]).is_empty());
+    }
+
+    #[test]
+    fn advice_follows_from_the_answers() {
+        let case = form("case", 1).unwrap();
+        let advised = |pairs: &[(&str, &str)]| -> Vec<&str> {
+            let checked = check(case, &answers(pairs)).unwrap();
+            advice(case, &checked.answers).into_iter().map(|one| one.id.as_str()).collect()
+        };
+        assert_eq!(advised(&[("malaria-rdt", "positive"), ("diarrhoea", "no")]), ["malaria"]);
+        assert_eq!(
+            advised(&[("diarrhoea", "yego"), ("convulsions", "yes")]),
+            ["diarrhoea", "refer-convulsions"]
+        );
+        assert!(advised(&[]).is_empty());
     }
 
     #[test]
