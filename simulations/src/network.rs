@@ -2,3 +2,11 @@
 
 pub mod outcome;
 pub mod plan;
+pub mod sized;
+
+mod account;
+mod cost;
+mod strategy;
+
+pub use account::{Account, Made};
+pub use strategy::Strategy;
