@@ -1,3 +1,4 @@
 //! Whole networks: who writes what, who meets whom, what of it arrives, when, and at what cost.
 
 pub mod outcome;
+pub mod plan;
