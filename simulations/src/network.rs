@@ -1,4 +1,5 @@
 //! Whole networks: who writes what, who meets whom, what of it arrives, when, and at what cost.
 
+pub mod full;
 pub mod outcome;
 pub mod plan;
