@@ -3,3 +3,11 @@
 pub mod full;
 pub mod outcome;
 pub mod plan;
+pub mod sized;
+
+mod account;
+mod cost;
+mod strategy;
+
+pub use account::{Account, Made};
+pub use strategy::Strategy;

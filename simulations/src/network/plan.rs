@@ -80,6 +80,13 @@ pub struct RecordId {
 /// Something that came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
+    /// A record was written: records of a phone are numbered in this order.
+    Written {
+        /// Its name.
+        id: RecordId,
+        /// When, where and what.
+        record: Record,
+    },
     /// A record is durable at a node for the first time, its author apart.
     Arrived {
         /// Milliseconds from the beginning of day 0.
@@ -105,6 +112,9 @@ pub enum Event {
 pub struct Passed {
     /// The contact.
     pub contact: Contact,
+    /// Which of its nodes is the middle, the first (0) or the second (1): who has more contacts at
+    /// once.
+    pub host: usize,
     /// Bytes that each of its nodes said, in the order of [`Contact::nodes`].
     pub bytes: [u64; 2],
     /// Of these, bytes of records that others had written.
@@ -122,6 +132,9 @@ pub trait Watch {
     fn wants_all(&self) -> bool {
         false
     }
+
+    /// A day begins on which people meet so often, and fail to notice it.
+    fn met(&mut self, _tallies: &[Tally; 6]) {}
 
     /// Something came of it. Times may go back by as much as one transfer takes.
     fn see(&mut self, event: Event);
