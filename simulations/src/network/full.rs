@@ -4,7 +4,7 @@
 //! Enter at [`run`]. What a contact carries are the frames that nodes say, at the rate of its link;
 //! what arrives is what became durable. Nothing here knows how the protocol works. Each hub has a
 //! gateway of its own, also a node, with which it is in contact while it has internet: a record is
-//! delivered when it is durable there.
+//! delivered when it is durable at a gateway, also at one of another health centre.
 //!
 //! Before the plan begins everybody is enrolled and has met the hub, and people are registered whom
 //! the records are about. Records are sealed one by one: see [`body`].
@@ -23,6 +23,7 @@ use huza_crdt::trust::Role;
 use self::air::Air;
 use self::body::{Lengths, Person};
 use super::plan::{Day, Event, Passed, Plan, RecordId, Watch};
+use super::sized::Load;
 use crate::draw::Draw;
 use crate::field::{Field, Place};
 use crate::movement::{Contact, DAY_MS, Record};
@@ -36,15 +37,27 @@ const REDIAL_MS: u64 = 1_000;
 /// Records that are about one person.
 const RECORDS_OF_PERSON: usize = 8;
 
-/// Plays a plan from its beginning to its end. None if it cannot be set up: a bug.
+/// Carries out a plan, and returns what each node went through; none if a node did not do what it
+/// was told, which is a bug. Keys, and what is in the records, are drawn from `seed`. `progress` hears
+/// of each day that is over.
 #[must_use]
-pub fn run(plan: &impl Plan, seed: u64, watch: &mut impl Watch) -> Option<()> {
+pub fn run(
+    plan: &dyn Plan,
+    seed: u64,
+    watch: &mut dyn Watch,
+    progress: &mut dyn FnMut(u64),
+) -> Option<Vec<Load>> {
     let mut run = Run::new(plan, seed, watch)?;
     for day in 0..plan.place().days {
         run.begin_day(plan.day(day));
         while run.step((day + 1) * DAY_MS * MS)? {}
+        progress(day);
     }
-    Some(())
+    for meeting in run.meetings.keys().copied().collect::<Vec<_>>() {
+        run.end(plan.place().days * DAY_MS * MS, meeting)?;
+    }
+    run.loads.truncate(plan.place().phones.len() + plan.place().hubs);
+    Some(run.loads)
 }
 
 /// What can happen, in the order in which it does if it is at one time.
@@ -77,10 +90,19 @@ struct Written {
     record: Record,
     /// Its envelopes; 0 before it is written.
     envelopes: usize,
+    /// Whether a gateway has it.
+    delivered: bool,
 }
 
-struct Run<'a, W> {
-    watch: &'a mut W,
+/// Contacts in which a node is, and the most in which it was at once since it was in none.
+#[derive(Debug, Clone, Copy, Default)]
+struct Crowd {
+    now: u64,
+    most: u64,
+}
+
+struct Run<'a> {
+    watch: &'a mut dyn Watch,
     place: super::plan::Place,
     field: Field,
     draw: Draw,
@@ -100,19 +122,23 @@ struct Run<'a, W> {
     records: Vec<Written>,
     /// Records of each phone.
     counts: Vec<usize>,
-    /// Key of an envelope -> the record that it belongs to.
-    envelopes: BTreeMap<Vec<u8>, usize>,
+    /// Key of an envelope -> the record that it belongs to, and its length.
+    envelopes: BTreeMap<Vec<u8>, (usize, u64)>,
     /// Record, node -> envelopes of the record that are there.
     held: BTreeMap<(usize, usize), usize>,
     /// Records that have come just now.
     fresh: Vec<usize>,
     /// Pipes that were closed before both ends held the same.
     cut: BTreeSet<PipeId>,
+    /// By node; and bytes of envelopes that it holds.
+    loads: Vec<Load>,
+    stored: Vec<u64>,
+    crowds: Vec<Crowd>,
 }
 
-impl<'a, W: Watch> Run<'a, W> {
+impl<'a> Run<'a> {
     /// Everybody is enrolled, and has met the hub.
-    fn new(plan: &impl Plan, seed: u64, watch: &'a mut W) -> Option<Self> {
+    fn new(plan: &dyn Plan, seed: u64, watch: &'a mut dyn Watch) -> Option<Self> {
         let place = plan.place().clone();
         let field = enrol(&place, seed)?;
         let nodes = field.devices.len();
@@ -138,6 +164,9 @@ impl<'a, W: Watch> Run<'a, W> {
             held: BTreeMap::new(),
             fresh: Vec::new(),
             cut: BTreeSet::new(),
+            loads: vec![Load::default(); nodes],
+            stored: vec![0; nodes],
+            crowds: vec![Crowd::default(); nodes],
         };
         run.register(plan, seed)?;
         let phones = run.place.phones.len();
@@ -162,7 +191,7 @@ impl<'a, W: Watch> Run<'a, W> {
 
     /// Registers as many people on each phone as its records are about, and finds out how to make
     /// these as long as they shall be.
-    fn register(&mut self, plan: &impl Plan, seed: u64) -> Option<()> {
+    fn register(&mut self, plan: &dyn Plan, seed: u64) -> Option<()> {
         let mut counts = vec![0_usize; self.place.phones.len()];
         let mut longest = 0;
         for day in 0..self.place.days {
@@ -187,11 +216,13 @@ impl<'a, W: Watch> Run<'a, W> {
     }
 
     fn begin_day(&mut self, day: Day) {
+        self.watch.met(&day.tallies);
         for contact in day.contacts {
             let Contact { from_ms, to_ms, nodes, link, .. } = contact;
             let bytes_per_s = self.place.rates.get(link as usize).copied().flatten();
             let none = [0; 2];
-            let passed = Passed { contact, bytes: none, carried: none, new: none, cut: false };
+            let passed =
+                Passed { contact, host: 0, bytes: none, carried: none, new: none, cut: false };
             let passed = Some(passed);
             self.plan(from_ms, Meeting { nodes, to_ms, bytes_per_s, passed });
         }
@@ -204,7 +235,7 @@ impl<'a, W: Watch> Run<'a, W> {
             let id = RecordId { phone: record.phone, number: *count };
             *count += 1;
             self.due.insert((record.at_ms * MS, Happening::Write(self.records.len())));
-            self.records.push(Written { id, record, envelopes: 0 });
+            self.records.push(Written { id, record, envelopes: 0, delivered: false });
         }
     }
 
@@ -247,8 +278,17 @@ impl<'a, W: Watch> Run<'a, W> {
             return Some(());
         };
         let on = self.on.entry(nodes).or_default();
-        on.0.insert(meeting);
-        if on.1.is_none() {
+        let (first, idle) = (on.0.insert(meeting), on.1.is_none());
+        if first && self.meetings.get(&meeting)?.passed.is_some() {
+            for node in [nodes.0, nodes.1] {
+                let Crowd { now, most } = self.crowds.get_mut(node)?;
+                *now += 1;
+                *most = (*most).max(*now);
+                let load = self.loads.get_mut(node)?;
+                load.at_once = load.at_once.max(*now);
+            }
+        }
+        if idle {
             self.open(at, nodes)?;
         }
         Some(())
@@ -256,13 +296,23 @@ impl<'a, W: Watch> Run<'a, W> {
 
     fn end(&mut self, at: u64, meeting: usize) -> Option<()> {
         let nodes = self.meetings.get(&meeting)?.nodes;
-        let (meetings, pipe) = self.on.get_mut(&nodes)?;
-        meetings.remove(&meeting);
+        let began = self.on.get_mut(&nodes).is_some_and(|(on, _)| on.remove(&meeting));
+        let pipe = self.on.get(&nodes).and_then(|(_, pipe)| *pipe);
         if let Some(pipe) = pipe.filter(|pipe| self.pipes.get(pipe) == Some(&meeting)) {
             self.close(at, pipe)?;
             self.open(at, nodes)?;
         }
-        if let Some(passed) = self.meetings.remove(&meeting)?.passed {
+        if let Some(mut passed) = self.meetings.remove(&meeting)?.passed.filter(|_| began) {
+            let mut most = [0; 2];
+            for (node, most) in [nodes.0, nodes.1].into_iter().zip(&mut most) {
+                let crowd = self.crowds.get_mut(node)?;
+                *most = crowd.most;
+                crowd.now -= 1;
+                if crowd.now == 0 {
+                    crowd.most = 0;
+                }
+            }
+            passed.host = usize::from(most[1] > most[0]);
             self.watch.see(Event::Parted(passed));
         }
         Some(())
@@ -313,8 +363,10 @@ impl<'a, W: Watch> Run<'a, W> {
         let device = self.field.devices.get_mut(phone)?;
         let envelopes = content.write(device, (person, now), &mut self.draw)?;
         written.envelopes = envelopes.len();
-        for (key, _) in envelopes {
-            self.envelopes.insert(key, number);
+        self.watch.see(Event::Written { id: written.id, record: written.record });
+        for (key, bytes) in envelopes {
+            self.store(phone, bytes);
+            self.envelopes.insert(key, (number, bytes));
         }
         self.look(at, phone);
         Some(())
@@ -354,8 +406,16 @@ impl<'a, W: Watch> Run<'a, W> {
         let (said, closed) = (device.take_all_sent(), device.take_closed());
         let (stored, deadline) = (device.take_stored(), device.deadline());
         for event in device.events.drain(..) {
-            if let NodeEvent::ContactEnded { pipe, complete: false, .. } = event {
-                self.cut.insert(pipe);
+            match event {
+                NodeEvent::ContactEnded { pipe, complete: false, .. } => {
+                    self.cut.insert(pipe);
+                }
+                NodeEvent::Released { bytes, .. } => {
+                    if let Some(stored) = self.stored.get_mut(node) {
+                        *stored = stored.saturating_sub(bytes);
+                    }
+                }
+                _ => {}
             }
         }
         for key in stored {
@@ -382,20 +442,30 @@ impl<'a, W: Watch> Run<'a, W> {
 
     /// An envelope is durable on a node.
     fn keep(&mut self, at: u64, node: usize, key: &[u8]) {
-        let Some(number) = self.envelopes.get(key).copied() else { return };
+        let Some((number, bytes)) = self.envelopes.get(key).copied() else { return };
+        self.store(node, bytes);
         let held = self.held.entry((number, node)).or_default();
         *held += 1;
-        let Some(Written { id, envelopes, .. }) = self.records.get(number).copied() else { return };
-        if *held != envelopes {
+        let Some(written) = self.records.get_mut(number).filter(|one| *held == one.envelopes)
+        else {
             return;
-        }
+        };
         self.fresh.push(number);
-        let (at_ms, phones) = (at.div_ceil(MS), self.place.phones.len());
+        let (id, at_ms, phones) = (written.id, at.div_ceil(MS), self.place.phones.len());
         let home = self.place.phones.get(id.phone).map(|home| phones + home.hub);
         if node >= phones + self.place.hubs {
-            self.watch.see(Event::Delivered { at_ms, record: id });
+            if !core::mem::replace(&mut written.delivered, true) {
+                self.watch.see(Event::Delivered { at_ms, record: id });
+            }
         } else if home == Some(node) || self.watch.wants_all() {
             self.watch.see(Event::Arrived { at_ms, record: id, node });
+        }
+    }
+
+    fn store(&mut self, node: usize, bytes: u64) {
+        if let Some((stored, load)) = self.stored.get_mut(node).zip(self.loads.get_mut(node)) {
+            *stored += bytes;
+            load.stored_peak = load.stored_peak.max(*stored);
         }
     }
 }
@@ -481,9 +551,9 @@ mod tests {
             },
         };
         let mut log = Log::default();
-        run(&plan, 1, &mut log).unwrap();
+        run(&plan, 1, &mut log, &mut |_| ()).unwrap();
         let mut again = Log::default();
-        run(&plan, 1, &mut again).unwrap();
+        run(&plan, 1, &mut again, &mut |_| ()).unwrap();
         assert_eq!(log.0, again.0);
 
         let mut arrived = Vec::new();
@@ -497,6 +567,7 @@ mod tests {
                     delivered.push((at_ms, record.phone, record.number));
                 }
                 Event::Parted(one) => passed.push(one),
+                Event::Written { .. } => {}
             }
         }
         let places = arrived.iter().map(|(_, phone, number, at)| (*phone, *number, *at));
