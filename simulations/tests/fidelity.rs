@@ -4,7 +4,12 @@
 //! The larger comparison: `cargo test --release -p huza-simulations --test fidelity -- --ignored
 //! --nocapture`.
 
-#![expect(clippy::print_stdout, reason = "figures that a person asked for")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's own helpers fail as tests do, and print the figures that a person asked for"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,52 +54,96 @@ fn plan(catchments: u64, villages: u64, sets: &[&str]) -> Drawn {
     Drawn::new(&geography, movement)
 }
 
-/// What two runs of one plan differ in.
+/// What two runs of one plan, the sized one and that of nodes, came to and differ in.
 #[derive(Debug)]
-struct Difference {
+struct Compared {
     contacts: usize,
-    /// Records at nodes, in both.
-    arrivals: usize,
-    only_sized: Vec<(RecordId, usize, u64)>,
-    only_full: Vec<(RecordId, usize, u64)>,
-    /// Milliseconds that an arrival is apart: in the middle, of 99 in 100, at most.
-    apart_ms: [u64; 3],
-    /// The same of deliveries.
     delivered: usize,
-    delivered_apart_ms: [u64; 3],
+    /// Records at nodes that keep them for ever: of the health centre of their author.
+    kept: Arrivals,
+    /// Records at nodes that carry them for others.
+    carried: Arrivals,
+    /// All that was said, in bytes.
     bytes: [u64; 2],
 }
 
-fn compare(plan: &Drawn) -> Difference {
+#[derive(Debug)]
+struct Arrivals {
+    both: usize,
+    only_sized: usize,
+    /// Those that only nodes give, and of them those of records that were delivered before.
+    only_full: usize,
+    needless: usize,
+    /// Milliseconds that arrivals are apart: in the middle, of 99 in 100, at most.
+    apart_ms: [u64; 3],
+}
+
+fn compare(plan: &Drawn) -> Compared {
     let (mut one, mut other) = (Log::default(), Log::default());
     sized::run(plan, Strategy::Huza, &mut one, &mut |_| ());
     full::run(plan, 1, &mut other, &mut |_| ()).unwrap();
     assert_eq!(one.written, other.written);
     assert!(one.passed.keys().eq(other.passed.keys()), "the same contacts");
     assert!(one.delivered.keys().eq(other.delivered.keys()), "the same deliveries");
-    let only = |these: &Log, those: &Log| {
-        let only = these.arrived.iter().filter(|(what, _)| !those.arrived.contains_key(what));
-        only.map(|((record, node), at)| (*record, *node, *at)).collect::<Vec<_>>()
+    let place = plan.place();
+    let home = |node: usize| match place.phones.get(node) {
+        Some(home) => home.hub,
+        None => node - place.phones.len(),
     };
-    let both = one.arrived.iter().filter_map(|(what, at)| Some((at, other.arrived.get(what)?)));
-    let deliveries = one.delivered.iter().map(|(what, at)| (at, &other.delivered[what]));
+    let keeps = |(record, node): &(RecordId, usize)| home(record.phone) == home(*node);
+    let arrivals = |which: bool| {
+        let of = |log: &Log| -> BTreeMap<(RecordId, usize), u64> {
+            let arrived = log.arrived.iter().filter(|(what, _)| keeps(what) == which);
+            arrived.map(|(what, at)| (*what, *at)).collect()
+        };
+        let (one, all) = (of(&one), of(&other));
+        let both = one.iter().filter_map(|(what, at)| Some(at.abs_diff(*all.get(what)?)));
+        let only_full = all.iter().filter(|(what, _)| !one.contains_key(what));
+        let needless = |(what, at): &(&(RecordId, usize), &u64)| {
+            other.delivered.get(&what.0).is_some_and(|delivered| delivered <= at)
+        };
+        Arrivals {
+            both: both.clone().count(),
+            only_sized: one.keys().filter(|what| !all.contains_key(what)).count(),
+            only_full: only_full.clone().count(),
+            needless: only_full.filter(needless).count(),
+            apart_ms: quantiles(both.collect()),
+        }
+    };
     let bytes = |log: &Log| log.passed.values().flat_map(|one| one.bytes).sum();
-    Difference {
+    Compared {
         contacts: one.passed.len(),
-        arrivals: both.clone().count(),
-        only_sized: only(&one, &other),
-        only_full: only(&other, &one),
-        apart_ms: apart(both.collect()),
         delivered: one.delivered.len(),
-        delivered_apart_ms: apart(deliveries.collect()),
+        kept: arrivals(true),
+        carried: arrivals(false),
         bytes: [bytes(&one), bytes(&other)],
     }
 }
 
-fn apart(times: Vec<(&u64, &u64)>) -> [u64; 3] {
-    let mut apart: Vec<u64> = times.iter().map(|(one, other)| one.abs_diff(**other)).collect();
-    apart.sort_unstable();
-    [50, 99, 100].map(|share| apart[(apart.len() * share).div_ceil(100) - 1])
+/// In the middle, of 99 in 100, and the greatest.
+fn quantiles(mut all: Vec<u64>) -> [u64; 3] {
+    all.sort_unstable();
+    [50, 99, 100].map(|share| {
+        let place = (all.len() * share).div_ceil(100).checked_sub(1);
+        place.map_or(0, |place| all[place])
+    })
+}
+
+impl Compared {
+    /// What must hold of any plan. `cut`: how many in 1000 arrivals may be of one run only, because
+    /// contacts were over before all was said, and what was said first is in another order.
+    fn check(&self, cut: usize, bytes_more_per_cent_max: u64) {
+        println!("{self:#?}\nof {} contacts and {} deliveries", self.contacts, self.delivered);
+        let Arrivals { both, only_sized, only_full, apart_ms, .. } = self.kept;
+        assert!((only_sized + only_full) * 1_000 <= both * cut, "{only_sized} and {only_full}");
+        assert!(apart_ms[0] < 1_000, "{apart_ms:?}");
+        // Nodes keep the newest envelope of each log that they carry, and give it on, when it has long
+        // been delivered; the sized run lets it go.
+        assert_eq!(self.carried.only_sized, 0);
+        assert_eq!(self.carried.only_full, self.carried.needless);
+        let [sized, full] = self.bytes;
+        assert!(sized <= full && full * 100 <= sized * (100 + bytes_more_per_cent_max));
+    }
 }
 
 /// Two health centres with nine phones each, that often meet.
@@ -117,14 +166,18 @@ fn the_sized_run_gives_what_real_nodes_give() {
         ],
     );
     let found = compare(&plan);
-    println!("{found:#?}");
-    assert!(plan.place().days == 9);
+    // Of the bytes, 4 in 100 are certificates and grants of the other health centre, told at the first
+    // meeting with one of its devices; the sized run takes them as known.
+    found.check(0, 10);
+    assert!(found.kept.both > 1_000 && found.carried.both > 400 && found.delivered > 100);
+    // No more apart than a photo takes over Bluetooth: who has several to say has them in another order.
+    assert!(found.kept.apart_ms[2] < 6_000, "{:?}", found.kept.apart_ms);
 }
 
-/// A health centre of ninety phones.
+/// A health centre of ninety phones, whose contacts are often too short for their photos.
 #[test]
 #[ignore = "takes minutes"]
 fn the_same_of_a_whole_health_centre() {
-    let plan = plan(1, 30, &["days=7", "people.equipped=1", "cell_meeting.every_days=5"]);
-    println!("{:#?}", compare(&plan));
+    let plan = plan(1, 30, &["days=5", "people.equipped=1", "cell_meeting.every_days=4"]);
+    compare(&plan).check(10, 3);
 }
