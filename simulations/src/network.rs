@@ -7,7 +7,9 @@ pub mod sized;
 
 mod account;
 mod cost;
+mod estimate;
 mod strategy;
 
 pub use account::{Account, Made};
+pub use estimate::Estimate;
 pub use strategy::Strategy;

@@ -1,7 +1,10 @@
 //! `huza simulate`: networks before they are bought.
 
 mod contacts;
+mod place;
 mod replay;
+mod run;
+mod tables;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -18,6 +21,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Simulates.
 pub(crate) fn run(context: &Context, command: &SimulateCommand) -> Result<(), Failure> {
     match command {
+        SimulateCommand::Run(args) => run::run(context, args),
         SimulateCommand::Replay(args) => replay::run(context, args),
         SimulateCommand::Contacts(args) => contacts::run(context, args),
         SimulateCommand::Scenario => context.output.raw(Scenario::commented().as_bytes()),
