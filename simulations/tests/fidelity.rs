@@ -131,12 +131,14 @@ fn quantiles(mut all: Vec<u64>) -> [u64; 3] {
 
 impl Compared {
     /// What must hold of any plan. `cut`: how many in 1000 arrivals may be of one run only, because
-    /// contacts were over before all was said, and what was said first is in another order.
-    fn check(&self, cut: usize, bytes_more_per_cent_max: u64) {
+    /// contacts were over before all was said, and what was said first is in another order. `apart_ms_max`:
+    /// as in [`Arrivals`], without the last.
+    fn check(&self, cut: usize, apart_ms_max: [u64; 2], bytes_more_per_cent_max: u64) {
         println!("{self:#?}\nof {} contacts and {} deliveries", self.contacts, self.delivered);
         let Arrivals { both, only_sized, only_full, apart_ms, .. } = self.kept;
         assert!((only_sized + only_full) * 1_000 <= both * cut, "{only_sized} and {only_full}");
-        assert!(apart_ms[0] < 1_000, "{apart_ms:?}");
+        let apart = apart_ms.iter().zip(apart_ms_max).all(|(apart, most)| *apart <= most);
+        assert!(apart, "{apart_ms:?}");
         // Nodes keep the newest envelope of each log that they carry, and give it on, when it has long
         // been delivered; the sized run lets it go.
         assert_eq!(self.carried.only_sized, 0);
@@ -166,16 +168,17 @@ fn the_sized_run_gives_what_real_nodes_give() {
         ],
     );
     let found = compare(&plan);
-    found.check(0, 6);
+    found.check(0, [1_000, 5_000], 6);
     assert!(found.kept.both > 1_000 && found.carried.both > 400 && found.delivered > 100);
     // No more apart than a photo takes over Bluetooth: who has several to say has them in another order.
     assert!(found.kept.apart_ms[2] < 6_000, "{:?}", found.kept.apart_ms);
 }
 
-/// A health centre of ninety phones, whose contacts are often too short for their photos.
+/// A health centre of ninety phones, whose contacts are often too short for their photos. At the meeting
+/// of a cell some minutes pass until all photos are on all phones, in another order in each run.
 #[test]
 #[ignore = "takes minutes"]
 fn the_same_of_a_whole_health_centre() {
     let plan = plan(1, 30, &["days=5", "people.equipped=1", "cell_meeting.every_days=4"]);
-    compare(&plan).check(10, 3);
+    compare(&plan).check(10, [5_000, 600_000], 3);
 }
