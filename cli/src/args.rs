@@ -32,7 +32,7 @@ pub(crate) use device::{
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
 };
 pub(crate) use simulate::{
-    ContactsArgs, ReplayArgs, ScenarioArgs, SimulateCommand, SimulateRunArgs,
+    ContactsArgs, Fidelity, ReplayArgs, ScenarioArgs, SimulateCommand, SimulateRunArgs,
 };
 pub(crate) use values::LangArgs;
 use values::{area, pair, stamp};

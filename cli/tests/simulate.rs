@@ -131,3 +131,27 @@ fn what_is_wrong_with_a_scenario_is_told() {
     set("place.villages=none.csv").failed(INPUT, &["none.csv"]);
     set("place.villages=facilities.csv").failed(INPUT, &["no column `village_id`", "--help"]);
 }
+
+#[test]
+fn real_nodes_deliver_what_the_sized_run_delivers() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("scenario.toml");
+    let text = "days = 2\n[synthetic]\ncatchments = 1\nvillages = [2, 2]\n[people]\nequipped = 1\n\
+        [supply_visit]\nevery_workdays = 2\n[records]\nphoto = 0\n";
+    std::fs::write(&scenario, text).unwrap();
+    let run = |more: &[&str]| {
+        let args = ["simulate", "run", scenario.to_str().unwrap(), "--json"];
+        huza(args.iter().chain(more).copied())
+    };
+    let [sized, full] = ["sized", "full"].map(|fidelity| {
+        let answer = run(&["--fidelity", fidelity]).done().json();
+        assert_eq!(answer["runs"][0]["fidelity"], fidelity);
+        answer["runs"][0].clone()
+    });
+    assert!(sized["routine"]["to_hub"]["happened"].as_u64().unwrap() > 20, "{sized}");
+    for lane in ["routine", "urgent"] {
+        assert_eq!(sized[lane], full[lane]);
+    }
+    let strategy = ["--fidelity", "full", "--strategy", "epidemic"];
+    run(&strategy).failed_in_json(INPUT, "strategy");
+}

@@ -1,5 +1,6 @@
 //! Whole networks: who writes what, who meets whom, what of it arrives, when, and at what cost.
 
+pub mod full;
 pub mod outcome;
 pub mod plan;
 pub mod sized;

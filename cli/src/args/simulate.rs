@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use huza_simulations::network::Strategy;
 use huza_simulations::replay::Link;
 
@@ -74,6 +74,9 @@ pub(crate) struct SimulateRunArgs {
     /// spray-and-wait or spray-and-wait:COPIES, prophet, huza; again for more
     #[arg(long, value_name = "STRATEGY", default_value = "huza")]
     pub(crate) strategy: Vec<Strategy>,
+    /// What devices are; real nodes know no other strategy than huza
+    #[arg(long, value_enum, default_value_t = Fidelity::Sized)]
+    pub(crate) fidelity: Fidelity,
     /// Runs with so many seeds, from that of the scenario on
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seeds: u64,
@@ -83,6 +86,25 @@ pub(crate) struct SimulateRunArgs {
     /// Directory to write what came of it to
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// What the devices of a run are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fidelity {
+    /// A model of the protocol's rules, in which records are lengths: for whole countries
+    Sized,
+    /// Real nodes with real seals, signatures and merges: for hundreds of phones
+    Full,
+}
+
+impl Fidelity {
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sized => "sized",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// `huza simulate replay`

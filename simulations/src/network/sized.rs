@@ -8,10 +8,10 @@
 //! come to a hub, once.
 //!
 //! Where it is coarser than nodes are: a turn of the radio is a megabyte, and what has come in it goes
-//! on to others when it is over; round trips take no time; everybody's certificate is known from the
-//! beginning; hubs sign for their own health centre only, and the facility's receipts come back at the
-//! centre's own hub; of a log that is borrowed also the newest record may be let go; days of carrying
-//! are counted in eighths of their number, and those of urgent records from their writing.
+//! on to others when it is over; round trips take no time; hubs sign for their own health centre only,
+//! and the facility's receipts come back at the centre's own hub; of a log that is borrowed also the
+//! newest record may be let go; days of carrying are counted in eighths of their number, and those of
+//! urgent records from their writing.
 //!
 //! Events happen in the order of their times, and at one time in the order of `Due`; everything else is
 //! in the order of numbers. Nothing is drawn.
@@ -101,6 +101,9 @@ pub fn run(
     if strategy == Strategy::Huza {
         for node in &mut nodes {
             (node.known, node.followed) = (vec![0; place.hubs], vec![0; place.hubs]);
+            if let Some(own) = node.known.get_mut(node.home) {
+                *own = receipts::ENROLLED;
+            }
         }
     }
     let mut run = Run {
@@ -315,7 +318,7 @@ impl Run<'_> {
         self.deliver(&mut link, &turn);
         let [from, to] = [link.nodes[turn.way], link.nodes[1 - turn.way]];
         // A hub has signed for it.
-        link.todo[1 - turn.way].statements |= self.statements(to, from) > 0;
+        link.todo[1 - turn.way].statements |= self.statements(to, from).0 > 0;
         self.links[number] = Some(link);
         [to, from].into_iter().for_each(|node| self.begin(node));
     }

@@ -12,12 +12,12 @@ use huza_simulations::geography::Geography;
 use huza_simulations::movement::Movement;
 use huza_simulations::network::outcome::{Delivery, Outcome, Waits};
 use huza_simulations::network::plan::Drawn;
-use huza_simulations::network::{Account, Estimate, Made, Strategy, sized};
+use huza_simulations::network::{Account, Estimate, Made, Strategy, full, sized};
 use huza_simulations::stats::{Distribution, Survival};
 use serde_json::{Value, json};
 
 use super::{place, tables};
-use crate::args::SimulateRunArgs;
+use crate::args::{Fidelity, SimulateRunArgs};
 use crate::commands::Context;
 use crate::commands::bench::memory;
 use crate::error::{Failure, Kind};
@@ -36,6 +36,7 @@ struct Job {
 struct Ready {
     made: Made,
     strategy: Strategy,
+    fidelity: Fidelity,
     place: Geography,
     drawn: Drawn,
     estimate: Estimate,
@@ -53,7 +54,7 @@ pub(super) fn run(context: &Context, args: &SimulateRunArgs) -> Result<(), Failu
     let ready = jobs.iter().map(|job| prepare(args, job)).collect::<Result<Vec<Ready>, _>>()?;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get).min(ready.len());
     foretell(context, &ready, cores);
-    let done = all(context, &ready, cores);
+    let done = all(context, &ready, cores)?;
     if let Some(out) = &args.out {
         for (job, one) in jobs.iter().zip(&done) {
             let folder =
@@ -116,12 +117,21 @@ fn prepare(args: &SimulateRunArgs, job: &Job) -> Result<Ready, Failure> {
     let (scenario, settings) = place::scenario(&args.scenario, &job.sets)?;
     let place = place::geography(&scenario, &args.scenario)?;
     let drawn = Drawn::new(&place, Movement::new(&place, scenario));
-    let estimate = Estimate::of(&drawn, job.strategy);
+    let fidelity = args.fidelity;
+    let estimate = match fidelity {
+        Fidelity::Sized => Estimate::of(&drawn, job.strategy),
+        Fidelity::Full if job.strategy == Strategy::Huza => Estimate::of_nodes(&drawn),
+        Fidelity::Full => {
+            let what = format!("Real nodes do not know the strategy {}", job.strategy);
+            return Err(Failure::new(Kind::Input, "strategy", what)
+                .hint("Leave --fidelity full out, or say --strategy huza"));
+        }
+    };
     let file = args.scenario.file.file_stem().unwrap_or_default().to_string_lossy();
     let name = if job.name.is_empty() { file.into_owned() } else { job.name.clone() };
     let strategy = job.strategy.to_string();
-    let made = Made { name, strategy, fidelity: "sized".to_owned(), settings };
-    Ok(Ready { made, strategy: job.strategy, place, drawn, estimate })
+    let made = Made { name, strategy, fidelity: fidelity.name().to_owned(), settings };
+    Ok(Ready { made, strategy: job.strategy, fidelity, place, drawn, estimate })
 }
 
 /// Says before it begins what it will take.
@@ -142,11 +152,11 @@ fn foretell(context: &Context, ready: &[Ready], cores: usize) {
 }
 
 /// Runs all, as many at once as there are cores; none on more than one.
-fn all(context: &Context, ready: &[Ready], cores: usize) -> Vec<Done> {
+fn all(context: &Context, ready: &[Ready], cores: usize) -> Result<Vec<Done>, Failure> {
     let next = Mutex::new(ready.iter().enumerate());
     let (told, hear) = mpsc::channel();
     let began = Instant::now();
-    let mut done: BTreeMap<usize, Done> = BTreeMap::new();
+    let mut done: BTreeMap<usize, Option<Done>> = BTreeMap::new();
     std::thread::scope(|scope| {
         for _ in 0..cores {
             let (next, told) = (&next, told.clone());
@@ -172,26 +182,36 @@ fn all(context: &Context, ready: &[Ready], cores: usize) -> Vec<Done> {
         }
     });
     context.output.progress("");
-    done.into_values().collect()
+    let done: Option<Vec<Done>> = done.into_values().collect();
+    done.ok_or_else(|| {
+        Failure::new(Kind::Unexpected, "node", "A node did not do what it was told")
+            .hint("Please report it, with the scenario")
+    })
 }
 
 /// What a thread tells.
 enum Told {
     Day,
-    Done(usize, Box<Done>),
+    Done(usize, Box<Option<Done>>),
 }
 
 fn take<T>(from: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
     from.lock().ok()?.next()
 }
 
-fn one(job: &Ready, told: &Sender<Told>) -> Done {
+fn one(job: &Ready, told: &Sender<Told>) -> Option<Done> {
     let began = Instant::now();
     let mut account = Account::new(&job.drawn, &job.place);
     let mut day = |_| drop(told.send(Told::Day));
-    let loads = sized::run(&job.drawn, job.strategy, &mut account, &mut day);
+    let loads = match job.fidelity {
+        Fidelity::Sized => sized::run(&job.drawn, job.strategy, &mut account, &mut day),
+        Fidelity::Full => {
+            let seed = job.drawn.movement().scenario().seed;
+            full::run(&job.drawn, seed, &mut account, &mut day)?
+        }
+    };
     let outcome = account.finish(job.made.clone(), &loads);
-    Done { outcome, millis: began.elapsed().as_millis() }
+    Some(Done { outcome, millis: began.elapsed().as_millis() })
 }
 
 /// The name of a run as that of a directory.
@@ -256,13 +276,14 @@ fn row(job: &Job, done: &Done) -> Vec<String> {
 fn summary(done: &Done) -> String {
     let outcome = &done.outcome;
     let mut text = format!(
-        "{}: {}, {}, {}, {}, strategy {}, seed {}\nlog {}\n\n",
+        "{}: {}, {}, {}, {}, strategy {}, fidelity {}, seed {}\nlog {}\n\n",
         outcome.name,
         count(outcome.villages.len(), "village"),
         count(outcome.phones.len(), "phone"),
         count(outcome.hubs.len(), "hub"),
         count(usize::try_from(outcome.days).unwrap_or(usize::MAX), "day"),
         outcome.strategy,
+        outcome.fidelity,
         outcome.seed,
         outcome.log_hash,
     );

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use huza_crdt::limits::ROOM_UNIT_BYTES;
 
 use super::link::{Class, Link, Piece, Todo, Turn};
-use super::records::mix;
+use super::records::{Log, mix};
 use super::spans::{self, RELEASED, Span};
 use super::{Run, cost};
 use crate::network::strategy::Strategy;
@@ -44,7 +44,7 @@ impl Run<'_> {
         }
         let only = b.shelves.iter().filter(|shelf| a.shelf(shelf.hub as usize).is_none());
         count += only.map(|shelf| spans::differing(&shelf.spans, &[])).sum::<u64>();
-        count + self.statements(one, other) + self.statements(other, one)
+        count + self.statements(one, other).0 + self.statements(other, one).0
     }
 
     fn todo(&self, from: usize, to: usize) -> Todo {
@@ -60,24 +60,25 @@ impl Run<'_> {
                     spans::missing(&shelf.spans, theirs, offered, &mut missing);
                 }
             }
-            todo.kept = pieces(missing, false, |log| (false, log));
+            todo.kept = pieces(missing, &self.logs, false, |log| (false, log));
             return todo;
         }
         todo.urgent = ours.offered.without(&theirs.had).into();
-        todo.statements = self.statements(from, to) > 0;
+        todo.statements = self.statements(from, to).0 > 0;
         let held = |span: &Span| span.mark != RELEASED;
         spans::missing(ours.spans(theirs.home), theirs.spans(theirs.home), held, &mut missing);
         let village = theirs.village;
         let carried =
             |log: u32| village.is_some_and(|village| self.homes[log as usize].village != village);
-        todo.kept = pieces(core::mem::take(&mut missing), true, |log| (carried(log), log));
+        todo.kept =
+            pieces(core::mem::take(&mut missing), &self.logs, true, |log| (carried(log), log));
         if self.room(to) > 0 {
             for shelf in ours.shelves.iter().filter(|shelf| shelf.hub as usize != theirs.home) {
                 spans::missing(&shelf.spans, theirs.spans(shelf.hub as usize), held, &mut missing);
             }
             // Ids of logs are hashes: no centre's logs are before all others.
             let order = |log: u32| (false, (mix(u64::from(log)) >> 32) as u32);
-            todo.borrowed = pieces(missing, true, order);
+            todo.borrowed = pieces(missing, &self.logs, true, order);
         }
         todo
     }
@@ -130,7 +131,7 @@ impl Run<'_> {
                 Class::Urgent => self.fill_urgent(todo, &mut turn, (from, to), most),
                 Class::Statements => {
                     todo.statements = false;
-                    turn.bytes = self.statements_bytes(from, to);
+                    turn.bytes = self.statements(from, to).1;
                     turn.front = turn.bytes;
                 }
                 Class::Fresh | Class::Kept | Class::Borrowed => {
@@ -264,9 +265,11 @@ impl Run<'_> {
 }
 
 /// Cuts spans into pieces: those that come first of all logs, then those behind them. `order` gives
-/// whether a log waits for others, and its place.
+/// whether a log waits for others, and its place. What is urgent goes by itself, so that what was
+/// written before it and after it is two pieces, if the newest go first.
 fn pieces(
     missing: Vec<Span>,
+    logs: &[Log],
     newest_first: bool,
     order: impl Fn(u32) -> (bool, u32),
 ) -> VecDeque<Piece> {
@@ -280,7 +283,7 @@ fn pieces(
         let (mut from, mut to) = (span.from, span.to);
         while from < to {
             let piece = if newest_first {
-                let start = to.saturating_sub(PIECE).max(from);
+                let start = to.saturating_sub(PIECE).max(from).max(logs[log as usize].begins(to));
                 (start, core::mem::replace(&mut to, start))
             } else {
                 let end = (from + PIECE).min(to);

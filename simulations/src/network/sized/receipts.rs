@@ -20,6 +20,10 @@ use crate::network::strategy::Strategy;
 /// Parts of the time of carrying in which it is counted.
 const PARTS: u64 = 8;
 
+/// The first statement of a hub stands for those with which the devices of its health centre were
+/// enrolled: whoever knows any knows these.
+pub(super) const ENROLLED: u32 = 1;
+
 /// The hub of a health centre.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Hub {
@@ -37,7 +41,7 @@ pub(super) struct Hub {
 
 impl Hub {
     pub(super) fn all(place: &Place) -> Vec<Self> {
-        let mut hubs = vec![Self::default(); place.hubs];
+        let mut hubs = vec![Self { issued: ENROLLED, ..Self::default() }; place.hubs];
         for home in &place.phones {
             if let Some(hub) = hubs.get_mut(home.hub) {
                 hub.logs += 1;
@@ -131,18 +135,24 @@ impl Run<'_> {
         }
     }
 
-    /// How many statements one node knows and another does not: of each log's only the last two are
-    /// in force.
-    pub(super) fn statements(&self, from: usize, to: usize) -> u64 {
+    /// How many statements one node knows and another does not, and their bytes: of receipts for each
+    /// log only the last two are in force; and of a health centre of which the other knows nothing
+    /// yet the certificates and grants of all its devices.
+    pub(super) fn statements(&self, from: usize, to: usize) -> (u64, u64) {
+        let (mut count, mut bytes) = (0, 0);
         let known = self.nodes[from].known.iter().zip(&self.nodes[to].known).zip(&self.hubs);
-        known
-            .map(|((one, other), hub)| u64::from(one.saturating_sub(*other).min(2 * hub.logs)))
-            .sum()
-    }
-
-    /// Bytes of these.
-    pub(super) fn statements_bytes(&self, from: usize, to: usize) -> u64 {
-        self.statements(from, to) * cost::RECEIPT
+        for ((one, other), hub) in known {
+            let receipts = u64::from(one.saturating_sub((*other).max(ENROLLED)).min(2 * hub.logs));
+            count += receipts;
+            bytes += receipts * cost::RECEIPT;
+            if *one > 0 && *other == 0 {
+                // The hub and the gateway too.
+                let devices = u64::from(hub.logs) + 2;
+                count += 2 * devices;
+                bytes += devices * cost::ENROLMENT;
+            }
+        }
+        (count, bytes)
     }
 
     /// One side of a contact has said what it knows.

@@ -46,6 +46,8 @@ pub(super) struct Log {
     through: Vec<u64>,
     /// The same sum of their prints.
     prints: Vec<u64>,
+    /// Places before which something urgent was written.
+    gaps: Vec<u32>,
 }
 
 impl Log {
@@ -86,6 +88,12 @@ impl Log {
 
     fn print(&self, record: u32) -> u64 {
         self.prints.get(record as usize).copied().unwrap_or_default()
+    }
+
+    /// The first of the records before a place with nothing urgent between them.
+    pub(super) fn begins(&self, before: u32) -> u32 {
+        let behind = self.gaps.partition_point(|place| *place < before);
+        behind.checked_sub(1).and_then(|last| self.gaps.get(last)).copied().unwrap_or_default()
     }
 
     /// Bytes of the records from one to before another.
