@@ -31,7 +31,9 @@ pub(crate) use device::{
     AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
 };
-pub(crate) use simulate::{ContactsArgs, ReplayArgs, SimulateCommand};
+pub(crate) use simulate::{
+    CompareArgs, ContactsArgs, ReplayArgs, SimulateCommand, SimulatedReportArgs,
+};
 pub(crate) use values::LangArgs;
 use values::{area, pair, stamp};
 

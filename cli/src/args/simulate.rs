@@ -12,6 +12,10 @@ pub(crate) enum SimulateCommand {
     Replay(ReplayArgs),
     /// Who meets whom in a scenario, by what it says of people, phones and links
     Contacts(ContactsArgs),
+    /// A page about a run that was kept, which a browser shows without a network
+    Report(SimulatedReportArgs),
+    /// Runs that were kept side by side: what was set differently, and what came of it
+    Compare(CompareArgs),
     /// A scenario file in which every setting stands with its default, its unit and its source
     Scenario,
 }
@@ -43,6 +47,39 @@ pub(crate) struct ContactsArgs {
     pub(crate) facilities: Option<PathBuf>,
     /// Where to write the contacts, as `START,END,A,B,KIND,LINK`, times in seconds
     #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `huza simulate report`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  huza simulate report bugesera --outlines districts.geojson\n  \
+    huza simulate report bugesera/run.json --out bugesera.html"
+)]
+pub(crate) struct SimulatedReportArgs {
+    /// The directory of a run, or its `run.json`
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Outlines of districts for the map, as GeoJSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) outlines: Option<PathBuf>,
+    /// Where to write the page, instead of `report.html` beside the run
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `huza simulate compare`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  huza simulate compare own-phone huza --out compared.html\n  \
+    huza simulate compare sweep                    all runs in the directories of `sweep`\n\n\
+    Runs that differ by nothing but the seed are one column: of their figures the median is told,\n\
+    and in brackets the lowest and the highest.")]
+pub(crate) struct CompareArgs {
+    /// Directories of runs, of sweeps, or files as `run.json`
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Where to write a page with the curves of all
+    #[arg(long, value_name = "FILE.html")]
     pub(crate) out: Option<PathBuf>,
 }
 

@@ -1,7 +1,10 @@
 //! `huza simulate`: networks before they are bought.
 
+mod compare;
 mod contacts;
 mod replay;
+mod report;
+mod stored;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -20,6 +23,8 @@ pub(crate) fn run(context: &Context, command: &SimulateCommand) -> Result<(), Fa
     match command {
         SimulateCommand::Replay(args) => replay::run(context, args),
         SimulateCommand::Contacts(args) => contacts::run(context, args),
+        SimulateCommand::Report(args) => report::run(context, args),
+        SimulateCommand::Compare(args) => compare::run(context, args),
         SimulateCommand::Scenario => context.output.raw(Scenario::commented().as_bytes()),
     }
 }
