@@ -32,7 +32,8 @@ pub(crate) use device::{
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
 };
 pub(crate) use simulate::{
-    CompareArgs, ContactsArgs, ReplayArgs, SimulateCommand, SimulatedReportArgs,
+    CompareArgs, ContactsArgs, ReplayArgs, ScenarioArgs, SimulateCommand, SimulateRunArgs,
+    SimulatedReportArgs,
 };
 pub(crate) use values::LangArgs;
 use values::{area, pair, stamp};

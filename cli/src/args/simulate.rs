@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use huza_simulations::network::Strategy;
 use huza_simulations::replay::Link;
 
 /// `huza simulate ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum SimulateCommand {
+    /// What would arrive in a scenario, when, and at what cost in bytes, battery and storage
+    Run(SimulateRunArgs),
     /// Who would have held what, and when, had these contacts carried these messages
     Replay(ReplayArgs),
     /// Who meets whom in a scenario, by what it says of people, phones and links
@@ -33,9 +36,19 @@ pub(crate) enum SimulateCommand {
     compressed with gzip. Nodes are numbered from 0: the phones, then the hubs."
 )]
 pub(crate) struct ContactsArgs {
+    #[command(flatten)]
+    pub(crate) scenario: ScenarioArgs,
+    /// Where to write the contacts, as `START,END,A,B,KIND,LINK`, times in seconds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Which scenario.
+#[derive(Debug, Args)]
+pub(crate) struct ScenarioArgs {
     /// The scenario file
     #[arg(value_name = "SCENARIO.toml")]
-    pub(crate) scenario: PathBuf,
+    pub(crate) file: PathBuf,
     /// A setting on top of the file, as `section.key=value`; again for more
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
@@ -45,8 +58,37 @@ pub(crate) struct ContactsArgs {
     /// Table of facilities, instead of the one that the scenario names
     #[arg(long, value_name = "FILE", requires = "villages")]
     pub(crate) facilities: Option<PathBuf>,
-    /// Where to write the contacts, as `START,END,A,B,KIND,LINK`, times in seconds
-    #[arg(long, value_name = "FILE")]
+}
+
+/// `huza simulate run`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  huza simulate run district.toml              a small synthetic place, if it names none\n  \
+    huza simulate run district.toml --villages villages.csv --facilities facilities.csv \\\n    \
+    --set place.pick=Bugesera --set days=90 --set people.equipped=1 --out bugesera\n  \
+    huza simulate run district.toml --strategy own-phone   what relaying is worth\n  \
+    huza simulate run district.toml --sweep people.equipped=0.3,0.5,1 --seeds 3 --out sweep\n\n\
+    In --out are run.json, with all that came of it, report.html, a page about it, and villages.csv,\n\
+    hubs.csv, phones.csv and waits.csv; of several runs, each in a directory of its own."
+)]
+pub(crate) struct SimulateRunArgs {
+    #[command(flatten)]
+    pub(crate) scenario: ScenarioArgs,
+    /// How devices pass records on: own-phone (or direct, which is the same here), epidemic,
+    /// spray-and-wait or spray-and-wait:COPIES, prophet, huza; again for more
+    #[arg(long, value_name = "STRATEGY", default_value = "huza")]
+    pub(crate) strategy: Vec<Strategy>,
+    /// Runs with so many seeds, from that of the scenario on
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+    /// Runs with each of these values of a setting
+    #[arg(long, value_name = "KEY=A,B,C")]
+    pub(crate) sweep: Option<String>,
+    /// Outlines of districts for the map of the report, as GeoJSON
+    #[arg(long, value_name = "FILE", requires = "out")]
+    pub(crate) outlines: Option<PathBuf>,
+    /// Directory to write what came of it to
+    #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
 

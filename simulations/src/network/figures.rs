@@ -262,11 +262,12 @@ pub(super) fn millionths(share: f64) -> u64 {
     whole(share * 1e6)
 }
 
+/// Rounded.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "shares and seconds, never negative and far below the bound"
 )]
-fn whole(number: f64) -> u64 {
+pub(super) fn whole(number: f64) -> u64 {
     number.round() as u64
 }

@@ -121,7 +121,7 @@ pub struct Village {
 }
 
 /// The hub of a health centre.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hub {
     /// Its facility, as in the table.
     pub id: String,
@@ -144,7 +144,7 @@ pub struct Hub {
 }
 
 /// A phone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phone {
     /// The place of its village in [`Outcome::villages`].
     pub village: usize,
@@ -176,7 +176,7 @@ pub struct Energy {
 }
 
 /// Meetings of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meetings {
     /// As in scenarios.
     pub kind: String,

@@ -84,13 +84,14 @@ pub(super) fn bytes(number: u64) -> String {
     }
 }
 
-/// One decimal; what is not nothing and not all is not told as such.
+/// One decimal, two below one per cent; what is not nothing and not all is not told as such.
 pub(super) fn per_cent(millionths: u64) -> String {
     match millionths {
         0 => "0 %".to_owned(),
-        1..1_000 => "<0.1 %".to_owned(),
-        1_000_000 => "100 %".to_owned(),
+        1..100 => "<0.01 %".to_owned(),
+        100..10_000 => format!("0.{:02} %", millionths / 100),
         999_000..1_000_000 => ">99.9 %".to_owned(),
+        1_000_000 => "100 %".to_owned(),
         _ => {
             let tenths = millionths.saturating_add(500) / 1_000;
             format!("{}.{} %", tenths / 10, tenths % 10)
@@ -124,8 +125,8 @@ mod tests {
             ["999 B", "1.2 kB", "999 kB", "123 MB", "5.0 GB"]
         );
         assert_eq!(
-            told(Unit::Millionths, &[0, 1, 12_345, 998_000, 999_999, 1_000_000]),
-            ["0 %", "<0.1 %", "1.2 %", "99.8 %", ">99.9 %", "100 %"]
+            told(Unit::Millionths, &[0, 1, 1_790, 12_345, 998_000, 999_999, 1_000_000]),
+            ["0 %", "<0.01 %", "0.17 %", "1.2 %", "99.8 %", ">99.9 %", "100 %"]
         );
         assert_eq!((count(1, "hub"), count(486, "hub")), ("1 hub".into(), "486 hubs".into()));
     }

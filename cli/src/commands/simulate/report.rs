@@ -9,9 +9,6 @@ use crate::commands::Context;
 use crate::error::{Failure, Kind};
 use crate::output::{self, bytes};
 
-/// What a report is called where no name is given.
-const REPORT: &str = "report.html";
-
 /// Writes the report, and tells its figures.
 pub(super) fn run(context: &Context, args: &SimulatedReportArgs) -> Result<(), Failure> {
     let files = stored::files(&args.run)?;
@@ -23,7 +20,7 @@ pub(super) fn run(context: &Context, args: &SimulatedReportArgs) -> Result<(), F
     let outcome = stored::read(file)?;
     let outlines = stored::outlines(args.outlines.as_deref())?;
     let page = report::html(&outcome, outlines.as_ref());
-    let out = args.out.clone().unwrap_or_else(|| file.with_file_name(REPORT));
+    let out = args.out.clone().unwrap_or_else(|| file.with_file_name(stored::REPORT));
     stored::page(&out, &page)?;
     let figures = outcome.figures();
     let values: Map<String, Value> =

@@ -13,6 +13,9 @@ use crate::files::Pending;
 /// What a run is kept as, in its directory.
 const RUN: &str = "run.json";
 
+/// What a page about a run is called beside it.
+pub(super) const REPORT: &str = "report.html";
+
 /// Which form a file has, before all of it is read.
 #[derive(Deserialize)]
 struct Form {

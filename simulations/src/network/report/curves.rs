@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 
-use super::super::figures::{SHARES, millionths, part as share_of};
+use super::super::figures::{SHARES, millionths, part as share_of, whole};
 use super::super::outcome::Outcome;
 use super::super::units::{Unit, count, grouped};
 use super::page::{Cell, at, escaped, paragraph, section as part, table};
@@ -81,8 +81,7 @@ fn delivery_cells(survival: &Survival, seconds: u64) -> Vec<Cell> {
     let share = share_of(waiting, survival.subjects()).unwrap_or_default();
     let told = format!("{} ({})", grouped(waiting), Unit::Millionths.show(share));
     cells.push(Cell::Told(waiting, told));
-    let mean = millionths(survival.restricted_mean(seconds) / 1e6);
-    cells.push(Cell::of(Unit::Seconds, mean));
+    cells.push(Cell::of(Unit::Seconds, whole(survival.restricted_mean(seconds))));
     cells
 }
 

@@ -38,7 +38,8 @@ pub(super) fn section(outcome: &Outcome) -> String {
     }
     legend.push_str("</div>\n");
     let bars: String = outcome.meetings.iter().filter(|one| one.met > 0).map(bar).collect();
-    let rows: Vec<Vec<Cell>> = outcome.meetings.iter().map(row).collect();
+    let rows: Vec<Vec<Cell>> =
+        outcome.meetings.iter().chain([&all(&outcome.meetings)]).map(row).collect();
     let head = [
         "kind",
         "met",
@@ -65,6 +66,23 @@ pub(super) fn section(outcome: &Outcome) -> String {
         table(&head, &rows)
     );
     part("meetings", "What becomes of meetings", &body)
+}
+
+/// Meetings of all kinds.
+fn all(kinds: &[Meetings]) -> Meetings {
+    let sum = |of: fn(&Meetings) -> u64| kinds.iter().map(of).fold(0, u64::saturating_add);
+    Meetings {
+        kind: "all".to_owned(),
+        met: sum(|one| one.met),
+        off: sum(|one| one.off),
+        missed: sum(|one| one.missed),
+        short: sum(|one| one.short),
+        contacts: sum(|one| one.contacts),
+        cut: sum(|one| one.cut),
+        idle: sum(|one| one.idle),
+        bytes: sum(|one| one.bytes),
+        seconds: sum(|one| one.seconds),
+    }
 }
 
 /// As people say it.

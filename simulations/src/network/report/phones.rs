@@ -55,7 +55,8 @@ fn couriers(outcome: &Outcome) -> String {
             let _written = write!(
                 told,
                 "; {none} of them never passed on what others had written, and the busiest tenth \
-                passed on {share} % of all that was."
+                passed on {} of all that was.",
+                Unit::Millionths.show(share * 10_000)
             );
         }
     }
@@ -141,7 +142,7 @@ fn histogram(name: &str, unit: Unit, values: &Distribution) -> String {
         let _written = writeln!(
             text,
             "<line class=\"axis\" x1=\"{0}\" x2=\"{0}\" y1=\"{1}\" y2=\"{BASE}\"/>\
-            <text x=\"{2}\" y=\"{3}\" text-anchor=\"{4}\">{label} up to {5}</text>",
+            <text class=\"mark\" x=\"{2}\" y=\"{3}\" text-anchor=\"{4}\">{label} up to {5}</text>",
             at(x(value)),
             at(top - 8.0),
             at(x(value) + anchor.1),

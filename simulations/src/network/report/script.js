@@ -5,7 +5,8 @@
 for (const table of document.querySelectorAll("table")) {
   table.classList.add("sorts");
   table.querySelectorAll("th").forEach((heading, column) => {
-    let down = true;
+    // Figures from the largest on, words from A.
+    let down = heading.classList.contains("n");
     heading.addEventListener("click", () => {
       const value = (row) => {
         const cell = row.cells[column];
