@@ -38,7 +38,7 @@ pub(super) fn section(outcome: &Outcome) -> String {
     let hub = panel(outcome.urgent.to_hub.survival(), outcome.routine.to_hub.survival());
     let intro = format!(
         "Each step to the right on the time axis is a multiple, not a sum: hours on the left, days on \
-        the right. What a curve lacks to 100 % at its right end never arrived in {}.",
+        the right. What a curve lacks at its right end never arrived in {}.",
         count(outcome.days, "day")
     );
     let panels = [("At a facility", &facility), ("At the hub of the health centre", &hub)]

@@ -6,6 +6,7 @@ use super::super::outcome::{Outcome, Village};
 use super::super::outlines::Outlines;
 use super::super::units::{Unit, count, grouped};
 use super::page::{at, data, escaped, paragraph, section as part};
+use crate::stats::Distribution;
 
 const DAY_S: u64 = 86_400;
 
@@ -82,10 +83,11 @@ pub(super) fn section(outcome: &Outcome, outlines: Option<&Outlines>) -> String 
         outlines.map(|outlines| borders(outlines, projection)).unwrap_or_default();
     let credit = outlines.map_or("", |outlines| &outlines.attribution);
     let body = format!(
-        "{}{}<figure class=\"map\"><svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" \
+        "{}{}{}<figure class=\"map\"><svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" \
         aria-label=\"Map of villages by how far their hubs are behind\">\n{borders}{}{}{names}{}</svg>\n\
         <figcaption>{}</figcaption></figure>\n{}",
         paragraph(intro),
+        behind(outcome),
         legend(outcome),
         at(projection.height),
         dots(outcome, projection),
@@ -95,6 +97,21 @@ pub(super) fn section(outcome: &Outcome, outlines: Option<&Outlines>) -> String 
         data("dots", &told(outcome, projection)),
     );
     part("map", "Where the centre is behind", &body)
+}
+
+/// For how many villages the hub is how far behind, in a sentence.
+fn behind(outcome: &Outcome) -> String {
+    let all = Distribution::new(outcome.villages.iter().filter_map(|one| one.behind_seconds));
+    let (Some(half), Some(most), Some(worst)) = (all.quantile(50), all.quantile(90), all.max())
+    else {
+        return String::new();
+    };
+    paragraph(&format!(
+        "For half of the villages that is at most {}, for 90 % at most {}, for the worst {}.",
+        Unit::Seconds.show(half),
+        Unit::Seconds.show(most),
+        Unit::Seconds.show(worst)
+    ))
 }
 
 /// Which class a village is in: its place in [`CLASSES`].

@@ -33,8 +33,7 @@ pub(super) fn villages(outcome: &Outcome) -> String {
     if !never.is_empty() {
         let _written = write!(body, "<h3>Never heard of</h3>\n{}", names(&never));
     }
-    let mut behind: Vec<&Village> =
-        outcome.villages.iter().filter(|one| one.behind_seconds.is_some()).collect();
+    let mut behind: Vec<&Village> = outcome.villages.iter().filter(|one| one.at_hub > 0).collect();
     behind.sort_by_key(|one| core::cmp::Reverse(one.behind_seconds));
     behind.truncate(NAMED);
     let rows: Vec<Vec<Cell>> = behind.into_iter().map(|one| row(outcome, one)).collect();
@@ -49,7 +48,7 @@ pub(super) fn villages(outcome: &Outcome) -> String {
         "district",
         "hub",
     ];
-    let _written = write!(body, "<h3>Furthest behind</h3>\n{}", table(&head, &rows));
+    let _written = write!(body, "<h3>Of the others, furthest behind</h3>\n{}", table(&head, &rows));
     if !bare.is_empty() {
         let summary = format!("Nobody has a phone ({})", count(number(&bare), "village"));
         body.push_str(&folded(&summary, &names(&bare)));
