@@ -25,7 +25,8 @@ pub(super) fn run(context: &Context, args: &SimulatedReportArgs) -> Result<(), F
     let figures = outcome.figures();
     let values: Map<String, Value> =
         figures.iter().map(|one| (one.key.clone(), json!(one.value))).collect();
-    let value = json!({ "report": out, "bytes": page.len(), "figures": values });
+    let value =
+        json!({ "report": out.display().to_string(), "bytes": page.len(), "figures": values });
     let rows: Vec<Vec<String>> = figures.iter().map(row).collect();
     let text = format!(
         "{}\n\n{}, {}",
