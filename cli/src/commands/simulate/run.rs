@@ -167,7 +167,7 @@ fn all(context: &Context, ready: &[Ready], cores: usize) -> Vec<Done> {
         for told in hear {
             match told {
                 Told::Day => days += 1,
-                Told::Done(number, one) => _ = done.insert(number, *one),
+                Told::Done(number, one) => drop(done.insert(number, *one)),
             }
             let left = began.elapsed().as_secs() * (all - days) / days.max(1);
             let left = duration(Some(left));
