@@ -32,7 +32,8 @@ pub(crate) use device::{
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
 };
 pub(crate) use simulate::{
-    ContactsArgs, Fidelity, ReplayArgs, ScenarioArgs, SimulateCommand, SimulateRunArgs,
+    CompareArgs, ContactsArgs, Fidelity, ReplayArgs, ScenarioArgs, SimulateCommand,
+    SimulateRunArgs, SimulatedReportArgs,
 };
 pub(crate) use values::LangArgs;
 use values::{area, pair, stamp};

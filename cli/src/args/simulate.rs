@@ -15,6 +15,10 @@ pub(crate) enum SimulateCommand {
     Replay(ReplayArgs),
     /// Who meets whom in a scenario, by what it says of people, phones and links
     Contacts(ContactsArgs),
+    /// A page about a run that was kept, which a browser shows without a network
+    Report(SimulatedReportArgs),
+    /// Runs that were kept side by side: what was set differently, and what came of it
+    Compare(CompareArgs),
     /// A scenario file in which every setting stands with its default, its unit and its source
     Scenario,
 }
@@ -64,8 +68,8 @@ pub(crate) struct ScenarioArgs {
     --set place.pick=Bugesera --set days=90 --set people.equipped=1 --out bugesera\n  \
     huza simulate run district.toml --strategy own-phone   what relaying is worth\n  \
     huza simulate run district.toml --sweep people.equipped=0.3,0.5,1 --seeds 3 --out sweep\n\n\
-    In --out are run.json, with all that came of it, and villages.csv, hubs.csv, phones.csv and\n\
-    waits.csv; of several runs, each in a directory of its own."
+    In --out are run.json, with all that came of it, report.html, a page about it, and villages.csv,\n\
+    hubs.csv, phones.csv and waits.csv; of several runs, each in a directory of its own."
 )]
 pub(crate) struct SimulateRunArgs {
     #[command(flatten)]
@@ -83,6 +87,9 @@ pub(crate) struct SimulateRunArgs {
     /// Runs with each of these values of a setting
     #[arg(long, value_name = "KEY=A,B,C")]
     pub(crate) sweep: Option<String>,
+    /// Outlines of districts for the map of the report, as GeoJSON
+    #[arg(long, value_name = "FILE", requires = "out")]
+    pub(crate) outlines: Option<PathBuf>,
     /// Directory to write what came of it to
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -105,6 +112,39 @@ impl Fidelity {
             Self::Full => "full",
         }
     }
+}
+
+/// `huza simulate report`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  huza simulate report bugesera --outlines districts.geojson\n  \
+    huza simulate report bugesera/run.json --out bugesera.html"
+)]
+pub(crate) struct SimulatedReportArgs {
+    /// The directory of a run, or its `run.json`
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Outlines of districts for the map, as GeoJSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) outlines: Option<PathBuf>,
+    /// Where to write the page, instead of `report.html` beside the run
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `huza simulate compare`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  huza simulate compare own-phone huza --out compared.html\n  \
+    huza simulate compare sweep                    all runs in the directories of `sweep`\n\n\
+    Runs that differ by nothing but the seed are one column: of their figures the median is told,\n\
+    and in brackets the lowest and the highest.")]
+pub(crate) struct CompareArgs {
+    /// Directories of runs, of sweeps, or files as `run.json`
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Where to write a page with the curves of all
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// `huza simulate replay`

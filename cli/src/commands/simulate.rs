@@ -1,9 +1,12 @@
 //! `huza simulate`: networks before they are bought.
 
+mod compare;
 mod contacts;
 mod place;
 mod replay;
+mod report;
 mod run;
+mod stored;
 mod tables;
 
 use std::io::Read as _;
@@ -24,6 +27,8 @@ pub(crate) fn run(context: &Context, command: &SimulateCommand) -> Result<(), Fa
         SimulateCommand::Run(args) => run::run(context, args),
         SimulateCommand::Replay(args) => replay::run(context, args),
         SimulateCommand::Contacts(args) => contacts::run(context, args),
+        SimulateCommand::Report(args) => report::run(context, args),
+        SimulateCommand::Compare(args) => compare::run(context, args),
         SimulateCommand::Scenario => context.output.raw(Scenario::commented().as_bytes()),
     }
 }

@@ -199,3 +199,11 @@ pub struct Meetings {
     /// Seconds in contact.
     pub seconds: u64,
 }
+
+impl Village {
+    /// Whether something was written in it and nothing of that reached its hub.
+    #[must_use]
+    pub const fn never_heard(&self) -> bool {
+        self.written > 0 && self.at_hub == 0
+    }
+}

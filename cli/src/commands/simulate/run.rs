@@ -12,11 +12,11 @@ use huza_simulations::geography::Geography;
 use huza_simulations::movement::Movement;
 use huza_simulations::network::outcome::{Delivery, Outcome, Waits};
 use huza_simulations::network::plan::Drawn;
-use huza_simulations::network::{Account, Estimate, Made, Strategy, full, sized};
+use huza_simulations::network::{Account, Estimate, Made, Strategy, full, report as page, sized};
 use huza_simulations::stats::{Distribution, Survival};
 use serde_json::{Value, json};
 
-use super::{place, tables};
+use super::{place, stored, tables};
 use crate::args::{Fidelity, SimulateRunArgs};
 use crate::commands::Context;
 use crate::commands::bench::memory;
@@ -54,12 +54,15 @@ pub(super) fn run(context: &Context, args: &SimulateRunArgs) -> Result<(), Failu
     let ready = jobs.iter().map(|job| prepare(args, job)).collect::<Result<Vec<Ready>, _>>()?;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get).min(ready.len());
     foretell(context, &ready, cores);
+    let outlines = stored::outlines(args.outlines.as_deref())?;
     let done = all(context, &ready, cores)?;
     if let Some(out) = &args.out {
         for (job, one) in jobs.iter().zip(&done) {
             let folder =
                 if job.name.is_empty() { out.clone() } else { out.join(folder(&job.name)) };
             tables::write(&folder, &one.outcome)?;
+            let page = page::html(&one.outcome, outlines.as_ref());
+            stored::page(&folder.join(stored::REPORT), &page)?;
         }
     }
     report(context, &jobs, &done, args.out.as_deref())
