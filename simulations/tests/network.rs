@@ -435,7 +435,7 @@ fn the_log_of_a_run_has_the_same_hash_everywhere() {
             "0cfe31a494a9a07b",
             "653df044c620b9af",
             "1a740f65dc3e9e8e",
-            "2115d3e036fc7803"
+            "035f3c36063a9b04"
         ]
     );
 }

@@ -73,7 +73,10 @@ impl Log {
 
     /// The same for one that overtakes it.
     pub(super) fn urgent(&mut self, phone: u32, at_ms: u64, bytes: u64) -> Urgent {
-        let number = self.number();
+        let (number, place) = (self.number(), self.len());
+        if self.gaps.last() != Some(&place) {
+            self.gaps.push(place);
+        }
         Urgent { at_ms, phone, number, bytes, witnessed: NEVER, delivered: false }
     }
 
