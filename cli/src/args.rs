@@ -30,7 +30,10 @@ pub(crate) use device::{
     AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
 };
-pub(crate) use simulate::{ChaosArgs, ContactsArgs, ReplayArgs, SimulateCommand};
+pub(crate) use simulate::{
+    ChaosArgs, CompareArgs, ContactsArgs, Fidelity, ReplayArgs, ScenarioArgs, SimulateCommand,
+    SimulateRunArgs, SimulatedReportArgs,
+};
 pub(crate) use values::{LangArgs, RecordRef};
 use values::{area, pair, record, stamp};
 
