@@ -1,6 +1,7 @@
 //! The first page: what was run, and what came of it in words.
 
 use core::fmt::Write as _;
+use std::collections::BTreeSet;
 
 use super::super::figures::{SHARES, millionths};
 use super::super::outcome::{Delivery, Outcome, Waits};
@@ -15,11 +16,23 @@ pub(super) fn section(outcome: &Outcome) -> String {
     format!(
         "<section id=\"answers\"><h1>{}</h1>\n{}<div class=\"answers\">\n{urgent}{routine}</div>\n{}\
         {}</section>\n",
-        escaped(&outcome.name),
+        escaped(&heading(outcome)),
         paragraph(&format!("Simulated: {}", what_was_run(outcome))),
         paragraph(&burden(outcome)),
         settings::changed(outcome),
     )
+}
+
+/// Where it is and what the run is called.
+fn heading(outcome: &Outcome) -> String {
+    let districts: BTreeSet<&str> =
+        outcome.villages.iter().map(|village| village.district.as_str()).collect();
+    let place = match districts.len() {
+        0 => return outcome.name.clone(),
+        1..4 => districts.into_iter().collect::<Vec<_>>().join(", "),
+        many => format!("{many} districts"),
+    };
+    if place == outcome.name { place } else { format!("{place}: {}", outcome.name) }
 }
 
 /// One sentence that names everything a run is known by.
