@@ -4,7 +4,12 @@
 //! The daemons meet two by two, or many at a hub; what they exchange takes the time it takes. Not all
 //! meet all, not even by way of others, so that the sets differ and the comparison can fail.
 
-#![expect(clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
