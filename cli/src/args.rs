@@ -316,9 +316,9 @@ pub(crate) struct RemindersArgs {
     /// Also what was done, and what is due later
     #[arg(long)]
     pub(crate) all: bool,
-    /// Only what follows visits of this worker
-    #[arg(long, value_name = "NAME")]
-    pub(crate) worker: Option<String>,
+    /// Only what follows visits that this worker made
+    #[arg(long, value_name = "WORKER")]
+    pub(crate) by: Option<String>,
     #[command(flatten)]
     pub(crate) lang: LangArgs,
 }
