@@ -180,6 +180,16 @@ fn a_node_that_stopped_before_it_was_ready_begins_no_contact() {
 }
 
 #[test]
+fn what_came_without_being_announced_is_counted_as_announced() {
+    keeps_every_law(839);
+}
+
+#[test]
+fn in_front_of_a_fork_two_histories_do_not_keep_a_contact_from_ending() {
+    keeps_every_law(702);
+}
+
+#[test]
 fn two_hundred_seeds_keep_every_law() {
     let summary = chaos::chaos(0..SEEDS, |_, _| {});
     let failed: Vec<String> = summary.violations.iter().map(replay).collect();

@@ -220,7 +220,8 @@ impl Node {
                 peer: session.peer,
                 complete: session.complete,
                 stats: session.stats,
-                receiving: (session.expected.1, session.received.1),
+                // Should what the peer announced have been lost on the way, what came was to come.
+                receiving: (session.expected.1.max(session.received.1), session.received.1),
                 sending: (session.promised.1, session.stats.envelopes_sent),
             })
             .collect();
