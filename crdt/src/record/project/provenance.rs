@@ -13,9 +13,10 @@ pub(super) fn of(visit: &Visit<'_>, all: &[Projected]) -> Option<Projected> {
     let values: Vec<_> = shown.flat_map(|shown| shown.all()).collect();
     let recorded = values.iter().map(|value| value.at).max().and_then(Node::instant)?;
     let workers: BTreeSet<&str> = values.iter().map(|value| value.worker.as_str()).collect();
-    let workers = workers.into_iter().filter(|worker| !worker.is_empty());
     let devices: BTreeSet<(LogId, &str)> =
         values.iter().map(|value| (value.origin.log, value.worker.as_str())).collect();
+    // A change may come without a name.
+    let workers = workers.into_iter().filter(|worker| !worker.is_empty());
     let agents = workers.map(author).chain(devices.into_iter().map(device));
     let targets = all.iter().map(|one| reference(&one.key));
     let voided =
