@@ -30,7 +30,7 @@ pub(crate) use device::{
     AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
 };
-pub(crate) use simulate::{ContactsArgs, ReplayArgs, SimulateCommand};
+pub(crate) use simulate::{ChaosArgs, ContactsArgs, ReplayArgs, SimulateCommand};
 pub(crate) use values::{LangArgs, RecordRef};
 use values::{area, pair, record, stamp};
 
@@ -113,6 +113,8 @@ pub(crate) enum Command {
     Visit(VisitCommand),
     /// List the forms, or show one with its labels and limits
     Forms(FormsArgs),
+    /// Visits that are due: overdue ones first
+    Reminders(RemindersArgs),
     /// How this device stands, and where its records have arrived
     Status(StatusArgs),
     /// Devices that this one is exchanging with now
@@ -286,8 +288,10 @@ pub(crate) struct FormsArgs {
 /// `huza forms ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum FormsCommand {
-    /// The fields of one form, with labels, units, limits and danger signs
+    /// The fields of one form, with labels, units, limits, danger signs, advice and what is due after it
     Show(FormsShowArgs),
+    /// Every Kinyarwanda text that a native speaker has still to confirm
+    Review,
 }
 
 /// `huza forms show`
@@ -295,6 +299,23 @@ pub(crate) enum FormsCommand {
 pub(crate) struct FormsShowArgs {
     /// The form's id
     pub(crate) form: String,
+    #[command(flatten)]
+    pub(crate) lang: LangArgs,
+}
+
+/// `huza reminders`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  huza reminders --days 14 --lang rw")]
+pub(crate) struct RemindersArgs {
+    /// Also what becomes due within so many days
+    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    pub(crate) days: u32,
+    /// Also what was done, and what is due later
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only what follows visits of this worker
+    #[arg(long, value_name = "NAME")]
+    pub(crate) worker: Option<String>,
     #[command(flatten)]
     pub(crate) lang: LangArgs,
 }

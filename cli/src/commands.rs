@@ -16,6 +16,7 @@ mod lock;
 mod person;
 mod pipe;
 mod recovery;
+mod reminders;
 mod run;
 mod simulate;
 mod status;
@@ -129,6 +130,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Person(command) => person::run(context, command).await,
         Command::Visit(command) => visit::run(context, command).await,
         Command::Forms(args) => forms::run(context, &args),
+        Command::Reminders(args) => reminders::run(context, &args).await,
         Command::Status(args) => status::status(context, &args).await,
         Command::Peers => status::peers(context).await,
         Command::Export(args) => export::run(context, &args).await,

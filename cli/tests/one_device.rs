@@ -52,6 +52,45 @@ fn a_danger_sign_is_told_at_once() {
 }
 
 #[test]
+fn what_is_due_is_listed_until_it_is_done() {
+    let lab = Lab::new();
+    lab.member("phone", "worker", &["01"]);
+    let record = lab.person("phone", "Esperance Mukamana");
+    let add = |form: &str, occurred: &str, sets: &[&str]| {
+        let mut args = vec!["visit", "add", &record, "--form", form, "--occurred", occurred];
+        for set in sets {
+            args.extend(["--set", set]);
+        }
+        lab.on("phone", &args).done().stdout
+    };
+    let reminders = |more: &[&str]| {
+        let list = lab.ask("phone", &[&["reminders"], more].concat());
+        let list = list["reminders"].as_array().unwrap().clone();
+        list.into_iter()
+            .map(|one| (one["state"].clone(), one["awaits"].clone()))
+            .collect::<Vec<_>>()
+    };
+    assert!(lab.on("phone", &["reminders"]).done().stdout.contains("Nothing is due"));
+    let told = add(
+        "red-alert",
+        "2026-11-01T08:00:00Z",
+        &["reason=pregnancy", "place=home", "bleeding=yes"],
+    );
+    assert!(told.contains("DANGER: Kuva amaraso (Bleeding)"), "{told}");
+    assert!(told.contains("Go to the health centre now"), "{told}");
+    assert_eq!(reminders(&[]), [(json!("overdue"), json!("red-alert-result"))]);
+    let text = lab.on("phone", &["reminders", "--lang", "en"]).done().stdout;
+    assert!(text.contains("OVERDUE") && text.contains("Result of the alert"), "{text}");
+    add("red-alert-result", "2026-11-01T17:00:00Z", &["intervention=referred", "mother=well"]);
+    assert_eq!(reminders(&[]), []);
+    assert_eq!(reminders(&["--all"]), [(json!("done"), json!("red-alert-result"))]);
+    assert_eq!(reminders(&["--all", "--worker", "nobody"]), []);
+    let form = lab.on("phone", &["forms", "show", "red-alert", "--lang", "en"]).done().stdout;
+    assert!(form.contains("0 days to 1 day after the visit"), "{form}");
+    assert!(lab.on("phone", &["forms", "review"]).done().stdout.contains("native speaker"));
+}
+
+#[test]
 fn importing_twice_changes_nothing() {
     let lab = Lab::new();
     lab.member("phone", "worker", &["01"]);

@@ -131,3 +131,26 @@ fn what_is_wrong_with_a_scenario_is_told() {
     set("place.villages=none.csv").failed(INPUT, &["none.csv"]);
     set("place.villages=facilities.csv").failed(INPUT, &["no column `village_id`", "--help"]);
 }
+
+#[test]
+fn chaos_tells_how_often_each_law_was_looked_at_and_gives_one_log() {
+    let chaos = |more: &[&str]| huza(["simulate", "chaos"].iter().chain(more).copied());
+    let answer = chaos(&["--start", "2", "--seeds", "2", "--json"]).done().json();
+    assert_eq!((&answer["start"], &answer["runs"]), (&2.into(), &2.into()), "{answer}");
+    assert_eq!(answer["violations"].as_array().map(Vec::len), Some(0), "{answer}");
+    let laws = answer["laws"].as_object().unwrap();
+    assert!(laws["nobody without the key reads"].as_u64() > Some(100), "{answer}");
+    assert!(laws.len() > 20, "{answer}");
+
+    let one = chaos(&["--seed", "2", "--json"]).done().json();
+    assert_eq!(one["laws"]["one seed, one log"], 1, "{one}");
+    assert!(one["log"].is_null());
+    let hash = one["log_hash"].as_str().unwrap();
+    let told = chaos(&["--seed", "2", "--trace"]).done().stdout;
+    assert!(
+        told.contains("persist_ms_max") && told.contains(" starts\n"),
+        "what was drawn, the log"
+    );
+    assert!(told.contains(&format!("log {hash}")));
+    chaos(&["--trace"]).failed(2, &["--seed"]);
+}

@@ -127,6 +127,16 @@ impl Spans {
         self.0.iter().map(|span| (span.from, span.to)).collect()
     }
 
+    /// Which seqs of them are in front of this one; not which headers. In front of a proven fork
+    /// further ones may be, so that two who hold different histories there claim the same.
+    fn in_front_of(&self, seq: u64) -> Self {
+        let part = |span: &Span| {
+            let to = span.to.min(seq.checked_sub(1)?);
+            (span.from <= to).then_some(Span { from: span.from, to, end: Hash([0; 32]) })
+        };
+        Self(self.0.iter().filter_map(part).collect())
+    }
+
     /// What of them is in a span that is held whole.
     fn within(&self, whole: &Span) -> Vec<Span> {
         let parts = self.0.iter().filter(|span| whole.from <= span.to && span.from <= whole.to);
@@ -187,8 +197,8 @@ pub struct Held {
     before: BTreeMap<u64, Hash>,
     /// Which of the envelopes are urgent.
     pub urgent: BTreeSet<u64>,
-    /// Hashes of the headers at seqs that judgements name, or in front of a proven fork, inside of
-    /// spans. Looked up when a judgement or a proof comes, or the node starts.
+    /// Hashes of the headers at seqs that judgements name, inside of spans. Looked up when a
+    /// judgement comes or the node starts.
     #[serde(skip)]
     pub marks: BTreeMap<u64, Hash>,
     /// Of which only the header is held, since an order to erase named it.
@@ -251,18 +261,6 @@ impl Held {
     pub fn branch(&self, (to, end): (u64, Hash)) -> Option<Span> {
         let span = self.spans.as_slice().iter().find(|span| span.contains(to))?;
         (self.hash_at(to) == Some(end)).then_some(Span { from: span.from, to, end })
-    }
-
-    /// Of these spans, what is in front of a seq. A span that goes on behind it counts as far as
-    /// the hash of the header in front is in memory.
-    fn in_front_of(&self, spans: &Spans, seq: u64) -> Spans {
-        let before = |span: &&Span| span.to < seq;
-        let end =
-            seq.checked_sub(1).and_then(|to| Some(Span { from: 0, to, end: self.hash_at(to)? }));
-        Spans(end.map_or_else(
-            || spans.0.iter().filter(before).copied().collect(),
-            |end| spans.within(&end),
-        ))
     }
 
     /// Whether a header is the one at the end of a branch, or the next before what is held of it.
@@ -479,7 +477,7 @@ impl Claims {
         let told = |log: &LogId, held: &Held| {
             let counting = held.counting(|seq| lane.is_erased(log, seq));
             let Some(fork) = lane.forked_at(log) else { return counting };
-            let Some(end) = lane.cut_off(log) else { return held.in_front_of(&counting, fork) };
+            let Some(end) = lane.cut_off(log) else { return counting.in_front_of(fork) };
             Spans(held.branch(end).map(|branch| counting.within(&branch)).unwrap_or_default())
         };
         let logs = holdings.logs.iter().map(|(log, held)| (*log, told(log, held)));

@@ -76,8 +76,8 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use api::{
-    AreaRef, BundleScope, Carry, Command, CommandError, CommandId, Config, Event, Finding,
-    FoundRecord, Input, Job, KnownDevice, Level, Now, Order, Output, PipeId, Product,
+    AreaRef, BundleScope, Carry, Command, CommandError, CommandId, Config, DueVisit, Event,
+    Finding, FoundRecord, Input, Job, KnownDevice, Level, Now, Order, Output, PipeId, Product,
     QuarantinedLog, ReaderState, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus,
     Status, Taken, TakenPart, Token,
 };
@@ -220,6 +220,10 @@ impl Node {
 
     fn dispatch(&mut self, input: Input) {
         match input {
+            // Nothing would ever end it: a stopped node wants no time.
+            Input::PipeOpened { pipe, .. } if self.stopped.is_some() => {
+                self.fx.outputs.push_back(Output::Close { pipe });
+            }
             Input::PipeOpened { pipe, dialer, binding } => self.pipe_opened(pipe, dialer, binding),
             Input::Received { pipe, bytes } => self.received(pipe, &bytes),
             Input::PipeClosed { pipe } => self.pipe_closed(pipe),
@@ -272,6 +276,10 @@ impl Node {
             self.refuse(id, "store_failed", &why, hint);
         }
         self.event(Event::Stopped { store, why });
+        // What waited for the stores to be read is answered too.
+        for (_, input) in core::mem::take(&mut self.backlog) {
+            self.dispatch(input);
+        }
     }
 
     fn event(&mut self, event: Event) {

@@ -68,7 +68,7 @@ pub use screen::SetAsideReason;
 pub(crate) use short::Before;
 pub use summary::{Demographics, Summary};
 pub(crate) use summary::{Query, Texts};
-pub use validate::{Checked, Danger, FieldError, FieldProblem, FieldWarning, check};
+pub use validate::{Checked, Danger, FieldError, FieldProblem, FieldWarning, advice, check};
 pub use view::{RecordView, Shown, Value, VisitView};
 
 use crate::limits::{

@@ -9,8 +9,11 @@
 mod common;
 
 use common::{Host, World, complete};
-use huza_crdt::node::{Command, Event, Input, PipeId, Reply};
+use huza_crdt::node::{
+    Carry, Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId, ReaderState, Reply,
+};
 use huza_crdt::session::Fault;
+use huza_crdt::store::StoreKind;
 use huza_crdt::trust::Role;
 
 const CONVULSIONS: [(&str, &str); 2] = [("age-months", "14"), ("convulsions", "yes")];
@@ -551,4 +554,44 @@ fn hold_back(gateway: &mut Host, count: u64) {
     // What comes from now on is behind them.
     batch.put(Table::CarrierMeta, b"next-ingest".as_slice(), encode(&(2 * count)));
     gateway.store.apply(&batch);
+}
+
+/// Otherwise its peer waits for one that does nothing more, and a user for an answer.
+#[test]
+fn a_node_whose_store_fails_begins_nothing_and_answers_what_waited() {
+    let (_, a, _) = two_phones();
+    let full = |node: &mut Node, now| {
+        let why = "the disk is full".to_owned();
+        node.handle(now, Input::StoreFailed { store: StoreKind::Carrier, why });
+    };
+    let now = Now::default();
+    let (pipe, dialer, binding) = (PipeId(7), true, [7; 32]);
+    let opened = || Input::PipeOpened { pipe, dialer, binding };
+    let config = Config {
+        entropy: [9; 32],
+        life: [9; 16],
+        reader: ReaderState::Absent,
+        erasure_delay_ms: 0,
+        carry: Carry::default(),
+    };
+    let drained = |node: &mut Node| core::iter::from_fn(|| node.poll()).collect::<Vec<_>>();
+    let closes = |outputs: &[Output]| {
+        let says = outputs.iter().any(|one| matches!(one, Output::Send { .. }));
+        !says && outputs.iter().any(|one| matches!(one, Output::Close { pipe: PipeId(7) }))
+    };
+    let mut starting = Node::new(config, now);
+    starting.handle(now, opened());
+    let command = Box::new(Command::Peers);
+    starting.handle(now, Input::Command { id: CommandId(1), command });
+    drained(&mut starting);
+    full(&mut starting, now);
+    let outputs = drained(&mut starting);
+    assert!(closes(&outputs));
+    assert!(outputs.iter().any(|one| matches!(one, Output::Reply { reply, .. }
+        if matches!(&**reply, Reply::Error(error) if error.code == "store_failed"))));
+    let mut member = a.node;
+    full(&mut member, now);
+    drained(&mut member);
+    member.handle(now, opened());
+    assert!(closes(&drained(&mut member)));
 }

@@ -217,7 +217,7 @@ fn a_person_is_hidden_at_once_and_destroyed_only_after_the_delay() {
         assert!(holds(&host.store, b"Ingabire"), "nothing is destroyed yet");
         let Reply::Checked { findings } = host.call(Command::Check) else { panic!() };
         let waits = findings.iter().find(|one| one.code == "erasures").unwrap();
-        assert!(waits.message.contains("in 1 hours"), "{}", waits.message);
+        assert!(waits.message.contains("in 1 hour"), "{}", waits.message);
     }
     relay.pass(ERASURE_DELAY_MS - 1_000);
     let held = [&authority, &hub, &a, &relay].map(whole);

@@ -45,6 +45,8 @@ pub(crate) struct Model {
     changes: BTreeMap<RecordId, (AreaTag, BTreeMap<Origin, Vec<u8>>)>,
     /// Every token in every change, with its record.
     pub(crate) tokens: BTreeMap<Token, RecordId>,
+    /// The envelopes in which each token is, and those that its author signed for it.
+    pub(crate) signed: BTreeMap<Token, BTreeSet<Place>>,
     /// The tokens in each envelope.
     pub(crate) places: BTreeMap<Place, BTreeSet<Token>>,
     /// Hash of each envelope's header.
@@ -97,6 +99,10 @@ impl Model {
         let place = self.places.entry((header.log, header.seq)).or_default();
         for Change { signed, origin, record, raw, tokens: in_it } in found {
             place.extend(in_it.iter().cloned());
+            for token in &in_it {
+                let places = self.signed.entry(token.clone()).or_default();
+                places.extend([(header.log, header.seq), signed]);
+            }
             self.tokens.extend(in_it.into_iter().map(|token| (token, record)));
             if self.quarantined.contains(&signed) {
                 self.held_back.insert(record);

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
+use huza_crdt::control::Statement;
 use huza_crdt::id::LogId;
 use huza_crdt::node::{Command, Reply};
 use huza_crdt::session::Fault;
@@ -44,12 +45,16 @@ const LINGER_MS_MAX: u64 = 1_500;
 /// Between rounds: receipts are signed, readers catch up, facilities answer.
 const REST_MS: u64 = 30_000;
 
+/// Of so many seeds one is run twice, to see that it gives one log.
+const SEEDS_PER_REPETITION: u64 = 16;
+
 /// Runs a seed.
 ///
 /// # Errors
 /// The first broken law.
 pub fn run(seed: u64) -> Result<Report, Violation> {
-    run_with(Options::draw(seed))
+    let options = Options::draw(seed);
+    if seed.is_multiple_of(SEEDS_PER_REPETITION) { run_twice(options) } else { run_with(options) }
 }
 
 /// Runs a world with these options.
@@ -57,8 +62,33 @@ pub fn run(seed: u64) -> Result<Report, Violation> {
 /// # Errors
 /// The first broken law.
 pub fn run_with(options: Options) -> Result<Report, Violation> {
+    run_lap(options, 0)
+}
+
+/// Runs a world with these options, and once more: both logs have to be the same.
+///
+/// # Errors
+/// The first broken law.
+pub fn run_twice(options: Options) -> Result<Report, Violation> {
+    let seed = options.seed;
+    let mut report = run_lap(options.clone(), 0)?;
+    let again = run_lap(Options { keep_log: false, ..options }, 1)?;
+    *report.checked.entry(Law::Deterministic).or_default() += 1;
+    if report.log_hash == again.log_hash {
+        return Ok(report);
+    }
+    let hashes = (&report.log_hash, &again.log_hash);
+    let lines = (report.log_lines, again.log_lines);
+    let evidence = format!("two runs, two logs: {hashes:?} of {lines:?} lines");
+    let (at_ms, host, log) =
+        (report.virtual_ms, "world".to_owned(), report.log.unwrap_or_default());
+    let log = format!("{}{log}", report.options);
+    Err(Violation { seed, at_ms, host, law: Law::Deterministic, evidence, log })
+}
+
+fn run_lap(options: Options, lap: u64) -> Result<Report, Violation> {
     let header = options.to_string();
-    let mut world = World::new(options)?;
+    let mut world = World::new(options, lap)?;
     let ended = catch_unwind(AssertUnwindSafe(|| live(&mut world)));
     let ended = ended.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -73,6 +103,7 @@ pub fn run_with(options: Options) -> Result<Report, Violation> {
             let mut seen = laws.seen;
             seen.insert("writes acknowledged", ledger.acked());
             Ok(Report {
+                checked: laws.checked,
                 seed: options.seed,
                 options: header,
                 virtual_ms: now,
@@ -252,6 +283,10 @@ fn populate(world: &mut World) -> Result<(), Violation> {
             }
         }
     }
+    if world.options.liars + world.options.versions > 0 {
+        let insider = world.programmes.insider(world.draws.liars.bytes());
+        world.insider = Some(insider.map_err(|broken| world.violated(None, &broken))?);
+    }
     Ok(())
 }
 
@@ -262,8 +297,9 @@ fn converge(world: &mut World) -> Result<(), Violation> {
     for _ in 0..ROUNDS_MAX {
         meet_all(world, &members)?;
         world.run_until(world.now + REST_MS)?;
+        world.rot();
         last = rested(world, &members)?;
-        if last.is_none() {
+        if last.is_none() && !world.overwrite()? {
             return Ok(());
         }
     }
@@ -354,13 +390,15 @@ fn rested(
     }
     let certificates = members.iter().filter_map(|id| world.hosts.get(id)).map(|h| h.certificate);
     let devices = certificates.map(|one| world.programmes.auditor.device(one?));
+    world.laws.weigh(Law::WithinQuota, disks.len() as u64);
     for (disk, own) in disks.iter().zip(devices) {
         end::within_quota(disk, own, world.options.carry_bytes)
             .map_err(|broken| world.violated(None, &broken))?;
     }
     let (judged, forked) = (!world.laws.revoked.is_empty(), world.laws.forks_expected);
     let lost = world.ledger.lost_in();
-    for id in readers(world) {
+    for id in world.readers() {
+        world.laws.weigh(Law::Converges, 1);
         let reply = world.ask(id, Command::Status { records: true })?;
         let Reply::Status(status) = reply else {
             return Err(world.unexpected(id, "status", &reply));
@@ -372,15 +410,11 @@ fn rested(
     Ok(None)
 }
 
-fn readers(world: &World) -> Vec<HostId> {
-    let reads = |id: &HostId| world.hosts.get(id).is_some_and(|host| host.nature.reads());
-    world.good().into_iter().filter(reads).collect()
-}
-
 /// Everybody holds the same: now the laws for the end.
 fn judge(world: &mut World) -> Result<(), Violation> {
     let good = world.good();
     let quarantined = agree(world, &good)?;
+    world.compare_readers()?;
     let places: BTreeSet<Place> = quarantined.keys().copied().collect();
     let mut model = Model::without(places.clone());
     let mut gone = BTreeSet::new();
@@ -393,13 +427,23 @@ fn judge(world: &mut World) -> Result<(), Violation> {
         let with = (&world.programmes.auditor, &world.laws.tokens);
         erased::is_gone(&erased, with, &host.disk.durable)
             .map_err(|broken| world.violated(Some(host.id), &broken))?;
+        world.laws.weigh(Law::ErasedIsGone, erased.len() as u64);
     }
     world.laws.count("records erased everywhere", gone.len() as u64);
+    let unread = good.first().and_then(|id| world.hosts.get(id)).map(|host| {
+        let rows = host.disk.durable.rows(Table::Statements).into_iter();
+        let statements = rows.filter_map(|(_, row)| Statement::from_bytes(&row).ok());
+        statements.filter(|one| one.kind() == crate::forger::KIND_UNKNOWN).count()
+    });
+    world.laws.count("statements of an unknown kind that all carry", unread.unwrap_or(0) as u64);
     world.laws.count("envelopes quarantined in the end", places.len() as u64);
     let fates = end::Fates { good: &good, twins: &world.trust.twins, erased: &erased };
+    let owed = world.ledger.entries.iter().filter(|(token, one)| fates.owes(token, one)).count();
+    world.laws.weigh(Law::WrittenIsVisible, owed as u64);
+    world.laws.weigh(Law::NothingSetAside, model.records().count() as u64);
     let lost = end::nothing_lost(&world.ledger, &model, &world.laws.tokens, &fates);
     lost.map_err(|broken| world.violated(None, &broken))?;
-    for id in readers(world) {
+    for id in world.readers() {
         let shown = export(world, id)?;
         let Some(host) = world.hosts.get(&id) else { continue };
         if world.laws.forks_expected {
@@ -424,10 +468,12 @@ fn judge(world: &mut World) -> Result<(), Violation> {
             let lost = world.ledger.excuses() > 0 || !gone.is_empty();
             let lost = lost || !world.laws.revoked.is_empty() || world.laws.forks_expected;
             let due = end::without(&expected, &model);
+            world.laws.weigh(Law::FacilityExact, due.len() as u64);
             end::facility_exact(&due, facility, lost)
                 .map_err(|broken| world.violated(Some(id), &broken))?;
         }
         world.laws.count("resources shown in the end", expected.len() as u64);
+        world.laws.weigh(Law::ShownIsTrue, expected.len() as u64);
     }
     Ok(())
 }
@@ -452,6 +498,7 @@ fn agree(world: &mut World, good: &[HostId]) -> Result<quarantine::Quarantined, 
         says.retain(|one| kept.contains(&one.log));
         quarantine::agreed(&expected, &says)
             .map_err(|broken| world.violated(Some(*id), &broken))?;
+        world.laws.weigh(Law::QuarantineAgreed, 1);
         all.extend(expected);
     }
     Ok(all)

@@ -1,6 +1,7 @@
 //! The laws. Each is a function from what is seen to nothing or [`Broken`], in a file of its own
 //! with tests that break it; [`Laws`] remembers what they need to see.
 
+pub(crate) mod alike;
 pub(crate) mod contact;
 pub(crate) mod durable;
 pub(crate) mod end;
@@ -10,22 +11,26 @@ pub(crate) mod keys;
 pub(crate) mod locked;
 pub(crate) mod quarantine;
 pub(crate) mod receipt;
+pub(crate) mod released;
 pub(crate) mod secrecy;
 pub(crate) mod shut_out;
 pub(crate) mod stranger;
+pub(crate) mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::control::{Statement, kind};
-use huza_crdt::id::{CertId, LogId, RecordId, StatementId};
-use huza_crdt::node::{Event, PipeId};
+use huza_crdt::id::{CertId, Hash, LogId, RecordId, StatementId};
+use huza_crdt::node::{Event, PipeId, SessionStatus};
 use huza_crdt::session::Fault;
 use huza_crdt::session::frame::Frame;
 use huza_crdt::store::Batch;
+use huza_crdt::trust::Role;
 
 use self::contact::Talk;
 use self::frames::Heard;
 use self::shut_out::Known;
+use crate::audit::Place;
 use crate::disk::Durable;
 use crate::facility::Facility;
 use crate::host::{HostId, Nature};
@@ -48,8 +53,16 @@ pub(crate) struct Laws {
     pub(crate) revoked: BTreeSet<CertId>,
     /// Whether a copy that takes itself for the original may fork its logs.
     pub(crate) forks_expected: bool,
+    /// The header of each envelope that became durable anywhere.
+    headers: BTreeMap<Place, Hash>,
+    /// When each envelope became durable at each host, for the first time.
+    came: BTreeMap<(HostId, Place), u64>,
+    /// The envelopes that some hub has held.
+    pub(crate) at_hubs: BTreeSet<Place>,
     /// How often each thing was seen, for the report.
     pub(crate) seen: BTreeMap<&'static str, u64>,
+    /// How often each law had something to look at.
+    pub(crate) checked: BTreeMap<Law, u64>,
 }
 
 /// A speaker, as the laws see it.
@@ -71,6 +84,11 @@ impl Laws {
         *self.seen.entry(what).or_default() += how_many;
     }
 
+    /// Notes that a law had something to look at.
+    pub(crate) fn weigh(&mut self, law: Law, how_often: u64) {
+        *self.checked.entry(law).or_default() += how_often;
+    }
+
     /// A host opened its end of a pipe.
     pub(crate) fn opened(&mut self, host: HostId, pipe: PipeId, talk: Talk) {
         self.talks.insert((host, pipe), talk);
@@ -87,10 +105,7 @@ impl Laws {
         let Some(talk) = self.talks.get_mut(&(host, pipe)) else { return };
         talk.heard_at = now;
         for frame in talk.heard.push(bytes) {
-            talk.hello_heard |= matches!(frame, Frame::Hello(_));
-            if let Frame::Batch { number, statements, runs } = frame {
-                talk.batches.insert(number, Heard::read(&statements, &runs));
-            }
+            talk.hear(frame);
         }
     }
 
@@ -101,13 +116,16 @@ impl Laws {
         pipe: PipeId,
         bytes: &[u8],
     ) -> Result<(), Broken> {
+        self.weigh(Law::Secrecy, 1);
         secrecy::on_link(&self.tokens, bytes)?;
         let Some(talk) = self.talks.get_mut(&(speaker.host, pipe)) else { return Ok(()) };
+        talk.spoke = true;
         let frames = talk.said.push(bytes);
         let known = self.known.get(&speaker.host).zip(talk.peer);
         let revoked = known.is_some_and(|(known, peer)| known.revoked.contains(&peer));
         for frame in &frames {
             let Some(talk) = self.talks.get_mut(&(speaker.host, pipe)) else { return Ok(()) };
+            let unproven = talk.stranger || !talk.hello_heard;
             stranger::may_be_said(frame, talk.stranger, talk.hello_heard)?;
             shut_out::may_be_said(frame, revoked)?;
             match frame {
@@ -116,6 +134,7 @@ impl Laws {
                     let lenient = (dirty, self.forks_expected);
                     durable::acknowledged(*number, batch.as_ref(), speaker.durable, lenient)?;
                     self.count("acks", 1);
+                    self.weigh(Law::AckedIsDurable, 1);
                 }
                 // It says itself that it did not take these.
                 Frame::Refused { number, logs, .. } => {
@@ -124,7 +143,10 @@ impl Laws {
                     }
                     self.count("batches refused in part", 1);
                 }
-                Frame::Batch { statements, runs, .. } => {
+                Frame::Batch { number, statements, runs } => {
+                    let sent = runs.iter().map(|run| (run.log, run.envelopes.len() as u64));
+                    talk.sent.insert(*number, sent.collect());
+                    self.weigh(Law::AckedIsDurable, 1);
                     let batch = Heard::read(statements, runs);
                     secrecy::in_envelopes(&self.tokens, batch.wires())?;
                     durable::offered(&batch, speaker.durable)?;
@@ -145,6 +167,8 @@ impl Laws {
                 | Frame::Revoked(_) => {}
                 Frame::Same => self.count("contacts as they parted", 1),
             }
+            self.weigh(Law::StrangersLearnNothing, unproven.into());
+            self.weigh(Law::RevokedGetNothing, revoked.into());
         }
         Ok(())
     }
@@ -161,28 +185,62 @@ impl Laws {
             return Ok(());
         }
         self.count("receipts checked", 1);
+        self.weigh(Law::ReceiptIsTrue, 1);
         receipt::is_true(statement, speaker, &self.tokens)
     }
 
     /// Batches became durable at a host.
     pub(crate) fn written(
-        &self,
-        nature: &Nature,
+        &mut self,
+        (host, nature, now): (HostId, &Nature, u64),
         batch: &Batch,
         borrowed: &dyn Fn(LogId) -> bool,
         outside: &dyn Fn(&Token) -> bool,
     ) -> Result<(), Broken> {
+        self.weigh(Law::Secrecy, 1);
+        self.weigh(Law::HeldForEver, durable::removed(batch).count() as u64);
         durable::keeps(batch, borrowed)?;
-        secrecy::on_disk(&self.tokens, nature, batch, outside)
+        secrecy::on_disk(&self.tokens, nature, batch, outside)?;
+        for (place, hash) in durable::headers(batch) {
+            self.weigh(Law::NoForks, 1);
+            let known = *self.headers.entry(place).or_insert(hash);
+            if known != hash && !self.forks_expected {
+                let (log, seq) = place;
+                let evidence = format!("log {} has two envelopes {seq}", log.short());
+                return Err(Broken::new(Law::NoForks, evidence));
+            }
+            self.came.entry((host, place)).or_insert(now);
+            if nature.role == Role::Hub {
+                self.at_hubs.insert(place);
+            }
+        }
+        Ok(())
+    }
+
+    /// For how long a host has held an envelope.
+    pub(crate) fn held_for(&self, host: HostId, place: Place, now: u64) -> u64 {
+        self.came.get(&(host, place)).map_or(0, |came| now.saturating_sub(*came))
+    }
+
+    /// What a node says of its open contacts.
+    pub(crate) fn told(&mut self, host: HostId, told: &[SessionStatus]) -> Result<(), Broken> {
+        for one in told {
+            let Some(talk) = self.talks.get(&(host, one.pipe)) else { continue };
+            told::of_contact(one, talk)?;
+            self.weigh(Law::ToldIsTrue, 1);
+        }
+        Ok(())
     }
 
     /// What a log at its finest would show of an input or output.
-    pub(crate) fn printed(&self, it: &impl core::fmt::Debug) -> Result<(), Broken> {
+    pub(crate) fn printed(&mut self, it: &impl core::fmt::Debug) -> Result<(), Broken> {
+        self.weigh(Law::Secrecy, 1);
         secrecy::in_print(&self.tokens, it)
     }
 
     /// A host says that something happened.
     pub(crate) fn event(&mut self, host: HostId, event: &Event, now: u64) -> Result<(), Broken> {
+        self.weigh(Law::Secrecy, 1);
         secrecy::in_event(&self.tokens, event)?;
         match event {
             Event::Met { pipe, .. } => {
@@ -192,9 +250,11 @@ impl Laws {
                 }
                 self.count("members met", 1);
             }
-            Event::ContactComplete { pipe, .. } => {
+            Event::ContactComplete { pipe, stats, .. } => {
                 if let Some(talk) = self.talks.get_mut(&(host, *pipe)) {
                     talk.complete = true;
+                    told::of_completion(stats, talk)?;
+                    self.weigh(Law::ToldIsTrue, 1);
                 }
                 self.count("contacts complete", 1);
             }
@@ -247,6 +307,10 @@ impl Laws {
         let Some(talk) = self.talks.get_mut(&(host, pipe)) else { return Ok(()) };
         talk.end(pipe, now)?;
         talk.fault = fault.cloned();
+        let honest = !talk.stranger && !talk.dirty;
+        self.weigh(Law::ContactEnds, 1);
+        self.weigh(Law::HonestNotAccused, honest.into());
+        let Some(talk) = self.talks.get(&(host, pipe)) else { return Ok(()) };
         // The one it proved: a device that was enrolled anew may still have used its former one.
         let revoked = certificate.is_some_and(|one| self.revoked.contains(&one));
         if fault == Some(&Fault::Revoked) && revoked {
@@ -280,7 +344,7 @@ impl Laws {
     }
 
     /// A node is told that a batch is durable.
-    pub(crate) fn told(&mut self, host: HostId, token: huza_crdt::node::Token, now: u64) {
+    pub(crate) fn persisted(&mut self, host: HostId, token: huza_crdt::node::Token, now: u64) {
         if let Some(known) = self.known.get_mut(&host) {
             known.told(token, now);
         }

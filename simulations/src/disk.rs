@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use huza_crdt::node::Token;
-use huza_crdt::store::{Batch, MemoryStore, Op, Range, Row, StoreKind, Table};
+use huza_crdt::store::{Batch, MemoryStore, Range, Row, StoreKind, Table};
 
 use crate::draw::Draw;
 use crate::violation::{Broken, Law};
@@ -123,12 +123,6 @@ impl Disk {
     }
 }
 
-/// Takes the first row out of a batch that is put into `table`, as a bug would.
-pub(crate) fn lose_a_row(batch: &mut Batch, table: Table) -> bool {
-    let at = batch.0.iter().position(|op| matches!(op, Op::Put { table: t, .. } if *t == table));
-    at.map(|at| batch.0.remove(at)).is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,13 +173,5 @@ mod tests {
     fn a_batch_for_the_other_store_is_found() {
         let broken = Disk::default().accept(Token(1), StoreKind::Reader, batch(1)).unwrap_err();
         assert_eq!(broken.law, Law::BatchesKeepToTheirStore);
-    }
-
-    #[test]
-    fn a_lost_row_is_one_row() {
-        let mut batch = batch(1);
-        assert!(lose_a_row(&mut batch, Table::Envelopes));
-        assert!(!lose_a_row(&mut batch, Table::Envelopes));
-        assert_eq!(batch.0.len(), 1);
     }
 }

@@ -85,6 +85,8 @@ pub(crate) struct Host {
     pub(crate) ready: bool,
     /// Whether the node gave up because a store failed.
     pub(crate) stopped: bool,
+    /// Whether its disk has no room for another write.
+    pub(crate) full: bool,
     /// Counts its starts.
     pub(crate) run: u32,
     /// When the node is to be woken next.
@@ -130,6 +132,7 @@ impl Host {
             exists: true,
             ready: false,
             stopped: false,
+            full: false,
             run: 0,
             wake: None,
             told: [0; 2],

@@ -1,6 +1,6 @@
 //! A pipe between two ends: ordered bytes with latency and rate, delivered in drawn chunks, that
-//! may be cut or fall silent at any byte. A dirty pipe also corrupts, repeats and reorders chunks:
-//! that is what lies beneath an authenticated channel, and what a hostile peer can do anyway.
+//! may be cut or fall silent at any byte. A dirty pipe also loses, corrupts, repeats and reorders
+//! chunks: that is what lies beneath an authenticated channel, and what a hostile peer can do anyway.
 
 use std::collections::VecDeque;
 
@@ -78,8 +78,24 @@ pub(crate) struct Quality {
     pub(crate) cut_after: Option<u64>,
     /// Bytes after which it carries nothing more, and tells nobody.
     pub(crate) stall_after: Option<u64>,
-    /// Chunks in 1000 that are corrupted, repeated, or swapped with the one before.
-    pub(crate) dirt_per_mille: u64,
+    pub(crate) dirt: Dirt,
+}
+
+/// Chunks in 1000 to which something happens on the way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Dirt {
+    pub(crate) lost: u64,
+    pub(crate) corrupted: u64,
+    pub(crate) repeated: u64,
+    /// Swapped with the one before.
+    pub(crate) swapped: u64,
+}
+
+impl Dirt {
+    /// Whether anything may happen to a chunk.
+    pub(crate) fn is_any(self) -> bool {
+        self != Self::default()
+    }
 }
 
 /// A pipe.
@@ -154,7 +170,7 @@ impl Pipe {
             let carry = chunk.len() as u64 / quality.bytes_per_ms.max(1);
             lane.clear_at = lane.clear_at.max(now + quality.latency_ms) + carry;
             times.push(lane.clear_at);
-            lane.put(chunk.to_vec(), quality.dirt_per_mille, draw, &mut times);
+            lane.put(chunk.to_vec(), quality.dirt, draw, &mut times);
         }
         times
     }
@@ -207,18 +223,22 @@ impl Pipe {
 }
 
 impl Lane {
-    fn put(&mut self, mut chunk: Vec<u8>, dirt: u64, draw: &mut Draw, times: &mut Vec<u64>) {
-        if draw.chance(dirt) {
+    fn put(&mut self, mut chunk: Vec<u8>, dirt: Dirt, draw: &mut Draw, times: &mut Vec<u64>) {
+        // Only where something can be lost: a draw more would change what others meet.
+        if dirt.lost > 0 && draw.chance(dirt.lost) {
+            chunk.clear();
+        }
+        if draw.chance(dirt.corrupted) {
             let at = usize::try_from(draw.below(chunk.len() as u64)).unwrap_or_default();
             if let Some(byte) = chunk.get_mut(at) {
                 *byte ^= 1 << draw.below(8);
             }
         }
-        if draw.chance(dirt) {
+        if draw.chance(dirt.repeated) {
             self.parcels.push_back(Parcel::Bytes(chunk.clone()));
             times.push(self.clear_at);
         }
-        let swap = draw.chance(dirt);
+        let swap = draw.chance(dirt.swapped);
         match self.parcels.pop_back() {
             Some(Parcel::Bytes(before)) if swap => {
                 self.parcels.extend([Parcel::Bytes(chunk), Parcel::Bytes(before)]);
@@ -259,7 +279,7 @@ mod tests {
         bytes_per_ms: 10,
         cut_after: None,
         stall_after: None,
-        dirt_per_mille: 0,
+        dirt: Dirt { lost: 0, corrupted: 0, repeated: 0, swapped: 0 },
     };
 
     fn pipe(quality: Quality) -> Pipe {
@@ -325,12 +345,21 @@ mod tests {
 
     #[test]
     fn a_dirty_pipe_changes_something() {
-        let quality = Quality { dirt_per_mille: 300, ..CLEAN };
-        let dirty = (0..20).filter(|seed| {
-            let (sent, came, _) = through(quality, *seed);
-            sent != came
-        });
-        assert!(dirty.count() > 10);
+        let dirts: [fn(&mut Dirt) -> &mut u64; 4] = [
+            |dirt| &mut dirt.lost,
+            |dirt| &mut dirt.corrupted,
+            |dirt| &mut dirt.repeated,
+            |dirt| &mut dirt.swapped,
+        ];
+        for of in dirts {
+            let mut dirt = Dirt::default();
+            *of(&mut dirt) = 300;
+            let dirty = (0..20).filter(|seed| {
+                let (sent, came, _) = through(Quality { dirt, ..CLEAN }, *seed);
+                sent != came
+            });
+            assert!(dirty.count() > 10, "{dirt:?}");
+        }
     }
 
     #[test]

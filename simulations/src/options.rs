@@ -7,16 +7,66 @@ use huza_crdt::node::Carry;
 
 use crate::draw::Draw;
 
-/// A bug planted beneath a node, to show that it would be found.
+/// A bug planted beneath a node or around it, to show that a law would find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Planted {
-    /// The store answers that a batch is durable when it has only heard of it.
+    /// The carrier's store answers that a batch is durable when it has only heard of it.
     AckBeforePersist,
-    /// The store loses one row of a batch and says nothing.
-    DropChange,
+    /// The reader's store keeps no change, and says nothing.
+    ReaderForgets,
+    /// The store deletes nothing that was filed.
+    KeepsErased,
+    /// The carrier's store removes an envelope that is kept for ever.
+    RemovesEnvelope,
+    /// The store puts batches for one file into the other.
+    OtherStore,
+    /// The store takes as long as it happens to take, whatever the seed says.
+    Undetermined,
+    /// The store does not find a change that it is asked for alone.
+    LosesReads,
+    /// A statement is gone from a disk some time after it was written.
+    StatementRots,
+    /// A filed change is gone from a disk some time after it was written.
+    ChangeRots,
+    /// Payloads are sealed under the first key that a village ever had.
+    StaleKeys,
+    /// A restored copy takes itself for the original.
+    CopiedLife,
+    /// A link corrupts bytes that were authenticated.
+    SilentDirt,
     /// The shell serves whoever connects, without waiting for a certificate.
     ServeStrangers,
+    /// The shell serves whom the node has turned away.
+    ServesRevoked,
+    /// The shell sends what a user wrote along with what the node sends.
+    Leaks,
+    /// The shell closes the reader's store before the node says so.
+    LockAtOnce,
+    /// The shell does not tell that a contact ended.
+    SwallowEnds,
+    /// The shell answers no command.
+    SwallowReplies,
+    /// The shell imports again what a user imported, with something else in its place.
+    Overwrites,
+    /// The shell shows a record less than the node told.
+    ShowsLess,
+    /// The shell shows more progress of a contact than the node told.
+    TellsMore,
+    /// The shell shows that every record is at the health centre.
+    TellsStored,
+    /// The shell shows nothing of what is quarantined.
+    ForgetsQuarantine,
+    /// The node is set to carry for a shorter time than the device's settings say.
+    CarriesBriefly,
+    /// The node is set to carry more than the device's settings say.
+    CarriesMore,
+    /// The gateway's shell says that the facility took what it was never given.
+    FacilityForgets,
+    /// The facility loses what it took.
+    FacilityLoses,
+    /// The node panics.
+    Panics,
 }
 
 macro_rules! options {
@@ -65,8 +115,16 @@ options! {
     cut_per_mille: u64,
     /// Links in 1000 that stop carrying at a drawn byte and tell nobody.
     stall_per_mille: u64,
-    /// Links in 1000 that corrupt, repeat and reorder chunks.
+    /// Links in 1000 that corrupt, repeat and reorder chunks, all three alike.
     dirty_per_mille: u64,
+    /// Links in 1000 that lose chunks.
+    lossy_per_mille: u64,
+    /// Links in 1000 that corrupt chunks.
+    corrupting_per_mille: u64,
+    /// Links in 1000 that repeat chunks.
+    repeating_per_mille: u64,
+    /// Links in 1000 that reorder chunks.
+    reordering_per_mille: u64,
     /// Meetings in 1000 where both dial.
     double_dial_per_mille: u64,
     /// Longest time until a batch is durable.
@@ -83,6 +141,8 @@ options! {
     crashes: u64,
     /// Failing writes: the store reports an error, the node stops, the device restarts.
     store_failures: u64,
+    /// Disks that are full for a while: every write fails until there is space again.
+    full_disks: u64,
     /// Jumps of a wall clock.
     clock_jumps: u64,
     /// Devices whose stores, both or one, are replaced by an earlier copy.
@@ -91,6 +151,11 @@ options! {
     destroyed: u64,
     /// Connections by forged peers.
     forgers: u64,
+    /// Connections by members that lie: they acknowledge and keep nothing, claim what they lack, say
+    /// again what is old, alter what they bring.
+    liars: u64,
+    /// Connections by devices of another version of the protocol, older or newer.
+    versions: u64,
     /// Resources in 1000 that the facility refuses.
     refused_per_mille: u64,
     /// Authority devices of each catchment; without them nothing below happens but locks.
@@ -133,6 +198,9 @@ impl Options {
     pub fn draw(seed: u64) -> Self {
         let mut draw = Draw::new(seed, "options");
         let d = &mut draw;
+        // What came later is drawn from streams of its own, so that seeds known from before draw all
+        // else as they did.
+        let own = |name: &str, from: &[u64]| Draw::new(seed, name).pick_or(from, 0);
         let catchments = if d.chance(200) { 2 } else { 1 };
         let chaos_ms = d.pick_or(&[20_000, 90_000, 300_000, 1_500_000], 60_000);
         Self {
@@ -151,6 +219,10 @@ impl Options {
             cut_per_mille: d.pick_or(&[0, 100, 400], 0),
             stall_per_mille: d.pick_or(&[0, 50, 200], 0),
             dirty_per_mille: d.pick_or(&[0, 0, 150], 0),
+            lossy_per_mille: own("lossy links", &[0, 0, 0, 60, 250]),
+            corrupting_per_mille: own("corrupting links", &[0, 0, 0, 60, 250]),
+            repeating_per_mille: own("repeating links", &[0, 0, 0, 60, 250]),
+            reordering_per_mille: own("reordering links", &[0, 0, 0, 60, 250]),
             double_dial_per_mille: d.pick_or(&[0, 150], 0),
             persist_ms_max: d.pick_or(&[1, 30, 800, 5_000], 30),
             told_ms_max: d.pick_or(&[0, 20, 1_000], 0),
@@ -159,10 +231,13 @@ impl Options {
             group_commit_max: d.between(1, 6),
             crashes: d.pick_or(&[0, 0, 2, 6, 12], 0),
             store_failures: d.pick_or(&[0, 0, 1, 3], 0),
+            full_disks: own("full disks", &[0, 0, 0, 1, 3]),
             clock_jumps: d.pick_or(&[0, 2, 6], 0),
             restores: d.pick_or(&[0, 0, 1, 2], 0),
             destroyed: d.pick_or(&[0, 0, 0, 1], 0),
             forgers: d.pick_or(&[0, 2, 6], 0),
+            liars: own("liars", &[0, 0, 0, 3, 8]),
+            versions: own("versions", &[0, 0, 0, 2, 6]),
             refused_per_mille: d.pick_or(&[0, 0, 60], 0),
             echo_close: d.chance(500),
             // Drawn last, so that the draws above are those of seeds known from before.
@@ -186,13 +261,44 @@ impl Options {
 
     /// What each device is set to: for how long an order to erase is held, and what it carries.
     pub(crate) const fn settings(&self) -> (u64, Carry) {
-        (self.erasure_delay_ms, Carry { bytes: self.carry_bytes, millis: self.carry_ms })
+        let carry = match self.planted {
+            Some(Planted::CarriesBriefly) => Carry { bytes: self.carry_bytes, millis: 1_000 },
+            Some(Planted::CarriesMore) => Carry { bytes: u64::MAX, millis: self.carry_ms },
+            _ => Carry { bytes: self.carry_bytes, millis: self.carry_ms },
+        };
+        (self.erasure_delay_ms, carry)
     }
 
-    /// The same, with a bug in it.
+    /// The same, with a bug in it, and with enough of what it takes to strike.
     #[must_use]
     pub const fn plant(self, bug: Planted) -> Self {
-        Self { planted: Some(bug), ..self }
+        let mut world = Self { planted: Some(bug), ..self };
+        match bug {
+            Planted::CarriesMore | Planted::CarriesBriefly => {
+                (world.catchments, world.workers) = (2, 2);
+                (world.carry_bytes, world.carry_ms) = match bug {
+                    Planted::CarriesMore => (0, 1 << 40),
+                    _ => (1 << 30, 1 << 40),
+                };
+            }
+            Planted::StaleKeys | Planted::ServesRevoked | Planted::ForgetsQuarantine => {
+                (world.authorities, world.revocations, world.rotations) = (2, 3, 3);
+            }
+            Planted::ChangeRots => {
+                // So that some hold the same, and nothing was lost.
+                (world.catchments, world.authorities) = (1, 2);
+                (world.restores, world.destroyed, world.twins) = (0, 0, 0);
+            }
+            Planted::KeepsErased => (world.authorities, world.erasures) = (2, 3),
+            Planted::LockAtOnce => world.locks = 12,
+            Planted::CopiedLife => {
+                // They seldom meet who would tell them.
+                (world.restores, world.writes, world.meetings) = (24, 60, 3);
+            }
+            Planted::ServeStrangers => world.forgers = 6,
+            _ => {}
+        }
+        world
     }
 
     /// The same, with its log kept.
@@ -222,6 +328,16 @@ mod tests {
             ("twins", |o| o.twins > 0),
             ("bundles", |o| o.bundles > 0),
             ("quotas", |o| o.carry_bytes < 1 << 30),
+            ("loss", |o| o.lossy_per_mille > 0),
+            ("corruption", |o| o.corrupting_per_mille > 0),
+            ("duplicates", |o| o.repeating_per_mille > 0),
+            ("reordering", |o| o.reordering_per_mille > 0),
+            ("full disks", |o| o.full_disks > 0),
+            ("clock jumps", |o| o.clock_jumps > 0),
+            ("liars", |o| o.liars > 0),
+            ("versions", |o| o.versions > 0),
+            ("revocations", |o| o.revocations > 0 && o.authorities > 0),
+            ("rotations", |o| o.rotations > 0 && o.authorities > 0),
         ] {
             let with = drawn.iter().filter(|options| has(options)).count();
             assert!((20..180).contains(&with), "{with} of 200 seeds have {what}");

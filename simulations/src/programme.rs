@@ -88,6 +88,11 @@ impl Auditor {
         secret.into_iter().flat_map(|secret| secret.villages.iter().cloned()).collect()
     }
 
+    /// A certificate of the programme.
+    pub(crate) fn certificate(&self, id: CertId) -> Option<&Certificate> {
+        self.lane.certificate(&id)
+    }
+
     /// The device of a certificate.
     pub(crate) fn device(&self, certificate: CertId) -> Option<DeviceKey> {
         self.lane.certificate(&certificate).map(|known| known.device)
@@ -111,9 +116,9 @@ impl Auditor {
     }
 }
 
-/// An approved device of the other programme.
+/// An approved device of which forged peers have the key: of the other programme, or of this one.
 #[derive(Debug, Clone)]
-pub(crate) struct Outcast {
+pub(crate) struct Approved {
     pub(crate) key: SigningKey,
     pub(crate) certificate: CertId,
     /// Its chain of certificate statements.
@@ -126,7 +131,7 @@ pub(crate) struct Programmes {
     centres: BTreeMap<u64, Centre>,
     foreign: Centre,
     pub(crate) auditor: Auditor,
-    pub(crate) outcast: Outcast,
+    pub(crate) outcast: Approved,
     entropy: Entropy,
 }
 
@@ -152,7 +157,7 @@ impl Programmes {
         }
         let mut foreign = certify(&mut theirs, 0)?;
         let auditor = audit(&mut centres, &mut entropy)?;
-        let outcast = cast_out(&mut foreign, &mut entropy)?;
+        let outcast = approved(&mut foreign, Role::Gateway, &mut entropy)?;
         Ok(Self { centres, foreign, auditor, outcast, entropy })
     }
 
@@ -179,6 +184,12 @@ impl Programmes {
             last_certificate(&welcome.statements).ok_or_else(|| setup(&"no certificate"))?;
         Ok((welcome, certificate))
     }
+
+    /// Approves a relay of the first health centre, for lying peers to be.
+    pub(crate) fn insider(&mut self, entropy: [u8; 32]) -> Result<Approved, Broken> {
+        let centre = self.centres.get_mut(&0).ok_or_else(|| setup(&"no such centre"))?;
+        approved(centre, Role::Relay, &mut Entropy::new(entropy))
+    }
 }
 
 fn setup(error: &impl ToString) -> Broken {
@@ -191,19 +202,19 @@ fn last_certificate(statements: &[Statement]) -> Option<CertId> {
     certificates.next_back().map(|statement| Certificate::id(statement.body()))
 }
 
-/// Approves a device of the other programme, for a forged peer to be.
-fn cast_out(foreign: &mut Centre, entropy: &mut Entropy) -> Result<Outcast, Broken> {
+/// Approves a device for a forged peer to be.
+fn approved(centre: &mut Centre, role: Role, entropy: &mut Entropy) -> Result<Approved, Broken> {
     let key = SigningKey::from_seed(entropy.draw());
     let sealing = SealingKey::from_seed(entropy.draw());
     let nonce = entropy.draw();
-    let request = JoinRequest::new(&key, sealing.public(), ("outcast", false), CERTIFIED, nonce);
-    let welcome = foreign
-        .approve(&request, &Approval::of(Role::Gateway, &[]), CERTIFIED, entropy)
+    let request = JoinRequest::new(&key, sealing.public(), ("forged", false), CERTIFIED, nonce);
+    let welcome = centre
+        .approve(&request, &Approval::of(role, &[]), CERTIFIED, entropy)
         .map_err(|error| setup(&error))?;
     let certificate =
         last_certificate(&welcome.statements).ok_or_else(|| setup(&"no certificate"))?;
     let certificates = welcome.statements.iter().filter(|s| s.kind() == kind::CERTIFICATE);
-    Ok(Outcast { key, certificate, chain: certificates.map(Statement::to_bytes).collect() })
+    Ok(Approved { key, certificate, chain: certificates.map(Statement::to_bytes).collect() })
 }
 
 /// Approves a gateway of each centre on paper, and opens its grants.

@@ -7,23 +7,25 @@ mod carry;
 mod fault;
 mod ferry;
 mod life;
+mod looks;
 mod net;
+mod planted;
 mod trust;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::node::{Command, CommandId, Input, PipeId, Reply, Token};
 use huza_crdt::store::{Range, StoreKind};
 
-use crate::check::{Laws, locked};
+use crate::check::Laws;
 use crate::draw::Draw;
 use crate::facility::Facility;
-use crate::forger::Forger;
-use crate::host::{Host, HostId, Reader};
+use crate::forger::{Breed, Forger};
+use crate::host::{Host, HostId};
 use crate::ledger::Ledger;
 use crate::link::{Pipe, Side};
-use crate::options::Options;
-use crate::programme::Programmes;
+use crate::options::{Options, Planted};
+use crate::programme::{Approved, Programmes};
 use crate::trace::Trace;
 use crate::violation::{Broken, Law, Violation};
 use crate::workload::Users;
@@ -68,7 +70,7 @@ pub(crate) enum Happening {
     /// A bundle is read.
     Unload(HostId, Vec<u8>),
     /// A forged peer connects.
-    Forge(HostId),
+    Forge(HostId, Breed),
     /// A user does something.
     User(HostId),
     /// Something goes wrong.
@@ -81,10 +83,24 @@ pub(crate) enum Happening {
 #[derive(Debug)]
 pub(crate) struct Draws {
     pub(crate) net: Draw,
+    pub(crate) weather: Draw,
     pub(crate) disk: Draw,
     pub(crate) faults: Draw,
     pub(crate) keys: Draw,
     pub(crate) shadow: Draw,
+    pub(crate) liars: Draw,
+    /// When the laws look.
+    pub(crate) looks: Draw,
+}
+
+impl Draws {
+    /// Where forged peers of this breed draw.
+    pub(crate) const fn of_forger(&mut self, breed: Breed) -> &mut Draw {
+        match breed {
+            Breed::Stranger => &mut self.faults,
+            Breed::Liar | Breed::Version => &mut self.liars,
+        }
+    }
 }
 
 /// A world.
@@ -97,7 +113,9 @@ pub(crate) struct World {
     events: u64,
     pub(crate) hosts: BTreeMap<HostId, Host>,
     pub(crate) pipes: BTreeMap<PipeId, Pipe>,
-    pub(crate) forgers: BTreeMap<u32, Forger>,
+    pub(crate) forgers: BTreeMap<u32, (Breed, Forger)>,
+    /// The device as which liars speak.
+    pub(crate) insider: Option<Approved>,
     pub(crate) facilities: BTreeMap<HostId, Facility>,
     pub(crate) programmes: Programmes,
     pub(crate) users: Users,
@@ -109,23 +127,28 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     /// Answers to commands that somebody waits for.
     replies: BTreeMap<CommandId, Reply>,
+    /// Questions about progress that are not answered.
+    asked_progress: BTreeSet<CommandId>,
+    /// What a planted bug is going to import.
+    overwrites: Vec<(HostId, Command)>,
     next_pipe: u64,
     next_command: u64,
     /// Whether links and disks misbehave.
     pub(crate) chaos: bool,
-    /// Rows that the planted bug has still to spare before it loses one.
-    spare_rows: u64,
 }
 
 impl World {
     /// A world of these options, with nobody in it.
-    pub(crate) fn new(options: Options) -> Result<Self, Violation> {
+    /// `lap`: how often this was run before, which must not matter.
+    pub(crate) fn new(options: Options, lap: u64) -> Result<Self, Violation> {
         let seed = options.seed;
+        let uneven = options.planted == Some(Planted::Undetermined);
         let mut keys = Draw::new(seed, "keys");
         let programmes = Programmes::found(&options, &mut keys)
             .map_err(|broken| violation(seed, 0, "world", broken))?;
         let mut faults = Draw::new(seed, "faults");
-        let spare_rows = faults.below(6);
+        // Drawn for nothing now: the seeds that are known begin behind it.
+        faults.below(6);
         Ok(Self {
             now: 0,
             queue: BTreeMap::new(),
@@ -134,6 +157,7 @@ impl World {
             hosts: BTreeMap::new(),
             pipes: BTreeMap::new(),
             forgers: BTreeMap::new(),
+            insider: None,
             facilities: BTreeMap::new(),
             programmes,
             users: Users::new(Draw::new(seed, "users")),
@@ -143,17 +167,21 @@ impl World {
             ferries: Ferries::default(),
             draws: Draws {
                 net: Draw::new(seed, "net"),
-                disk: Draw::new(seed, "disk"),
+                weather: Draw::new(seed, "weather"),
+                disk: Draw::new(if uneven { seed ^ lap } else { seed }, "disk"),
                 faults,
                 keys,
                 shadow: Draw::new(seed, "shadow"),
+                liars: Draw::new(seed, "lies"),
+                looks: Draw::new(seed, "looks"),
             },
             trace: Trace::new(options.keep_log),
             replies: BTreeMap::new(),
+            asked_progress: BTreeSet::new(),
+            overwrites: Vec::new(),
             next_pipe: 0,
             next_command: 0,
             chaos: false,
-            spare_rows,
             options,
         })
     }
@@ -169,7 +197,7 @@ impl World {
             | Happening::Meet(host, _, _)
             | Happening::Ferry(host, _)
             | Happening::Unload(host, _)
-            | Happening::Forge(host)
+            | Happening::Forge(host, _)
             | Happening::User(host) => host.0,
             Happening::Arrive(_, _)
             | Happening::Part(_)
@@ -200,10 +228,9 @@ impl World {
             Happening::Read(host, run, token, range) => {
                 let Some(at) = self.hosts.get(&host) else { return Ok(()) };
                 if at.run == run && at.is_running() {
-                    locked::may_be_used(range.table.store(), at.reader == Reader::Locked, "read")
-                        .map_err(|broken| self.violated(Some(host), &broken))?;
+                    self.check_lock(host, range.table.store(), "read")?;
                 }
-                let rows = at.disk.durable.load(&range);
+                let rows = self.read(host, &range);
                 self.hand(host, run, Input::Loaded { token, rows })
             }
             Happening::Flush(host, run, store) => self.flush(host, run, store),
@@ -212,7 +239,7 @@ impl World {
             Happening::Part(pipe) => self.cut(pipe),
             Happening::Ferry(from, to) => self.ferry(from, to),
             Happening::Unload(host, file) => self.unload(host, &file),
-            Happening::Forge(host) => self.forge(host),
+            Happening::Forge(host, breed) => self.forge(host, breed),
             Happening::User(host) => self.user(host),
             Happening::Fault(fault) => self.fault(fault),
             Happening::Sweep => self.sweep(),
@@ -250,17 +277,19 @@ impl World {
 
     /// Gives a node an input and carries out all that it wants of it.
     pub(crate) fn feed(&mut self, id: HostId, input: Input) -> Result<(), Violation> {
+        self.panic_if_planted();
         let printed = self.laws.printed(&input);
         printed.map_err(|broken| self.violated(Some(id), &broken))?;
         let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
         if !host.is_running() {
             return Ok(());
         }
+        self.laws.weigh(Law::NoPanic, 1);
         self.trace.input(self.now, &host.name(), &input);
         match &input {
             Input::Received { pipe, bytes } => self.laws.heard(id, *pipe, bytes, self.now),
             Input::PipeClosed { pipe } => self.laws.closed(id, *pipe, self.now),
-            Input::Persisted { token } => self.laws.told(id, *token, self.now),
+            Input::Persisted { token } => self.laws.persisted(id, *token, self.now),
             _ => {}
         }
         let outputs = host.handle(self.now, input);
@@ -299,6 +328,7 @@ impl World {
             return Ok(());
         }
         host.wake = None;
+        self.laws.weigh(Law::Progress, 1);
         self.feed(id, Input::Tick)?;
         let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
         let stands_still = host.wake == Some(now);
@@ -319,7 +349,7 @@ impl World {
                     | Happening::Part(_)
                     | Happening::Ferry(..)
                     | Happening::Unload(..)
-                    | Happening::Forge(_)
+                    | Happening::Forge(..)
                     | Happening::User(_)
                     | Happening::Fault(_)
             )
@@ -328,7 +358,17 @@ impl World {
 
     fn sweep(&mut self) -> Result<(), Violation> {
         self.plan(self.now + SWEEP_MS, Happening::Sweep);
+        for id in self.ids(|host| host.is_member() && host.ready) {
+            self.ask_progress(id)?;
+        }
         self.laws.overdue(self.now).map_err(|(host, broken)| self.violated(Some(host), &broken))
+    }
+
+    /// Asks a node how far its contacts are; the answer is looked at when it comes.
+    pub(crate) fn ask_progress(&mut self, host: HostId) -> Result<(), Violation> {
+        let id = self.command_id();
+        self.asked_progress.insert(id);
+        self.feed(host, Input::Command { id, command: Box::new(Command::Peers) })
     }
 
     /// Numbers a command.
@@ -344,6 +384,7 @@ impl World {
         self.feed(host, Input::Command { id, command: Box::new(command) })?;
         let until = self.now + ANSWER_MS_MAX;
         self.run_while(until, |world| world.replies.contains_key(&id))?;
+        self.laws.weigh(Law::Progress, 1);
         self.replies.remove(&id).ok_or_else(|| {
             let broken = Broken::new(Law::Progress, format!("no answer to {name}"));
             self.violated(Some(host), &broken)

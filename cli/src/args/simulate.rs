@@ -12,8 +12,35 @@ pub(crate) enum SimulateCommand {
     Replay(ReplayArgs),
     /// Who meets whom in a scenario, by what it says of people, phones and links
     Contacts(ContactsArgs),
+    /// Worlds in which everything goes wrong, each drawn from a seed, and whether any law breaks
+    Chaos(ChaosArgs),
     /// A scenario file in which every setting stands with its default, its unit and its source
     Scenario,
+}
+
+/// `huza simulate chaos`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  huza simulate chaos --seeds 1000               seeds 0 to 999, on all processors\n  \
+    huza simulate chaos --start 1000 --seeds 1000  the next thousand\n  \
+    huza simulate chaos --seed 17 --trace          one seed again, with its log\n\n\
+    Real nodes on simulated links, disks and clocks, that lose, cut, repeat, reorder, corrupt, crash, run\n\
+    full, jump, are restored, lie, are shut out and erased, each as strongly as the seed draws it; then all\n\
+    meet, and have to hold and show the same. Exits with 1 if a law broke."
+)]
+pub(crate) struct ChaosArgs {
+    /// The first seed
+    #[arg(long, value_name = "SEED", default_value_t = 0, conflicts_with = "seed")]
+    pub(crate) start: u64,
+    /// How many seeds
+    #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "seed")]
+    pub(crate) seeds: u64,
+    /// Only this seed, twice, to see that it gives one log
+    #[arg(long, value_name = "SEED")]
+    pub(crate) seed: Option<u64>,
+    /// Print what was drawn and all that went into and came out of every node
+    #[arg(long, requires = "seed")]
+    pub(crate) trace: bool,
 }
 
 /// `huza simulate contacts`

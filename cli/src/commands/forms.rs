@@ -1,6 +1,8 @@
 //! `huza forms`: what can be asked at a visit, in three languages.
 
-use huza_crdt::record::{self, Comparison, DangerRule, Field, FieldType, Form, Language, Range};
+use huza_crdt::record::{
+    self, Comparison, Condition, DangerRule, Field, FieldType, Form, Language, Range,
+};
 use serde_json::{Value, json};
 
 use crate::args::{FormsArgs, FormsCommand};
@@ -13,7 +15,28 @@ pub(crate) fn run(context: &Context, args: &FormsArgs) -> Result<(), Failure> {
     match &args.command {
         None => list(context, args.lang.lang.into()),
         Some(FormsCommand::Show(show)) => one(context, latest(&show.form)?, show.lang.lang.into()),
+        Some(FormsCommand::Review) => review(context),
     }
+}
+
+/// What a native speaker has still to confirm.
+fn review(context: &Context) -> Result<(), Failure> {
+    let labels = record::labels_to_review();
+    let rows: Vec<Vec<String>> = labels
+        .iter()
+        .map(|(place, label)| vec![place.clone(), label.rw.clone(), label.en.clone()])
+        .collect();
+    let value: Vec<Value> = labels
+        .iter()
+        .map(|(place, label)| json!({ "place": place, "rw": label.rw, "fr": label.fr, "en": label.en }))
+        .collect();
+    let text = format!(
+        "{}\n\n{} texts of {} forms wait for a native speaker.",
+        output::table(&["place", "Kinyarwanda", "English"], &rows),
+        rows.len(),
+        record::forms().len(),
+    );
+    context.output.answer(&json!({ "to_review": value }), &text)
 }
 
 /// The highest version of a form.
@@ -56,6 +79,27 @@ fn one(context: &Context, form: &Form, language: Language) -> Result<(), Failure
         "title": form.title.text(language),
         "fields": form.fields.iter().map(|f| field_json(f, language)).collect::<Vec<_>>(),
         "dangers": form.dangers.iter().map(|d| danger_json(d, language)).collect::<Vec<_>>(),
+        "advice": form.advice.iter().map(|one| json!({
+            "id": one.id,
+            "when": conditions(&one.when),
+            "label": one.label.text(language),
+            "label_to_review": one.label.review,
+            "source": one.source,
+            "confirmed": one.verified,
+        })).collect::<Vec<_>>(),
+        "due_after": form.follow_ups.iter().map(|one| json!({
+            "id": one.id,
+            "when": conditions(&one.when),
+            "form": one.form,
+            "answers": one.answers,
+            "from": one.from,
+            "due_hours": one.due_hours,
+            "late_hours": one.late_hours,
+            "label": one.label.text(language),
+            "label_to_review": one.label.review,
+            "source": one.source,
+            "confirmed": one.verified,
+        })).collect::<Vec<_>>(),
     });
     context.output.answer(&value, &text(form, language))
 }
@@ -65,17 +109,57 @@ fn text(form: &Form, language: Language) -> String {
     let dangers: Vec<Vec<String>> = form
         .dangers
         .iter()
-        .map(|rule| vec![rule.sign.clone(), condition(rule), rule.label.text(language).to_owned()])
+        .map(|rule| {
+            let label = rule.label.text(language).to_owned();
+            vec![rule.sign.clone(), conditions(&rule.when), label]
+        })
         .collect();
-    format!(
-        "{} version {}: {}\n\n{}\n\nDanger signs; any of them makes the visit urgent:\n{}\n\n\
-         * must be answered",
+    let mut text = format!(
+        "{} version {}: {}\n\n{}\n\n* must be answered",
         form.id,
         form.version,
         form.title.text(language),
         output::table(&["field", "answer", "allowed", "usual", "question"], &rows),
-        output::table(&["sign", "when", "meaning"], &dangers),
-    )
+    );
+    let mut part = |title: &str, head: &[&str], rows: &[Vec<String>]| {
+        if !rows.is_empty() {
+            text.push_str(&format!("\n\n{title}\n{}", output::table(head, rows)));
+        }
+    };
+    let signs = "Danger signs; any of them makes the visit urgent:";
+    part(signs, &["sign", "when", "meaning"], &dangers);
+    let advice = form.advice.iter().map(|one| {
+        vec![
+            conditions(&one.when),
+            one.label.text(language).to_owned(),
+            source(&one.source, one.verified),
+        ]
+    });
+    part("Advice:", &["when", "advice", "source"], &advice.collect::<Vec<_>>());
+    let due = form.follow_ups.iter().map(|one| {
+        let from = one.from.as_deref().unwrap_or("the visit");
+        vec![
+            one.label.text(language).to_owned(),
+            format!("{} to {} after {from}", span(one.due_hours), span(one.late_hours)),
+            conditions(&one.when),
+            source(&one.source, one.verified),
+        ]
+    });
+    part("Due afterwards:", &["what", "when", "if", "source"], &due.collect::<Vec<_>>());
+    text
+}
+
+fn source(source: &str, confirmed: bool) -> String {
+    if confirmed { source.to_owned() } else { format!("to be confirmed: {source}") }
+}
+
+/// Hours as people say them.
+fn span(hours: u32) -> String {
+    match (hours / 24, hours % 24) {
+        (1, 0) => "1 day".to_owned(),
+        (days, 0) => format!("{days} days"),
+        _ => format!("{hours} hours"),
+    }
 }
 
 fn row(field: &Field, language: Language) -> Vec<String> {
@@ -114,8 +198,8 @@ const fn type_name(kind: FieldType) -> &'static str {
     }
 }
 
-fn condition(rule: &DangerRule) -> String {
-    let each = rule.when.iter().map(|on| {
+fn conditions(when: &[Condition]) -> String {
+    let each = when.iter().map(|on| {
         let op = match on.op {
             Comparison::Equal => "=",
             Comparison::Below => "<",
@@ -152,6 +236,6 @@ fn danger_json(rule: &DangerRule, language: Language) -> Value {
     json!({
         "sign": rule.sign,
         "label": rule.label.text(language),
-        "when": condition(rule),
+        "when": conditions(&rule.when),
     })
 }

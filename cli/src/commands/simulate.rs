@@ -1,5 +1,6 @@
 //! `huza simulate`: networks before they are bought.
 
+mod chaos;
 mod contacts;
 mod replay;
 
@@ -20,6 +21,7 @@ pub(crate) fn run(context: &Context, command: &SimulateCommand) -> Result<(), Fa
     match command {
         SimulateCommand::Replay(args) => replay::run(context, args),
         SimulateCommand::Contacts(args) => contacts::run(context, args),
+        SimulateCommand::Chaos(args) => chaos::run(context, args),
         SimulateCommand::Scenario => context.output.raw(Scenario::commented().as_bytes()),
     }
 }

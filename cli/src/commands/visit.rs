@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use huza_crdt::node::{Command, Reply};
-use huza_crdt::record::Form;
+use huza_crdt::record::{self, Form};
 use serde_json::json;
 
 use crate::args::{VisitAddArgs, VisitCommand};
@@ -20,6 +20,8 @@ pub(crate) async fn run(context: &Context, command: VisitCommand) -> Result<(), 
         return Err(time::in_future("--occurred", &occurred.to_string()));
     }
     let answers = fields(&args)?;
+    // What the device takes passed the same check.
+    let checked = record::check(form, &answers).ok();
     let reply = context
         .with_reader(async |device| {
             let record = device.record(&args.record).await?;
@@ -38,12 +40,17 @@ pub(crate) async fn run(context: &Context, command: VisitCommand) -> Result<(), 
     for warning in &warnings {
         text.push_str(&format!("\nLook again: {warning}."));
     }
+    let advice = checked.map(|checked| record::advice(form, &checked.answers)).unwrap_or_default();
+    for one in &advice {
+        text.push_str(&format!("\nDo: {} ({}).", one.label.rw, one.label.en));
+    }
     let value = json!({
         "record": record.to_string(),
         "visit": id,
         "dangers": dangers,
         "warnings": warnings,
         "urgent": !dangers.is_empty(),
+        "advice": advice.iter().map(|one| &one.id).collect::<Vec<_>>(),
     });
     context.output.answer(&value, &text)
 }

@@ -97,7 +97,7 @@ pub struct Lane {
     counts: BTreeMap<Issuer, usize>,
     /// Of them, of kinds that this version does not read.
     unread: BTreeMap<Issuer, BTreeSet<(u64, StatementId)>>,
-    forked: BTreeMap<LogId, u64>,
+    forked: BTreeMap<LogId, Fork>,
 }
 
 impl Lane {
@@ -181,7 +181,13 @@ impl Lane {
     /// The lowest seq at which a log's author is proven to have signed two histories.
     #[must_use]
     pub fn forked_at(&self, log: &LogId) -> Option<u64> {
-        self.forked.get(log).copied()
+        self.forked.get(log).map(|fork| fork.at)
+    }
+
+    /// Up to which seq, exclusive, two proven histories of a log are known to be the same.
+    #[must_use]
+    pub fn shared_up_to(&self, log: &LogId) -> Option<u64> {
+        self.forked.get(log).map(|fork| if fork.exact { fork.at } else { 0 })
     }
 
     /// Whether an envelope of a log is neither given nor taken any more. Beyond a proven fork none is;
@@ -195,7 +201,7 @@ impl Lane {
 
     /// The logs that are proven forked, each with the lowest seq at which it is.
     pub fn forked(&self) -> impl Iterator<Item = (&LogId, u64)> {
-        self.forked.iter().map(|(log, fork)| (log, *fork))
+        self.forked.iter().map(|(log, fork)| (log, fork.at))
     }
 
     /// Every opening.
@@ -440,8 +446,11 @@ impl Lane {
                 self.times.insert(issuer, (id, said.time));
             }
             Body::ForkProof(proof) => {
-                let at = self.forked.entry(proof.log()).or_insert(u64::MAX);
-                *at = proof.one.0.seq.min(proof.other.0.seq).min(*at);
+                let (one, other) = (&proof.one.0, &proof.other.0);
+                let exact = (one.seq, one.previous) == (other.seq, other.previous);
+                let proven = Fork { at: one.seq.min(other.seq), exact };
+                let known = self.forked.entry(proof.log()).or_insert(proven);
+                *known = (*known).min(proven);
             }
             Body::Unread => {}
         }
@@ -450,6 +459,22 @@ impl Lane {
 
 const fn slot(issuer: Issuer, receipt: &Receipt) -> Slot {
     (issuer, receipt.store, receipt.log, receipt.kind, receipt.reason)
+}
+
+/// From where on the histories of a log are proven to differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Fork {
+    at: u64,
+    /// Whether the two headers there name the same one in front: all in front is shared. Else the
+    /// histories may differ further in front.
+    exact: bool,
+}
+
+impl Fork {
+    /// What two proofs say together.
+    fn min(self, other: Self) -> Self {
+        core::cmp::min_by_key(self, other, |fork| (fork.at, !fork.exact))
+    }
 }
 
 /// The id of the programme with this root key.

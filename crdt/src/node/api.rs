@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 pub use command::{AreaRef, BundleScope, Command, Order};
 pub use reply::{
-    CommandError, Finding, FoundRecord, KnownDevice, Level, QuarantinedLog, ReceiptStatus,
-    RecordStatus, Reply, SessionStatus, Status, Taken, TakenPart,
+    CommandError, DueVisit, Finding, FoundRecord, KnownDevice, Level, QuarantinedLog,
+    ReceiptStatus, RecordStatus, Reply, SessionStatus, Status, Taken, TakenPart,
 };
 
 use crate::control::Reason;

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::Node;
 use super::api::{
-    Command, CommandId, FoundRecord, KnownDevice, ReaderState, ReceiptStatus, RecordStatus, Reply,
-    Resource, SessionStatus, Status,
+    Command, CommandId, DueVisit, FoundRecord, KnownDevice, ReaderState, ReceiptStatus,
+    RecordStatus, Reply, Resource, SessionStatus, Status,
 };
 use super::state::{ChangeRow, log_key};
 use super::write::stored_changes;
@@ -57,6 +57,10 @@ impl Node {
                     node.find(id, &query, limit);
                 });
             }
+            Command::Reminders => {
+                let subject = "who is due for a visit".to_owned();
+                self.audit_alone(Action::Searched, subject, move |node| node.remind(id));
+            }
             Command::Show { record } => {
                 self.audit_alone(Action::Read, record.to_string(), move |node| {
                     node.show(id, record);
@@ -96,6 +100,26 @@ impl Node {
             })
             .collect();
         self.reply(id, Reply::Found { records });
+    }
+
+    fn remind(&mut self, id: CommandId) {
+        let Some(reader) = &self.reader else { return };
+        let now = self.now.stamp;
+        let rows = reader.visible_from(RecordId([0; 16]));
+        let due = rows.filter_map(|record| reader.visible(record)).flat_map(|row| {
+            let (record, name) = (row.summary.record, row.summary.name());
+            let area = reader.keyring.name(row.area).map(ToString::to_string).unwrap_or_default();
+            row.summary.reminders.into_iter().map(move |reminder| DueVisit {
+                state: reminder.at(now),
+                reminder,
+                record,
+                name: name.clone(),
+                area: area.clone(),
+            })
+        });
+        let mut due: Vec<DueVisit> = due.collect();
+        due.sort_by(|a, b| (a.state, &a.reminder).cmp(&(b.state, &b.reminder)));
+        self.reply(id, Reply::Reminders { due });
     }
 
     fn show(&mut self, id: CommandId, record: RecordId) {

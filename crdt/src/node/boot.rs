@@ -496,7 +496,10 @@ impl Node {
             return self.refuse_locked(id);
         }
         match command {
-            Command::Find { .. } | Command::Show { .. } | Command::Export { .. } => {
+            Command::Find { .. }
+            | Command::Reminders
+            | Command::Show { .. }
+            | Command::Export { .. } => {
                 self.ask(id, command);
             }
             Command::Audit { after } => self.show_audit(id, after),

@@ -79,8 +79,6 @@ pub(super) struct Change {
     /// Certificates that were revoked, and whether anything was that decides on quarantine.
     pub(super) revoked: Vec<CertId>,
     pub(super) judged: bool,
-    /// Whether a log is proven forked, or further in front than was known.
-    pub(super) forked: bool,
     /// Bytes of envelopes of certificates' logs that are held more, or less; and of those that are
     /// only carried.
     pub(super) bytes: BTreeMap<CertId, i64>,
@@ -228,7 +226,7 @@ impl Node {
             if change.judged {
                 node.judged(&change.revoked);
             }
-            if change.judged || change.forked || grown {
+            if change.judged || grown {
                 node.mark();
             }
             if change.granted {
@@ -621,7 +619,6 @@ impl Node {
                     Body::ForkProof(proof) => {
                         let log = proof.log();
                         if lane.forked_at(&log) != forks.get(&log).copied() {
-                            change.forked = true;
                             self.notice_fork(log);
                         }
                     }

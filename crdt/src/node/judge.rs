@@ -99,18 +99,17 @@ impl Node {
         Ok(())
     }
 
-    /// Looks up the headers that judgements name, or that are in front of a proven fork, and whose
-    /// hashes are not in memory; then has the reader follow.
+    /// Looks up the headers that judgements name and whose hashes are not in memory; then has the
+    /// reader follow.
     pub(super) fn mark(&mut self) {
         let Some(lane) = &self.carrier.lane else { return };
         let ends = |log: LogId| lane.ends(&log).into_iter().map(move |(seq, _)| (log, seq));
         let named = lane.judged_logs().into_iter().flat_map(ends);
-        let shared = lane.forked().filter_map(|(log, fork)| Some((*log, fork.checked_sub(1)?)));
         let is_unknown = |(log, seq): &(LogId, u64)| {
             let held = self.carrier.holdings.logs.get(log);
             held.is_some_and(|held| held.spans.contains(*seq) && held.hash_at(*seq).is_none())
         };
-        let unknown: BTreeSet<(LogId, u64)> = named.chain(shared).filter(is_unknown).collect();
+        let unknown: BTreeSet<(LogId, u64)> = named.filter(is_unknown).collect();
         self.carrier.marking = !unknown.is_empty();
         let exact = |(log, seq): &(LogId, u64)| Range {
             rows_max: 1,

@@ -80,6 +80,7 @@ mod tests {
             has_conflict: false,
             urgent: true,
             latest: None,
+            reminders: vec![],
         };
         SummaryRow { area: AreaTag([3; 16]), summary }
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Document;
 use super::fhir::json::{self, Json};
 use super::form;
+use super::reminder::{Reminder, reminders};
 use super::validate;
 use super::view::{RecordView, VisitView};
 use crate::id::RecordId;
@@ -37,6 +38,8 @@ pub struct Summary {
     pub urgent: bool,
     /// When the latest visit took place, as its worker says.
     pub latest: Option<Stamp>,
+    /// What is due for the person, or was, the earliest first.
+    pub reminders: Vec<Reminder>,
 }
 
 crate::debug_shows!(struct Summary { visits, resources, has_conflict, urgent });
@@ -233,6 +236,7 @@ impl From<&RecordView> for Summary {
             has_conflict: !view.conflicts().is_empty(),
             urgent: latest.is_some_and(|visit| is_urgent(visit)),
             latest: latest.and_then(|visit| visit.occurred()),
+            reminders: reminders(view),
         }
     }
 }

@@ -4,7 +4,9 @@ use core::cmp::Ordering;
 use core::fmt;
 use std::collections::BTreeMap;
 
-use super::form::{Comparison, Condition, DangerRule, Field, FieldType, Form, Label, Range};
+use super::form::{
+    Advice, Comparison, Condition, DangerRule, Field, FieldType, Form, Label, Range,
+};
 use super::number;
 use super::view::{Shown, VisitView};
 use crate::limits::TEXT_CHARS_MAX;
@@ -197,15 +199,22 @@ pub(super) fn signs<'a>(
 ) -> impl Iterator<Item = &'a DangerRule> {
     let shown = |field: &str| visit.answers.get(field).map(Shown::text);
     form.dangers.iter().filter(move |rule| {
-        let others = visit.answers.iter().flat_map(|(id, at)| {
+        let mut others = visit.answers.iter().flat_map(|(id, at)| {
             at.conflict.iter().map(move |other| (id.as_str(), other.value.as_str()))
         });
         holds(form, &rule.when, shown)
-            || others.into_iter().any(|(id, other)| {
+            || others.any(|(id, other)| {
                 let instead = |field: &str| if field == id { Some(other) } else { shown(field) };
                 holds(form, &rule.when, instead)
             })
     })
+}
+
+/// What the worker is advised to do, by normalised answers.
+#[must_use]
+pub fn advice<'a>(form: &'a Form, answers: &BTreeMap<String, String>) -> Vec<&'a Advice> {
+    let answer = |field: &str| answers.get(field).map(String::as_str);
+    form.advice.iter().filter(|one| holds(form, &one.when, answer)).collect()
 }
 
 /// Whether normalised answers fulfil all of these conditions.
@@ -385,6 +394,21 @@ mod tests {
         assert_eq!(child(&[("unconscious", "yes")]), ["unconscious"]);
         assert_eq!(child(&[("respiratory-rate", "41"), ("cough", "yes")]), ["pneumonia"]);
         assert!(child(&[("respiratory-rate", "41"), ("cough", "no")]).is_empty());
+    }
+
+    #[test]
+    fn advice_follows_from_the_answers() {
+        let case = form("case", 1).unwrap();
+        let advised = |pairs: &[(&str, &str)]| -> Vec<&str> {
+            let checked = check(case, &answers(pairs)).unwrap();
+            advice(case, &checked.answers).into_iter().map(|one| one.id.as_str()).collect()
+        };
+        assert_eq!(advised(&[("malaria-rdt", "positive"), ("diarrhoea", "no")]), ["malaria"]);
+        assert_eq!(
+            advised(&[("diarrhoea", "yego"), ("convulsions", "yes")]),
+            ["diarrhoea", "refer-convulsions"]
+        );
+        assert!(advised(&[]).is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use huza_crdt::codec;
 use huza_crdt::control::{Statement, kind};
 use huza_crdt::envelope::Stored;
-use huza_crdt::id::LogId;
+use huza_crdt::id::{Hash, LogId};
 use huza_crdt::store::{Batch, Op, Table};
 
 use super::frames::{Heard, HeardEnvelope};
@@ -70,17 +70,31 @@ pub(crate) fn offered(batch: &Heard, durable: &Durable) -> Result<(), Broken> {
     }
 }
 
+/// The envelopes that a batch removes.
+pub(crate) fn removed(batch: &Batch) -> impl Iterator<Item = Place> {
+    batch.0.iter().filter_map(|op| match op {
+        Op::Delete { table: Table::Envelopes, key } => place_of(key),
+        Op::Put { .. } | Op::Delete { .. } => None,
+    })
+}
+
+/// The envelopes that a batch puts on a disk, with the hashes of their headers.
+pub(crate) fn headers(batch: &Batch) -> impl Iterator<Item = (Place, Hash)> {
+    batch.0.iter().filter_map(|op| {
+        let Op::Put { table: Table::Envelopes, key, value } = op else { return None };
+        let ((log, seq), stored) = (place_of(key)?, codec::decode::<Stored>(value).ok()?);
+        Some(((log, seq), stored.wire.header(log, seq, stored.previous).hash()))
+    })
+}
+
 /// No envelope is removed but of logs that are only carried.
 pub(crate) fn keeps(batch: &Batch, borrowed: &dyn Fn(LogId) -> bool) -> Result<(), Broken> {
-    let removes = |op: &&Op| match op {
-        Op::Delete { table: Table::Envelopes, key } => {
-            place_of(key).is_none_or(|(log, _)| !borrowed(log))
-        }
-        _ => false,
-    };
-    match batch.0.iter().find(removes) {
+    match removed(batch).find(|(log, _)| !borrowed(*log)) {
         None => Ok(()),
-        Some(_) => Err(Broken::new(Law::HeldForEver, "an envelope is removed from the disk")),
+        Some(place) => {
+            let evidence = format!("{} is removed from the disk", name(place));
+            Err(Broken::new(Law::HeldForEver, evidence))
+        }
     }
 }
 
@@ -89,7 +103,7 @@ mod tests {
     use super::*;
     use huza_crdt::crypto::{SigningKey, SymmetricKey};
     use huza_crdt::envelope::{Item, Payload, Seal, Urgency};
-    use huza_crdt::id::{Hash, RecordId};
+    use huza_crdt::id::RecordId;
     use huza_crdt::session::frame::Run;
 
     fn stored() -> Stored {

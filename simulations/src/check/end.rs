@@ -152,7 +152,7 @@ pub(crate) struct Fates<'a> {
 
 impl Fates<'_> {
     /// Whether a promise has to be kept: a good device gave it, and no order ended it.
-    fn owes(&self, token: &Token, entry: &Entry) -> bool {
+    pub(crate) fn owes(&self, token: &Token, entry: &Entry) -> bool {
         let owing = |host: &&HostId| {
             self.good.contains(host) && !self.twins.contains(host) && !entry.excused.contains(host)
         };

@@ -6,12 +6,12 @@ use huza_crdt::store::{Batch, Op, StoreKind, Table};
 
 use super::{Happening, World};
 use crate::audit::{OutboxRow, openings, place_of, sealed_tokens};
+use crate::check::durable::removed;
 use crate::check::shut_out::statements;
-use crate::check::{Speaker, keys, locked};
-use crate::disk::lose_a_row;
+use crate::check::{Speaker, keys, locked, released};
 use crate::facility::Facility;
 use crate::host::{HostId, Reader};
-use crate::options::Planted;
+use crate::options::{Options, Planted};
 use crate::violation::{Broken, Law, Violation};
 
 /// Longest time of a facility's answer.
@@ -48,7 +48,8 @@ impl World {
                 let delay = self.draws.disk.delay(self.options.persist_ms_max);
                 self.plan(self.now + delay, Happening::Hand(id, run, Input::Scrubbed { token }));
             }
-            Output::Send { pipe, bytes } => {
+            Output::Send { pipe, mut bytes } => {
+                self.leak(id, &mut bytes);
                 self.check_said(id, pipe, &bytes)?;
                 self.send(id, pipe, &bytes);
             }
@@ -86,13 +87,20 @@ impl World {
         said.map_err(|broken| self.violated(Some(id), &broken))
     }
 
-    fn check_lock(&self, id: HostId, store: StoreKind, how: &str) -> Result<(), Violation> {
+    pub(super) fn check_lock(
+        &mut self,
+        id: HostId,
+        store: StoreKind,
+        how: &str,
+    ) -> Result<(), Violation> {
         let locked = self.hosts.get(&id).is_some_and(|host| host.reader == Reader::Locked);
+        self.laws.weigh(Law::LockedIsShut, locked.into());
         locked::may_be_used(store, locked, how).map_err(|broken| self.violated(Some(id), &broken))
     }
 
     /// A reader closes: what its worker wrote has to be sealed.
-    fn check_sealed(&self, id: HostId) -> Result<(), Violation> {
+    fn check_sealed(&mut self, id: HostId) -> Result<(), Violation> {
+        self.laws.weigh(Law::LockedIsShut, 1);
         let Some(host) = self.hosts.get(&id).filter(|host| host.is_member()) else {
             return Ok(());
         };
@@ -118,7 +126,8 @@ impl World {
     }
 
     /// What is sealed for the outbox has to be under a key of today.
-    fn check_keys(&self, id: HostId, batch: &Batch) -> Result<(), Violation> {
+    fn check_keys(&mut self, id: HostId, batch: &Batch) -> Result<(), Violation> {
+        let mut looked_at = 0;
         let Some(host) = self.hosts.get(&id).filter(|host| host.is_member()) else {
             return Ok(());
         };
@@ -136,7 +145,9 @@ impl World {
             let Some((_, opening)) = opening else { continue };
             keys::of_today((opening.area, waiting.epoch), mine, known, self.now)
                 .map_err(|broken| self.violated(Some(id), &broken))?;
+            looked_at += 1;
         }
+        self.laws.weigh(Law::CleanKeys, looked_at);
         Ok(())
     }
 
@@ -148,28 +159,25 @@ impl World {
         mut batch: Batch,
     ) -> Result<(), Violation> {
         self.check_lock(id, store, "written")?;
+        self.spoil_batch(id, store, &mut batch);
         self.check_keys(id, &batch)?;
         self.laws.wanted(&batch);
         let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
         let run = host.run;
+        self.laws.weigh(Law::BatchesKeepToTheirStore, 1);
         let planted = self.options.planted.filter(|_| host.is_member());
-        if planted == Some(Planted::DropChange)
-            && [Table::Envelopes, Table::Changes]
-                .into_iter()
-                .any(|table| batch.0.iter().any(|op| op.table() == table))
-        {
-            if self.spare_rows == 0 {
-                let lost = [Table::Envelopes, Table::Changes];
-                let _ = lost.into_iter().any(|table| lose_a_row(&mut batch, table));
-            }
-            self.spare_rows = self.spare_rows.checked_sub(1).unwrap_or(u64::MAX);
-        }
-        let idle = match host.disk.accept(token, store, batch) {
+        let into = match (planted, store) {
+            (Some(Planted::OtherStore), StoreKind::Carrier) => StoreKind::Reader,
+            (Some(Planted::OtherStore), StoreKind::Reader) => StoreKind::Carrier,
+            _ => store,
+        };
+        let idle = match host.disk.accept(token, into, batch) {
             Ok(idle) => idle,
             Err(broken) => return Err(self.violated(Some(id), &broken)),
         };
         let delay = self.draws.disk.delay(self.options.persist_ms_max);
-        if planted == Some(Planted::AckBeforePersist) {
+        let early = planted == Some(Planted::AckBeforePersist) && store == StoreKind::Carrier;
+        if early {
             self.plan(self.now, Happening::Hand(id, run, Input::Persisted { token }));
         }
         if idle {
@@ -192,12 +200,19 @@ impl World {
         if !host.is_running() {
             return Ok(());
         }
+        if host.full {
+            if host.stopped {
+                return Ok(());
+            }
+            self.laws.count("writes refused by a full disk", 1);
+            return self.store_fails(id, store, "the disk is full");
+        }
         let (written, more) = host.disk.flush(store, most);
         if more {
             let delay = self.draws.disk.delay(self.options.persist_ms_max);
             self.plan(self.now + delay, Happening::Flush(id, run, store));
         }
-        let told_early = self.options.planted == Some(Planted::AckBeforePersist);
+        let told_early = self.has(Planted::AckBeforePersist) && store == StoreKind::Carrier;
         for (token, batch) in written {
             self.check_written(id, &batch)?;
             self.laws.durable(id, token, &batch);
@@ -233,8 +248,31 @@ impl World {
             opening.is_some_and(|one| !self.programmes.auditor.is_home(&host.nature, one.area))
         };
         let outside = |token: &crate::token::Token| outside.contains(token);
-        let checked = self.laws.written(&host.nature, batch, &borrowed, &outside);
-        checked.map_err(|broken| self.violated(Some(id), &broken))
+        let at = (id, &host.nature, self.now);
+        let checked = self.laws.written(at, batch, &borrowed, &outside);
+        checked.map_err(|broken| self.violated(Some(id), &broken))?;
+        self.check_released(id, batch)
+    }
+
+    /// What was carried for others and is let go needs witnesses, or its time.
+    fn check_released(&mut self, id: HostId, batch: &Batch) -> Result<(), Violation> {
+        let auditor = &self.programmes.auditor;
+        let known = |one| auditor.certificate(one).map(|known| (known.device, known.role));
+        let mut looked_at = 0;
+        for place in removed(batch) {
+            let Some(host) = self.hosts.get(&id) else { return Ok(()) };
+            let own = host.certificate.and_then(|one| auditor.device(one));
+            // A device counts by clocks in whole seconds, always upwards, perhaps every second; and one
+            // that jumps ahead counts for a third of the delay of erasures.
+            let Options { clock_jumps, erasure_delay_ms, carry_ms, .. } = self.options;
+            let counted = self.laws.held_for(id, place, self.now).saturating_mul(2);
+            let times = (counted + clock_jumps * (erasure_delay_ms / 3), carry_ms);
+            released::may_go(place, (own, &host.disk.durable), &known, times)
+                .map_err(|broken| self.violated(Some(id), &broken))?;
+            looked_at += 1;
+        }
+        self.laws.weigh(Law::ReleasedIsVouched, looked_at);
+        Ok(())
     }
 
     /// The facility takes resources; the answer may be lost in a crash, the effect is not.
@@ -242,7 +280,13 @@ impl World {
         let refused_per_mille = self.options.refused_per_mille;
         let facility =
             self.facilities.entry(id).or_insert_with(|| Facility::new(refused_per_mille));
-        let refused = facility.take(resources, &self.laws.tokens);
+        let mut refused = std::collections::BTreeMap::new();
+        if self.options.planted != Some(Planted::FacilityForgets) {
+            refused = facility.take(resources, &self.laws.tokens);
+        }
+        if self.options.planted == Some(Planted::FacilityLoses) {
+            facility.resources.retain(|key, _| resources.iter().all(|one| one.key != *key));
+        }
         let delay = self.draws.disk.delay(DELIVER_MS_MAX);
         let Some(host) = self.hosts.get(&id) else { return };
         let run = host.run;
@@ -254,8 +298,18 @@ impl World {
         &mut self,
         id: HostId,
         command: huza_crdt::node::CommandId,
-        reply: Reply,
+        mut reply: Reply,
     ) -> Result<(), Violation> {
+        if self.has(Planted::SwallowReplies) {
+            return Ok(());
+        }
+        self.spoil_reply(&mut reply);
+        if self.asked_progress.remove(&command) {
+            // Whoever is only starting says so instead.
+            let Reply::Peers { sessions } = reply else { return Ok(()) };
+            let told = self.laws.told(id, &sessions);
+            return told.map_err(|broken| self.violated(Some(id), &broken));
+        }
         if self.ledger.under_way.contains_key(&command) {
             return self.promised(id, command, &reply);
         }
@@ -298,7 +352,8 @@ impl World {
         if matches!(event, Event::Stopped { .. }) && !core::mem::replace(&mut host.stopped, true) {
             self.plan_restart(id);
         }
-        if !member {
+        if !member || self.has(Planted::SwallowEnds) && matches!(event, Event::ContactEnded { .. })
+        {
             return Ok(());
         }
         if matches!(event, Event::Released { .. }) {

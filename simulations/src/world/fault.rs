@@ -9,7 +9,10 @@ use super::trust::Decision;
 use super::{Happening, World};
 use crate::audit::sealed_tokens;
 use crate::disk::Durable;
+use crate::draw::Draw;
+use crate::forger::Breed;
 use crate::host::{Host, HostId, Reader, Snapshot};
+use crate::options::Planted;
 use crate::token::Token;
 use crate::violation::Violation;
 use huza_crdt::trust::Role;
@@ -24,6 +27,10 @@ pub(crate) enum Fault {
     Crash(HostId),
     /// A write fails; the node stops and the device restarts.
     StoreFails(HostId, StoreKind),
+    /// The disk is full: every write fails, however often the device restarts.
+    DiskFull(HostId),
+    /// There is space again.
+    DiskSpace(HostId),
     /// The wall clock is set to something else.
     ClockJumps(HostId, i64),
     /// A copy of both stores is made.
@@ -74,6 +81,7 @@ impl World {
             let store = self.draws.faults.pick_or(&stores, StoreKind::Carrier);
             self.plan_for(&members, |host| Happening::Fault(Fault::StoreFails(host, store)));
         }
+        self.plan_full_disks(&members);
         for _ in 0..options.clock_jumps {
             let days = self.draws.faults.pick_or(&[-20_000, -400, -1, 1, 30, 4_000], 1);
             self.plan_for(&clocks, |host| Happening::Fault(Fault::ClockJumps(host, days * 86_400)));
@@ -81,7 +89,10 @@ impl World {
         for _ in 0..options.restores {
             let kinds = [Restored::Both, Restored::Carrier, Restored::Reader];
             let restored = self.draws.faults.pick_or(&kinds, Restored::Both);
-            let Some(host) = self.draws.faults.pick(&members).copied() else { continue };
+            let copied = options.planted == Some(Planted::CopiedLife);
+            let (among, restored) =
+                if copied { (&writers, Restored::Both) } else { (&members, restored) };
+            let Some(host) = self.draws.faults.pick(among).copied() else { continue };
             let saved = self.draws.faults.below(options.chaos_ms);
             let back = self.draws.faults.between(saved, options.chaos_ms);
             self.plan(self.now + saved, Happening::Fault(Fault::Backup(host)));
@@ -91,16 +102,33 @@ impl World {
             self.plan_for(&phones, |host| Happening::Fault(Fault::Destroy(host)));
         }
         self.plan_trust(&members, &phones);
-        let forgers =
-            if options.planted.is_some() { options.forgers.max(4) } else { options.forgers };
-        for _ in 0..forgers {
-            self.plan_for(&members, Happening::Forge);
+        for _ in 0..options.forgers {
+            self.plan_for(&members, |host| Happening::Forge(host, Breed::Stranger));
+        }
+        for (breed, count) in [(Breed::Liar, options.liars), (Breed::Version, options.versions)] {
+            for _ in 0..count {
+                let at = self.now + self.draws.liars.below(options.chaos_ms);
+                let Some(host) = self.draws.liars.pick(&members).copied() else { continue };
+                self.plan(at, Happening::Forge(host, breed));
+            }
         }
         for _ in 0..options.bundles {
             let pair = (self.draws.faults.pick(&members), self.draws.faults.pick(&members));
             let (Some(from), Some(to)) = (pair.0.copied(), pair.1.copied()) else { continue };
             let at = self.draws.faults.below(options.chaos_ms);
             self.plan(self.now + at, Happening::Ferry(from, to));
+        }
+    }
+
+    /// Plans disks that are full for a while.
+    fn plan_full_disks(&mut self, members: &[HostId]) {
+        let mut draw = Draw::new(self.options.seed, "full disks of hosts");
+        for _ in 0..self.options.full_disks {
+            let Some(host) = draw.pick(members).copied() else { continue };
+            let full = draw.below(self.options.chaos_ms);
+            let space = draw.between(full, self.options.chaos_ms);
+            self.plan(self.now + full, Happening::Fault(Fault::DiskFull(host)));
+            self.plan(self.now + space, Happening::Fault(Fault::DiskSpace(host)));
         }
     }
 
@@ -189,15 +217,14 @@ impl World {
                 if store == StoreKind::Reader && (!reads || locked) {
                     return Ok(());
                 }
-                if let Some(host) = self.hosts.get_mut(&id) {
-                    host.disk.fail(store);
-                }
-                let why = "the medium is gone".to_owned();
-                if let Some(host) = self.hosts.get_mut(&id) {
-                    host.stopped = true;
-                }
-                self.feed(id, Input::StoreFailed { store, why })?;
-                self.plan_restart(id);
+                self.store_fails(id, store, "the medium is gone")?;
+            }
+            Fault::DiskFull(id) => {
+                let host = self.hosts.get_mut(&id).filter(|host| host.exists);
+                host.into_iter().for_each(|host| host.full = true);
+            }
+            Fault::DiskSpace(id) => {
+                self.hosts.get_mut(&id).into_iter().for_each(|host| host.full = false);
             }
             Fault::ClockJumps(id, seconds) => {
                 if let Some(host) = self.hosts.get_mut(&id) {
@@ -218,6 +245,22 @@ impl World {
         Ok(())
     }
 
+    /// A store reports an error: the node stops, the device restarts later.
+    pub(super) fn store_fails(
+        &mut self,
+        id: HostId,
+        store: StoreKind,
+        why: &str,
+    ) -> Result<(), Violation> {
+        if let Some(host) = self.hosts.get_mut(&id) {
+            host.disk.fail(store);
+            host.stopped = true;
+        }
+        self.feed(id, Input::StoreFailed { store, why: why.to_owned() })?;
+        self.plan_restart(id);
+        Ok(())
+    }
+
     /// Power goes.
     pub(crate) fn crash(&mut self, id: HostId) -> Result<(), Violation> {
         let Some(host) = self.hosts.get_mut(&id) else { return Ok(()) };
@@ -225,6 +268,10 @@ impl World {
             return Ok(());
         }
         host.stop();
+        if host.full {
+            host.disk.fail(StoreKind::Carrier);
+            host.disk.fail(StoreKind::Reader);
+        }
         let kept = host.disk.crash(&mut self.draws.disk);
         self.laws.count("crashes", 1);
         self.laws.forget(id);
@@ -260,7 +307,9 @@ impl World {
         let Some(host) = self.hosts.get_mut(&id).filter(|host| host.exists) else {
             return Ok(());
         };
-        if restored == Restored::Twin {
+        if self.options.planted == Some(Planted::CopiedLife) {
+            // It takes itself for the original.
+        } else if restored == Restored::Twin {
             self.trust.twins.insert(id);
             self.laws.forks_expected = true;
         } else {

@@ -97,6 +97,7 @@ impl World {
         self.ledger.want(number, intent, outsider, |token| {
             (versions.get(token).cloned(), records.get(token).copied())
         });
+        self.remember_import(id, &command, &records);
         let command = Box::new(command);
         self.feed(id, huza_crdt::node::Input::Command { id: number, command })
     }
@@ -170,6 +171,7 @@ impl World {
         }
         let found = self.laws.tokens.find(text.as_bytes());
         self.laws.count("promises checked by a power cut", 1);
+        self.laws.weigh(Law::WrittenIsDurable, promised.len() as u64);
         let owed = |token: &&Token| {
             let record = self.ledger.entries.get(*token).and_then(|entry| entry.record);
             // What is being erased may be gone by now.
@@ -213,6 +215,8 @@ impl World {
     /// The faults are over: what was planned of them is forgotten, links are cut, devices that
     /// are off or gave up are switched on.
     pub(crate) fn heal(&mut self) -> Result<(), Violation> {
+        self.look_at_records()?;
+        self.compare_readers()?;
         self.chaos = false;
         self.trace.note(self.now, "world", "heals");
         self.forget_plans();
@@ -220,6 +224,7 @@ impl World {
         for id in ids {
             self.cut(id)?;
         }
+        self.hosts.values_mut().for_each(|host| host.full = false);
         for id in self.ids(|host| host.stopped) {
             self.crash(id)?;
         }

@@ -1,16 +1,29 @@
 //! Links: who meets whom, and what becomes of bytes.
 
+use huza_crdt::id::LogId;
 use huza_crdt::node::{Input, PipeId};
+use huza_crdt::session::frame::Frame;
 
 use super::{Happening, World};
+use crate::audit::openings;
 use crate::check::contact::Talk;
+use crate::forger::{Breed, Forger};
 use crate::host::{Belonging, Host, HostId};
-use crate::link::{Arrival, Parcel, Pipe, Quality, Side, Who};
+use crate::link::{Arrival, Dirt, Parcel, Pipe, Quality, Side, Who};
 use crate::options::Planted;
 use crate::violation::Violation;
 
 /// Longest time until an end learns that the other device is gone.
 const GONE_MS_MAX: u64 = 120_000;
+
+/// Arrivals in 1000 after which a node is asked how far its contacts are.
+const LOOKS_PER_MILLE: u64 = 20;
+
+/// Most envelopes that a lying member brings.
+const LIES_MAX: usize = 6;
+
+/// How many chunks in 1000 meet something on a dirty link.
+const DIRT: [u64; 3] = [5, 50, 300];
 
 /// Most bytes after which a link is cut or stalls.
 const CUT_BYTES_MAX: u64 = 20_000;
@@ -24,7 +37,7 @@ impl World {
             bytes_per_ms: draw.between(options.rate_min, options.rate_min * 10),
             cut_after: None,
             stall_after: None,
-            dirt_per_mille: 0,
+            dirt: Dirt::default(),
         };
         if self.chaos {
             let limit = |draw: &mut crate::draw::Draw| Some(1 + draw.delay(CUT_BYTES_MAX));
@@ -35,7 +48,19 @@ impl World {
                 quality.stall_after = limit(draw);
             }
             if draw.chance(options.dirty_per_mille) {
-                quality.dirt_per_mille = draw.pick_or(&[5, 50, 300], 50);
+                let all = draw.pick_or(&DIRT, 50);
+                quality.dirt = Dirt { lost: 0, corrupted: all, repeated: all, swapped: all };
+            }
+            let weather = &mut self.draws.weather;
+            for (links, dirt) in [
+                (options.lossy_per_mille, &mut quality.dirt.lost),
+                (options.corrupting_per_mille, &mut quality.dirt.corrupted),
+                (options.repeating_per_mille, &mut quality.dirt.repeated),
+                (options.reordering_per_mille, &mut quality.dirt.swapped),
+            ] {
+                if weather.chance(links) {
+                    *dirt = weather.pick_or(&DIRT, 50).max(*dirt);
+                }
             }
         }
         quality
@@ -71,7 +96,8 @@ impl World {
             return Ok(None);
         };
         let id = self.add_pipe((a, b));
-        let dirty = self.pipes.get(&id).is_some_and(|pipe| pipe.quality.dirt_per_mille > 0);
+        let dirty = self.pipes.get(&id).is_some_and(|pipe| pipe.quality.dirt.is_any());
+        let dirty = dirty && !self.has(Planted::SilentDirt);
         let strangers = of.0 != to.0;
         for (host, (belonging, _), (_, peer)) in [(dialer, of, to), (listener, to, of)] {
             if belonging == Belonging::Member {
@@ -90,7 +116,10 @@ impl World {
         let binding = self.draws.net.bytes();
         let mut quality = self.draw_quality();
         if matches!(ends, (Who::Forger(_), _) | (_, Who::Forger(_))) {
-            quality.dirt_per_mille = 0;
+            quality.dirt = Dirt::default();
+        }
+        if self.has(Planted::SilentDirt) {
+            quality.dirt.corrupted = 1_000;
         }
         self.trace.note(self.now, "world", &format!("pipe {} {ends:?} {quality:?}", id.0));
         self.pipes.insert(id, Pipe::new(ends, binding, quality));
@@ -109,13 +138,14 @@ impl World {
     }
 
     /// A forged peer connects to a host.
-    pub(super) fn forge(&mut self, target: HostId) -> Result<(), Violation> {
+    pub(super) fn forge(&mut self, target: HostId, breed: Breed) -> Result<(), Violation> {
         let Some(run) = self.hosts.get(&target).filter(|h| h.is_running()).map(|h| h.run) else {
             return Ok(());
         };
         let number = u32::try_from(self.forgers.len()).unwrap_or_default();
         let id = self.add_pipe((Who::Forger(number), Who::Host(target, run)));
-        let recorded = self.recorded();
+        let recorded = self.recorded(breed);
+        let (logs, held) = self.lies(breed);
         let stolen = self.hosts.values().filter_map(|host| host.certificate).next_back();
         let Some(pipe) = self.pipes.get(&id) else { return Ok(()) };
         let context = crate::forger::Context {
@@ -124,24 +154,49 @@ impl World {
             recorded,
             stolen,
             outcast: self.programmes.outcast.clone(),
+            insider: self.insider.clone(),
+            logs,
+            held,
+            number,
         };
-        let (forger, kind) = crate::forger::Forger::draw(context, &mut self.draws.faults);
+        let draw = self.draws.of_forger(breed);
+        let (forger, kind) = Forger::draw(context, breed, draw);
+        let first = forger.first_words(draw);
+        let stay = draw.between(1_000, 60_000);
         self.trace.note(self.now, "world", &format!("forger {number} {kind} on pipe {}", id.0));
-        let first = forger.first_words(&mut self.draws.faults);
-        self.forgers.insert(number, forger);
-        self.laws.opened(target, id, Talk::new(true, false, self.now));
+        let refused = forger.is_refused();
+        if breed != Breed::Stranger {
+            let what = if breed == Breed::Liar { "lying peers" } else { "peers of other versions" };
+            self.laws.count(what, 1);
+        }
+        self.forgers.insert(number, (breed, forger));
+        // A member that lies may be accused of it.
+        self.laws.opened(target, id, Talk::new(refused, !refused, self.now));
         self.tell_opened(id, Side::Listener)?;
         self.put(id, Side::Dialer, &first);
-        let stay = self.draws.faults.between(1_000, 60_000);
         self.plan(self.now + stay, Happening::Part(id));
         Ok(())
     }
 
+    /// What a lying member could know: the logs that some device holds, and some of its envelopes.
+    fn lies(&mut self, breed: Breed) -> (Vec<LogId>, Vec<Frame>) {
+        if breed == Breed::Stranger {
+            return (Vec::new(), Vec::new());
+        }
+        let members = self.ids(|host| host.is_member() && host.exists);
+        let host = self.draws.liars.pick(&members).and_then(|id| self.hosts.get(id));
+        let Some(host) = host else { return (Vec::new(), Vec::new()) };
+        let mut held = crate::forger::everything_held(host);
+        held.truncate(LIES_MAX);
+        (openings(&host.disk.durable).map(|(log, _)| log).collect(), held)
+    }
+
     /// What was said in some earlier pipe, to be said again.
-    fn recorded(&mut self) -> Vec<u8> {
+    fn recorded(&mut self, breed: Breed) -> Vec<u8> {
         let all: Vec<&Pipe> = self.pipes.values().filter(|pipe| !pipe.has_forger()).collect();
-        let Some(pipe) = self.draws.faults.pick(&all) else { return Vec::new() };
-        let side = self.draws.faults.pick_or(&Side::BOTH, Side::Dialer);
+        let draw = self.draws.of_forger(breed);
+        let Some(pipe) = draw.pick(&all) else { return Vec::new() };
+        let side = draw.pick_or(&Side::BOTH, Side::Dialer);
         pipe.spoken_to(side).to_vec()
     }
 
@@ -182,24 +237,29 @@ impl World {
         }
         match end.who {
             Who::Host(host, run) => {
-                if pipe.has_forger() && self.options.planted == Some(Planted::ServeStrangers) {
+                if pipe.has_forger() && self.has(Planted::ServeStrangers) {
                     self.serve_whoever_asks(host, id)?;
                 }
-                self.hand(host, run, Input::Received { pipe: id, bytes })
+                self.hand(host, run, Input::Received { pipe: id, bytes })?;
+                self.serve_the_revoked(host, id)?;
+                let here = |host: &Host| host.is_member() && host.ready;
+                let here = self.hosts.get(&host).is_some_and(here);
+                let asks = here && self.draws.looks.chance(LOOKS_PER_MILLE);
+                if asks { self.ask_progress(host) } else { Ok(()) }
             }
             Who::Forger(number) => {
-                let Some(forger) = self.forgers.get_mut(&number) else { return Ok(()) };
-                let answer = forger.hear(&bytes, &mut self.draws.faults);
+                let Some((breed, forger)) = self.forgers.get_mut(&number) else { return Ok(()) };
+                let answer = forger.hear(&bytes, self.draws.of_forger(*breed));
                 self.put(id, side, &answer);
                 Ok(())
             }
         }
     }
 
-    /// The planted bug: the shell sends what the disk holds, without asking the node.
-    fn serve_whoever_asks(&mut self, host: HostId, id: PipeId) -> Result<(), Violation> {
+    /// The shell sends what the disk holds, without asking the node.
+    pub(super) fn serve_whoever_asks(&mut self, host: HostId, id: PipeId) -> Result<(), Violation> {
         let frames = self.hosts.get(&host).map(crate::forger::everything_held);
-        for bytes in frames.into_iter().flatten() {
+        for bytes in frames.into_iter().flatten().map(|frame| frame.to_pipe()) {
             self.check_said(host, id, &bytes)?;
             self.send(host, id, &bytes);
         }

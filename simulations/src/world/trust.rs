@@ -11,6 +11,7 @@ use huza_crdt::trust::approval::{Approval, JoinRequest};
 
 use super::{Happening, World};
 use crate::host::{Belonging, Host, HostId, Nature, Reader};
+use crate::options::Planted;
 use crate::programme::{catchment_of, village_code};
 use crate::violation::Violation;
 
@@ -226,7 +227,16 @@ impl World {
     /// A worker locks the reader.
     pub(super) fn lock(&mut self, id: HostId) -> Result<(), Violation> {
         let open = self.hosts.get(&id).is_some_and(|host| host.reader == Reader::Open);
-        if open { self.begin(id, Step::Lock, Command::Lock) } else { Ok(()) }
+        if !open {
+            return Ok(());
+        }
+        self.begin(id, Step::Lock, Command::Lock)?;
+        if let Some(host) = self.hosts.get_mut(&id)
+            && self.options.planted == Some(Planted::LockAtOnce)
+        {
+            host.reader = Reader::Locked;
+        }
+        Ok(())
     }
 
     /// A worker unlocks the reader.

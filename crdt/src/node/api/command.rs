@@ -94,6 +94,8 @@ pub enum Command {
         /// Most answers.
         limit: usize,
     },
+    /// What is due for the people of the areas that this device reads.
+    Reminders,
     /// Everything about one record.
     Show {
         /// Which.
@@ -227,6 +229,7 @@ crate::debug_shows!(
         AddVisit,
         Import,
         Find,
+        Reminders,
         Show,
         Status,
         Peers,

@@ -13,6 +13,7 @@ use crate::crypto::SealingPublic;
 use crate::id::{
     AreaTag, CertId, DeviceKey, LogId, ProgrammeId, RecordId, StatementId, StoreId, VisitId,
 };
+use crate::record::{Due, Reminder};
 use crate::session::{Peer, Stats};
 use crate::time::Stamp;
 use crate::trust::Role;
@@ -76,6 +77,11 @@ pub enum Reply {
     Found {
         /// The records.
         records: Vec<FoundRecord>,
+    },
+    /// To [`Command::Reminders`]: what is overdue first, then by when it is due.
+    Reminders {
+        /// What is due, was, or will be.
+        due: Vec<DueVisit>,
     },
     /// To [`Command::Show`]: the record as JSON text.
     Shown {
@@ -171,6 +177,7 @@ crate::debug_shows!(enum Reply {
     Written,
     Imported { resources, records, unchanged, kept_apart },
     Found { records: Vec::len },
+    Reminders { due: Vec::len },
     Shown,
     Status(status),
     Peers { sessions },
@@ -258,6 +265,23 @@ pub struct FoundRecord {
 }
 
 crate::debug_shows!(struct FoundRecord { visits, conflict, urgent });
+
+/// A visit that is due for somebody.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueVisit {
+    /// How far it is, by the device's clock.
+    pub state: Due,
+    /// What is due, and when.
+    pub reminder: Reminder,
+    /// For whom.
+    pub record: RecordId,
+    /// Name, as shown.
+    pub name: String,
+    /// Area, if its name is known.
+    pub area: String,
+}
+
+crate::debug_shows!(struct DueVisit { state, reminder });
 
 /// How a device stands.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,88 @@
+//! `huza reminders`: which visits are due.
+
+use huza_crdt::node::{Command, DueVisit, Reply};
+use huza_crdt::record::{Due, Language};
+use huza_crdt::time::Stamp;
+use serde_json::{Value, json};
+
+use crate::args::RemindersArgs;
+use crate::commands::Context;
+use crate::error::Failure;
+use crate::{output, time};
+
+/// Lists them, overdue ones first.
+pub(crate) async fn run(context: &Context, args: &RemindersArgs) -> Result<(), Failure> {
+    let Reply::Reminders { mut due } = context.ask(Command::Reminders).await? else {
+        return Err(Failure::answer("reminders"));
+    };
+    let until = Stamp(time::now().0.saturating_add(i64::from(args.days) * 86_400));
+    due.retain(|one| {
+        let wanted = match one.state {
+            Due::Overdue | Due::Now => true,
+            Due::Later => args.all || one.reminder.due <= until,
+            Due::Done => args.all,
+        };
+        wanted && args.worker.as_ref().is_none_or(|name| *name == one.reminder.worker)
+    });
+    let language = args.lang.lang.into();
+    let text = if due.is_empty() {
+        "Nothing is due.".to_owned()
+    } else {
+        let rows: Vec<Vec<String>> = due.iter().map(|one| row(one, language)).collect();
+        output::table(&["", "due", "what", "who", "where", "record"], &rows)
+    };
+    let value: Vec<Value> = due.iter().map(|one| of_due(one, language)).collect();
+    context.output.answer(&json!({ "reminders": value }), &text)
+}
+
+fn row(one: &DueVisit, language: Language) -> Vec<String> {
+    let state = match one.state {
+        Due::Overdue => "OVERDUE",
+        Due::Now => "due",
+        Due::Later => "",
+        Due::Done => "done",
+    };
+    vec![
+        state.to_owned(),
+        day(one.reminder.due),
+        what(one, language),
+        one.name.clone(),
+        one.area.clone(),
+        one.record.to_string(),
+    ]
+}
+
+/// What is to be done; the rule's own name if this program does not know the form's version.
+fn what(one: &DueVisit, language: Language) -> String {
+    let rule = one.reminder.follow_up();
+    rule.map_or_else(
+        || format!("{}/{}", one.reminder.form, one.reminder.rule),
+        |rule| rule.label.text(language).to_owned(),
+    )
+}
+
+fn day(at: Stamp) -> String {
+    let text = at.to_string();
+    text.split_once('T').map_or(text.clone(), |(day, _)| day.to_owned())
+}
+
+fn of_due(one: &DueVisit, language: Language) -> Value {
+    let rule = one.reminder.follow_up();
+    json!({
+        "state": one.state,
+        "due": one.reminder.due.to_string(),
+        "late": one.reminder.late.to_string(),
+        "done": one.reminder.done.map(|at| at.to_string()),
+        "what": what(one, language),
+        "awaits": rule.map(|rule| &rule.form),
+        "awaits_answers": rule.map(|rule| &rule.answers),
+        "source": rule.map(|rule| &rule.source),
+        "confirmed": rule.map(|rule| rule.verified),
+        "after_visit": one.reminder.visit,
+        "after_form": one.reminder.form,
+        "worker": one.reminder.worker,
+        "record": one.record.to_string(),
+        "name": one.name,
+        "area": one.area,
+    })
+}

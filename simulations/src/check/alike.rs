@@ -1,0 +1,75 @@
+//! Law: readers that hold the same envelopes, control lane and keys show the same records, whatever
+//! came to them in which order. It needs no model of what the envelopes say.
+
+use huza_crdt::store::Table;
+
+use super::end::Resources;
+use crate::disk::Durable;
+use crate::violation::{Broken, Law};
+
+/// What decides what a reader shows: its envelopes and its control lane, as one hash. `None` if it
+/// knows more than that, or less: it has written what is in no envelope yet, or waits for keys.
+pub(crate) fn grounds(durable: &Durable) -> Option<[u8; 32]> {
+    let apart = [Table::Outbox, Table::Pending, Table::Waiting];
+    if apart.into_iter().any(|table| !durable.rows(table).is_empty()) {
+        return None;
+    }
+    let mut hasher = blake3::Hasher::new();
+    for table in [Table::Envelopes, Table::Statements] {
+        for (key, value) in durable.rows(table) {
+            for part in [key, value] {
+                hasher.update(&(part.len() as u64).to_le_bytes());
+                hasher.update(&part);
+            }
+        }
+    }
+    Some(*hasher.finalize().as_bytes())
+}
+
+/// Whether two readers show the same.
+pub(crate) fn shows_same(
+    (name, one): (&str, &Resources),
+    (other_name, other): (&str, &Resources),
+) -> Result<(), Broken> {
+    if one == other {
+        return Ok(());
+    }
+    let mut keys = one.keys().chain(other.keys());
+    let differs = keys.find(|key| one.get(*key) != other.get(*key)).cloned().unwrap_or_default();
+    let (this, that) = (one.get(&differs), other.get(&differs));
+    let evidence = format!(
+        "{name} and {other_name} hold the same, and show {differs} as {this:?} and {that:?}"
+    );
+    Err(Broken::new(Law::SameShowsSame, evidence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use huza_crdt::store::Batch;
+
+    #[test]
+    fn two_readers_that_differ_are_found() {
+        let shown = |text: &str| Resources::from([("Patient/1".to_owned(), text.to_owned())]);
+        let same = |one: &Resources, other: &Resources| shows_same(("a", one), ("b", other));
+        assert!(same(&shown("x"), &shown("x")).is_ok());
+        assert_eq!(same(&shown("x"), &shown("y")).unwrap_err().law, Law::SameShowsSame);
+        assert!(same(&shown("x"), &Resources::new()).is_err());
+    }
+
+    #[test]
+    fn who_waits_for_something_is_not_compared() {
+        let mut durable = Durable::default();
+        let none = grounds(&durable);
+        assert!(none.is_some());
+        let put = |durable: &mut Durable, table: Table| {
+            let mut batch = Batch::default();
+            batch.put(table, [1], [1]);
+            durable.store_mut(table.store()).apply(&batch);
+        };
+        put(&mut durable, Table::Statements);
+        assert_ne!(grounds(&durable), none);
+        put(&mut durable, Table::Waiting);
+        assert_eq!(grounds(&durable), None);
+    }
+}
