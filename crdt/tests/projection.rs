@@ -316,6 +316,7 @@ fn what_is_there_is_a_condition_and_what_is_not_an_observation() {
     assert_eq!(conditions[0]["code"]["coding"][0]["code"], "malaria");
     assert_eq!(conditions[0]["clinicalStatus"]["coding"][0]["code"], "active");
     assert_eq!(conditions[0]["verificationStatus"]["coding"][0]["code"], "provisional");
+    assert_eq!(conditions[0]["recordedDate"], "2026-11-23T08:15:01Z", "when it was written");
     let observations = of_kind(&all, "Observation");
     assert_eq!(observations[0]["code"]["text"], "Diarrhoea");
     assert_eq!(observations[0]["valueBoolean"], false);
@@ -353,6 +354,17 @@ fn a_referral_is_one_service_request() {
         assert_eq!(of_kind(&all, "Observation").len(), 1, "the note");
         assert_eq!(of_kind(&all, "Flag").len(), usize::from(urgency == "now"));
     }
+    // What cannot be told as a priority is told as it is.
+    let mut document = record("soon");
+    let mut edit =
+        visit(form("referral", 1).unwrap(), &fillings(form("referral", 1).unwrap())["least"]);
+    if let Edit::Visit { answers, .. } = &mut edit {
+        answers.insert("urgency".to_owned(), "soon".to_owned());
+    }
+    write(&mut document, 1, "Claudine", &[edit]);
+    let all = holds_together(&document);
+    assert_eq!(of_kind(&all, "Observation")[0]["valueString"], "soon");
+    assert!(of_kind(&all, "ServiceRequest")[0]["priority"].is_null());
     // Of two opinions both destinations stay, and the more urgent priority.
     let all = texts(&project(&in_conflict(form("referral", 1).unwrap()).view()));
     let request = of_kind(&all, "ServiceRequest")[0];

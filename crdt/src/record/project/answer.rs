@@ -54,7 +54,9 @@ impl Answer<'_> {
         match self.field.map(|field| (field, field.resource.as_str())) {
             Some((field, "Condition")) if value == "yes" => Kind::Condition(field),
             Some((field, "Immunization")) if number::is_date(value) => Kind::Immunization(field),
-            Some((field, "ServiceRequest")) if referral::has(&field.id) => Kind::ServiceRequest,
+            Some((field, "ServiceRequest")) if referral::says(&field.id, value) => {
+                Kind::ServiceRequest
+            }
             _ => Kind::Observation,
         }
     }
@@ -90,8 +92,8 @@ impl Answer<'_> {
 
     fn condition(&self, field: &Field) -> Projected {
         // A worker's finding by the rules of the form, not a clinician's diagnosis.
-        let by = display(&self.value.worker);
-        self.visit.condition("provisional", &self.id(), codes(field), Some(by))
+        let recorded = (Some(display(&self.value.worker)), Node::instant(self.value.at));
+        self.visit.condition("provisional", &self.id(), codes(field), recorded)
     }
 
     fn immunization(&self, field: &Field) -> Projected {

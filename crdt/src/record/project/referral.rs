@@ -13,9 +13,13 @@ const SERVICE_REQUEST: &str = "ServiceRequest";
 const PRIORITIES: [(&str, &str); 3] =
     [("now", "stat"), ("today", "urgent"), ("this-week", "routine")];
 
-/// Whether a field that names ServiceRequest is said in it.
-pub(super) fn has(field: &str) -> bool {
-    matches!(field, "to" | "urgency" | "reason")
+/// Whether an answer to a field that names ServiceRequest is said in it.
+pub(super) fn says(field: &str, value: &str) -> bool {
+    match field {
+        "to" | "reason" => true,
+        "urgency" => PRIORITIES.iter().any(|(answer, _)| *answer == value),
+        _ => false,
+    }
 }
 
 /// The id of a visit's ServiceRequest.
@@ -28,7 +32,7 @@ pub(super) fn id(visit: &Visit<'_>) -> String {
 pub(super) fn service_request(visit: &Visit<'_>) -> Option<Projected> {
     let form = visit.form?;
     let asks = |id: &str| form.field(id).filter(|field| field.resource == SERVICE_REQUEST);
-    form.fields.iter().find(|field| asks(&field.id).is_some() && has(&field.id))?;
+    form.fields.iter().find(|field| field.resource == SERVICE_REQUEST)?;
     let values = |id: &str| {
         let shown = asks(id).and_then(|_| visit.view.answers.get(id));
         shown.into_iter().flat_map(|shown| shown.all()).map(|Value { value, .. }| value.as_str())

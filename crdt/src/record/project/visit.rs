@@ -141,16 +141,17 @@ impl<'a> Visit<'a> {
             coding("http://snomed.info/sct", "77386006", Some("Pregnant")),
         ];
         let code = concept(codings, Some("Pregnant"));
-        self.condition("confirmed", &made_id(&[self.id, "condition"]), code, self.worker())
+        let recorded = (self.worker(), self.occurred());
+        self.condition("confirmed", &made_id(&[self.id, "condition"]), code, recorded)
     }
 
-    /// Something that a person has.
+    /// Something that a person has, and who says so since when.
     pub(super) fn condition(
         &self,
         certainty: &str,
         id: &str,
         code: Node,
-        by: Option<Node>,
+        (by, at): (Option<Node>, Option<Node>),
     ) -> Projected {
         let is_void = self.view.is_void();
         let verification = if is_void { "entered-in-error" } else { certainty };
@@ -164,7 +165,7 @@ impl<'a> Visit<'a> {
                 ("code", Some(code)),
                 ("subject", self.subject()),
                 ("encounter", self.encounter_reference()),
-                ("recordedDate", self.occurred()),
+                ("recordedDate", at),
                 ("recorder", by),
             ],
         )
