@@ -30,7 +30,10 @@ pub(crate) use device::{
     AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
 };
-pub(crate) use simulate::{ChaosArgs, ContactsArgs, ReplayArgs, SimulateCommand};
+pub(crate) use simulate::{
+    ChaosArgs, CompareArgs, ContactsArgs, Fidelity, ReplayArgs, ScenarioArgs, SimulateCommand,
+    SimulateRunArgs, SimulatedReportArgs,
+};
 pub(crate) use values::{LangArgs, RecordRef};
 use values::{area, pair, record, stamp};
 
@@ -313,9 +316,9 @@ pub(crate) struct RemindersArgs {
     /// Also what was done, and what is due later
     #[arg(long)]
     pub(crate) all: bool,
-    /// Only what follows visits of this worker
-    #[arg(long, value_name = "NAME")]
-    pub(crate) worker: Option<String>,
+    /// Only what follows visits that this worker made
+    #[arg(long, value_name = "WORKER")]
+    pub(crate) by: Option<String>,
     #[command(flatten)]
     pub(crate) lang: LangArgs,
 }

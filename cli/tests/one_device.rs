@@ -84,7 +84,7 @@ fn what_is_due_is_listed_until_it_is_done() {
     add("red-alert-result", "2026-11-01T17:00:00Z", &["intervention=referred", "mother=well"]);
     assert_eq!(reminders(&[]), []);
     assert_eq!(reminders(&["--all"]), [(json!("done"), json!("red-alert-result"))]);
-    assert_eq!(reminders(&["--all", "--worker", "nobody"]), []);
+    assert_eq!(reminders(&["--all", "--by", "nobody"]), []);
     let form = lab.on("phone", &["forms", "show", "red-alert", "--lang", "en"]).done().stdout;
     assert!(form.contains("0 days to 1 day after the visit"), "{form}");
     assert!(lab.on("phone", &["forms", "review"]).done().stdout.contains("native speaker"));

@@ -154,3 +154,90 @@ fn chaos_tells_how_often_each_law_was_looked_at_and_gives_one_log() {
     assert!(told.contains(&format!("log {hash}")));
     chaos(&["--trace"]).failed(2, &["--seed"]);
 }
+
+#[test]
+fn real_nodes_deliver_what_the_sized_run_delivers() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("scenario.toml");
+    let text = "days = 2\n[synthetic]\ncatchments = 1\nvillages = [2, 2]\n[people]\nequipped = 1\n\
+        [supply_visit]\nevery_workdays = 2\n[records]\nphoto = 0\n";
+    std::fs::write(&scenario, text).unwrap();
+    let run = |more: &[&str]| {
+        let args = ["simulate", "run", scenario.to_str().unwrap(), "--json"];
+        huza(args.iter().chain(more).copied())
+    };
+    let [sized, full] = ["sized", "full"].map(|fidelity| {
+        let answer = run(&["--fidelity", fidelity]).done().json();
+        assert_eq!(answer["runs"][0]["fidelity"], fidelity);
+        answer["runs"][0].clone()
+    });
+    assert!(sized["routine"]["to_hub"]["happened"].as_u64().unwrap() > 20, "{sized}");
+    for lane in ["routine", "urgent"] {
+        assert_eq!(sized[lane], full[lane]);
+    }
+    let strategy = ["--fidelity", "full", "--strategy", "epidemic"];
+    run(&strategy).failed_in_json(INPUT, "strategy");
+}
+
+/// Runs on a small synthetic place, and keeps what came of it.
+fn keep(folder: &Path, name: &str, more: &[&str]) -> String {
+    let scenario = folder.join("synthetic.toml");
+    std::fs::write(&scenario, "days = 10\n[synthetic]\ncatchments = 2\nvillages = [5, 8]\n")
+        .unwrap();
+    let out = folder.join(name).to_str().unwrap().to_owned();
+    let args = ["simulate", "run", scenario.to_str().unwrap(), "--out", &out];
+    huza(args.iter().chain(more).copied()).done();
+    out
+}
+
+#[test]
+fn a_run_that_was_kept_becomes_a_page_and_runs_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(folder.path().join("districts"), "{\"features\":[]}").unwrap();
+    keep(folder.path(), "half", &["--outlines", &path("districts")]);
+    assert!(folder.path().join("half/report.html").is_file(), "a run has its report beside it");
+    let report = huza(["simulate", "report", &path("half"), "--json"]).done().json();
+    let page = std::fs::read_to_string(folder.path().join("half/report.html")).unwrap();
+    assert_eq!(report["bytes"], page.len());
+    assert!(report["figures"]["routine.facility.p50"].as_u64().unwrap() > 0, "{report}");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("A red alert"));
+    let elsewhere = ["--out", &path("page.html"), "--outlines", &path("districts")];
+    let run = path("half/run.json");
+    let text = huza([&["simulate", "report", &run][..], &elsewhere].concat()).done().stdout;
+    assert!(text.contains("routine record at its hub") && text.contains("page.html"), "{text}");
+
+    keep(folder.path(), "sweep", &["--set", "people.equipped=1", "--seeds", "2"]);
+    let runs = [path("half"), path("sweep"), "--out".to_owned(), path("compared.html")];
+    let compare = |more: &[&str]| {
+        let runs = runs.iter().map(String::as_str);
+        huza(["simulate", "compare"].into_iter().chain(runs).chain(more.iter().copied()))
+    };
+    let answer = compare(&["--json"]).done().json();
+    assert_eq!(answer["columns"][1]["seeds"], serde_json::json!([1, 2]), "{answer}");
+    assert_eq!(answer["settings"][0]["values"], serde_json::json!(["0.5", "1"]), "{answer}");
+    let text = compare(&[]).done().stdout;
+    assert!(text.contains("people.equipped=1 (2 seeds)") && text.contains(" to "), "{text}");
+    assert!(
+        std::fs::read_to_string(path("compared.html")).unwrap().contains("3 runs side by side")
+    );
+}
+
+#[test]
+fn what_is_no_run_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let report = |run: &str| huza(["simulate", "report", run]);
+    report(&path("none")).failed(INPUT, &["none"]);
+    report(&path("")).failed(INPUT, &["no run.json", "simulate run --out"]);
+    std::fs::write(folder.path().join("text"), "{}").unwrap();
+    report(&path("text")).failed(INPUT, &["no run of a network"]);
+    std::fs::write(folder.path().join("text"), "{\"format\":99}").unwrap();
+    report(&path("text")).failed(INPUT, &["form 99", "this version"]);
+    let run = keep(folder.path(), "a", &["--set", "days=1"]);
+    huza(["simulate", "compare", &run]).failed(INPUT, &["only one run"]);
+    keep(folder.path(), "b", &["--set", "days=1"]);
+    report(&path("")).failed(INPUT, &["2 runs", "simulate compare"]);
+    huza(["simulate", "report", &path("a"), "--outlines", &path("text")])
+        .failed(INPUT, &["geojson"]);
+}

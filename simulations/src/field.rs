@@ -12,7 +12,7 @@ use huza_crdt::node::{
     Carry, Command, CommandId, Config, Event, Input, Node, Now, Output, PipeId, ReaderState, Reply,
 };
 use huza_crdt::session::frame::Frame;
-use huza_crdt::store::{Batch, MemoryStore, Range, Row, StoreKind, Table};
+use huza_crdt::store::{Batch, MemoryStore, Op, Range, Row, StoreKind, Table};
 use huza_crdt::time::{Millis, Stamp};
 use huza_crdt::trust::Role;
 use huza_crdt::trust::approval::{Approval, JoinRequest, Welcome};
@@ -46,6 +46,9 @@ pub(crate) struct Device {
     pub(crate) events: Vec<Event>,
     replies: BTreeMap<CommandId, Reply>,
     sent: VecDeque<(PipeId, Vec<u8>)>,
+    closed: Vec<PipeId>,
+    /// Keys of the envelopes that have become durable here and were not looked at.
+    stored: Vec<Vec<u8>>,
     pub(crate) bytes_sent: u64,
     pub(crate) habit: Habit,
     commands: u64,
@@ -53,23 +56,19 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    fn new(reads: bool, worker: &str, draw: &mut Draw, now: Now) -> Self {
+    fn new((reads, carry): (bool, Carry), worker: &str, draw: &mut Draw, now: Now) -> Self {
         let open = ReaderState::Open { worker: worker.to_owned() };
         let reader = if reads { open } else { ReaderState::Absent };
         let (entropy, life) = (draw.bytes(), draw.bytes());
-        let config = Config {
-            entropy,
-            life,
-            reader,
-            erasure_delay_ms: ERASURE_DELAY_MS,
-            carry: Carry::default(),
-        };
+        let config = Config { entropy, life, reader, erasure_delay_ms: ERASURE_DELAY_MS, carry };
         let mut device = Self {
             node: Node::new(config, now),
             store: MemoryStore::default(),
             events: Vec::new(),
             replies: BTreeMap::new(),
             sent: VecDeque::new(),
+            closed: Vec::new(),
+            stored: Vec::new(),
             bytes_sent: 0,
             habit: Habit::default(),
             commands: 0,
@@ -93,7 +92,9 @@ impl Device {
                     Input::Loaded { token, rows: self.read(rows, &range) }
                 }
                 Output::Persist { token, batch, .. } => {
-                    self.store.apply(&self.write(batch));
+                    let batch = self.write(batch);
+                    self.store.apply(&batch);
+                    self.stored.extend(batch.0.into_iter().filter_map(envelope));
                     Input::Persisted { token }
                 }
                 Output::Work { token, job } => Input::Done { token, product: job.run() },
@@ -113,8 +114,11 @@ impl Device {
                     self.events.push(event);
                     continue;
                 }
-                Output::Close { .. }
-                | Output::CloseReader
+                Output::Close { pipe } => {
+                    self.closed.push(pipe);
+                    continue;
+                }
+                Output::CloseReader
                 | Output::Publish { .. }
                 | Output::Links { .. }
                 | Output::NewsValid { .. } => continue,
@@ -168,6 +172,16 @@ impl Device {
         self.sent.drain(..).collect()
     }
 
+    /// The pipes that it has closed.
+    pub(crate) fn take_closed(&mut self) -> Vec<PipeId> {
+        core::mem::take(&mut self.closed)
+    }
+
+    /// Keys of the envelopes that have become durable here since this was asked last.
+    pub(crate) fn take_stored(&mut self) -> Vec<Vec<u8>> {
+        core::mem::take(&mut self.stored)
+    }
+
     /// When it wants to be woken.
     pub(crate) fn deadline(&self) -> Option<u64> {
         self.node.deadline().map(|at| at.0)
@@ -198,11 +212,29 @@ impl Device {
     }
 }
 
-/// The devices of one catchment.
+/// The key of an envelope that is written.
+fn envelope(op: Op) -> Option<Vec<u8>> {
+    match op {
+        Op::Put { table: Table::Envelopes, key, .. } => Some(key),
+        Op::Put { .. } | Op::Delete { .. } => None,
+    }
+}
+
+/// Where a device belongs, and how much it carries for others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// Which health centre.
+    pub(crate) centre: usize,
+    /// The codes of its villages; none for those of the whole catchment.
+    pub(crate) villages: &'a [String],
+    pub(crate) carry: Carry,
+}
+
+/// The devices of one programme.
 #[derive(Debug)]
 pub(crate) struct Field {
     pub(crate) devices: Vec<Device>,
-    centre: Centre,
+    centres: Vec<Centre>,
     entropy: Entropy,
     pub(crate) draw: Draw,
     /// Milliseconds since the beginning.
@@ -211,14 +243,22 @@ pub(crate) struct Field {
 }
 
 impl Field {
-    /// One with so many villages, and nobody in it.
+    /// One with a health centre of so many villages, and nobody in it.
     pub(crate) fn new(seed: u64, villages: usize) -> Option<Self> {
+        let codes = (0..villages).map(Self::village).collect();
+        Self::with_centres(seed, &[("HC".to_owned(), codes)])
+    }
+
+    /// One with these health centres, each with the codes of its villages, and nobody in it.
+    pub(crate) fn with_centres(seed: u64, centres: &[(String, Vec<String>)]) -> Option<Self> {
         let mut draw = Draw::new(seed, "field");
         let mut entropy = Entropy::new(draw.bytes());
         let mut programme = Programme::found("simulated", &mut entropy);
-        let codes: Vec<String> = (0..villages).map(Self::village).collect();
-        let centre = programme.certify_centre("HC", &codes, Stamp(BEGIN), &mut entropy).ok()?;
-        Some(Self { devices: Vec::new(), centre, entropy, draw, at: 0, pipes: 0 })
+        let mut certify = |(code, villages): &(String, Vec<String>)| {
+            programme.certify_centre(code, villages, Stamp(BEGIN), &mut entropy).ok()
+        };
+        let centres = centres.iter().map(&mut certify).collect::<Option<Vec<Centre>>>()?;
+        Some(Self { devices: Vec::new(), centres, entropy, draw, at: 0, pipes: 0 })
     }
 
     /// The code of a village.
@@ -231,15 +271,24 @@ impl Field {
         Now { millis: Millis(self.at), stamp: Stamp(BEGIN + seconds) }
     }
 
-    /// The answer of the centre's paper key to a request.
+    /// The answer of the first centre's paper key to a request.
     pub(crate) fn approve(
         &mut self,
         request: &JoinRequest,
         role: Role,
         villages: &[String],
     ) -> Option<Welcome> {
-        let (approval, stamp) = (Approval::of(role, villages), self.now().stamp);
-        self.centre.approve(request, &approval, stamp, &mut self.entropy).ok()
+        self.approve_at(0, request, &Approval::of(role, villages))
+    }
+
+    fn approve_at(
+        &mut self,
+        centre: usize,
+        request: &JoinRequest,
+        approval: &Approval,
+    ) -> Option<Welcome> {
+        let stamp = self.now().stamp;
+        self.centres.get_mut(centre)?.approve(request, approval, stamp, &mut self.entropy).ok()
     }
 
     /// Adds a device, approved. The result is its index.
@@ -254,13 +303,21 @@ impl Field {
         role: Role,
         villages: &[String],
     ) -> Option<usize> {
+        self.add_at(worker, role, Place { centre: 0, villages, carry: Carry::default() })
+    }
+
+    /// Adds a device with which `worker` works, approved at some health centre. The result is its
+    /// index.
+    pub(crate) fn add_at(&mut self, worker: &str, role: Role, place: Place<'_>) -> Option<usize> {
         let now = self.now();
-        let mut device = Device::new(role != Role::Relay, worker, &mut self.draw, now);
+        let nature = (role != Role::Relay, place.carry);
+        let mut device = Device::new(nature, worker, &mut self.draw, now);
         let label = format!("device {}", self.devices.len());
         let Some(Reply::Request { request }) = device.call(now, Command::Init { label }) else {
             return None;
         };
-        let welcome = self.approve(&request, role, villages)?;
+        let approval = Approval::of(role, place.villages);
+        let welcome = self.approve_at(place.centre, &request, &approval)?;
         let joined = device.call(now, Command::Join { welcome });
         matches!(joined, Some(Reply::Joined { .. })).then_some(())?;
         self.devices.push(device);

@@ -2,18 +2,25 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use huza_simulations::network::Strategy;
 use huza_simulations::replay::Link;
 
 /// `huza simulate ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum SimulateCommand {
+    /// What would arrive in a scenario, when, and at what cost in bytes, battery and storage
+    Run(SimulateRunArgs),
     /// Who would have held what, and when, had these contacts carried these messages
     Replay(ReplayArgs),
     /// Who meets whom in a scenario, by what it says of people, phones and links
     Contacts(ContactsArgs),
     /// Worlds in which everything goes wrong, each drawn from a seed, and whether any law breaks
     Chaos(ChaosArgs),
+    /// A page about a run that was kept, which a browser shows without a network
+    Report(SimulatedReportArgs),
+    /// Runs that were kept side by side: what was set differently, and what came of it
+    Compare(CompareArgs),
     /// A scenario file in which every setting stands with its default, its unit and its source
     Scenario,
 }
@@ -56,9 +63,19 @@ pub(crate) struct ChaosArgs {
     compressed with gzip. Nodes are numbered from 0: the phones, then the hubs."
 )]
 pub(crate) struct ContactsArgs {
+    #[command(flatten)]
+    pub(crate) scenario: ScenarioArgs,
+    /// Where to write the contacts, as `START,END,A,B,KIND,LINK`, times in seconds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Which scenario.
+#[derive(Debug, Args)]
+pub(crate) struct ScenarioArgs {
     /// The scenario file
     #[arg(value_name = "SCENARIO.toml")]
-    pub(crate) scenario: PathBuf,
+    pub(crate) file: PathBuf,
     /// A setting on top of the file, as `section.key=value`; again for more
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
@@ -68,8 +85,92 @@ pub(crate) struct ContactsArgs {
     /// Table of facilities, instead of the one that the scenario names
     #[arg(long, value_name = "FILE", requires = "villages")]
     pub(crate) facilities: Option<PathBuf>,
-    /// Where to write the contacts, as `START,END,A,B,KIND,LINK`, times in seconds
+}
+
+/// `huza simulate run`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  huza simulate run district.toml              a small synthetic place, if it names none\n  \
+    huza simulate run district.toml --villages villages.csv --facilities facilities.csv \\\n    \
+    --set place.pick=Bugesera --set days=90 --set people.equipped=1 --out bugesera\n  \
+    huza simulate run district.toml --strategy own-phone   what relaying is worth\n  \
+    huza simulate run district.toml --sweep people.equipped=0.3,0.5,1 --seeds 3 --out sweep\n\n\
+    In --out are run.json, with all that came of it, report.html, a page about it, and villages.csv,\n\
+    hubs.csv, phones.csv and waits.csv; of several runs, each in a directory of its own."
+)]
+pub(crate) struct SimulateRunArgs {
+    #[command(flatten)]
+    pub(crate) scenario: ScenarioArgs,
+    /// How devices pass records on: own-phone (or direct, which is the same here), epidemic,
+    /// spray-and-wait or spray-and-wait:COPIES, prophet, huza; again for more
+    #[arg(long, value_name = "STRATEGY", default_value = "huza")]
+    pub(crate) strategy: Vec<Strategy>,
+    /// What devices are; real nodes know no other strategy than huza
+    #[arg(long, value_enum, default_value_t = Fidelity::Sized)]
+    pub(crate) fidelity: Fidelity,
+    /// Runs with so many seeds, from that of the scenario on
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+    /// Runs with each of these values of a setting
+    #[arg(long, value_name = "KEY=A,B,C")]
+    pub(crate) sweep: Option<String>,
+    /// Outlines of districts for the map of the report, as GeoJSON
+    #[arg(long, value_name = "FILE", requires = "out")]
+    pub(crate) outlines: Option<PathBuf>,
+    /// Directory to write what came of it to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What the devices of a run are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fidelity {
+    /// A model of the protocol's rules, in which records are lengths: for whole countries
+    Sized,
+    /// Real nodes with real seals, signatures and merges: for hundreds of phones
+    Full,
+}
+
+impl Fidelity {
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sized => "sized",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// `huza simulate report`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  huza simulate report bugesera --outlines districts.geojson\n  \
+    huza simulate report bugesera/run.json --out bugesera.html"
+)]
+pub(crate) struct SimulatedReportArgs {
+    /// The directory of a run, or its `run.json`
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Outlines of districts for the map, as GeoJSON
     #[arg(long, value_name = "FILE")]
+    pub(crate) outlines: Option<PathBuf>,
+    /// Where to write the page, instead of `report.html` beside the run
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `huza simulate compare`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  huza simulate compare own-phone huza --out compared.html\n  \
+    huza simulate compare sweep                    all runs in the directories of `sweep`\n\n\
+    Runs that differ by nothing but the seed are one column: of their figures the median is told,\n\
+    and in brackets the lowest and the highest.")]
+pub(crate) struct CompareArgs {
+    /// Directories of runs, of sweeps, or files as `run.json`
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Where to write a page with the curves of all
+    #[arg(long, value_name = "FILE.html")]
     pub(crate) out: Option<PathBuf>,
 }
 

@@ -4,7 +4,7 @@ mod contact;
 mod first_sync;
 mod floor;
 mod meeting;
-mod memory;
+pub(crate) mod memory;
 mod prepare;
 mod visit_size;
 

@@ -22,7 +22,7 @@ pub(crate) async fn run(context: &Context, args: &RemindersArgs) -> Result<(), F
             Due::Later => args.all || one.reminder.due <= until,
             Due::Done => args.all,
         };
-        wanted && args.worker.as_ref().is_none_or(|name| *name == one.reminder.worker)
+        wanted && args.by.as_ref().is_none_or(|name| *name == one.reminder.worker)
     });
     let language = args.lang.lang.into();
     let text = if due.is_empty() {

@@ -1,8 +1,14 @@
 //! `huza simulate`: networks before they are bought.
 
 mod chaos;
+mod compare;
 mod contacts;
+mod place;
 mod replay;
+mod report;
+mod run;
+mod stored;
+mod tables;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -19,9 +25,12 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Simulates.
 pub(crate) fn run(context: &Context, command: &SimulateCommand) -> Result<(), Failure> {
     match command {
+        SimulateCommand::Run(args) => run::run(context, args),
         SimulateCommand::Replay(args) => replay::run(context, args),
         SimulateCommand::Contacts(args) => contacts::run(context, args),
         SimulateCommand::Chaos(args) => chaos::run(context, args),
+        SimulateCommand::Report(args) => report::run(context, args),
+        SimulateCommand::Compare(args) => compare::run(context, args),
         SimulateCommand::Scenario => context.output.raw(Scenario::commented().as_bytes()),
     }
 }

@@ -121,7 +121,7 @@ pub struct Village {
 }
 
 /// The hub of a health centre.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hub {
     /// Its facility, as in the table.
     pub id: String,
@@ -144,7 +144,7 @@ pub struct Hub {
 }
 
 /// A phone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phone {
     /// The place of its village in [`Outcome::villages`].
     pub village: usize,
@@ -176,7 +176,7 @@ pub struct Energy {
 }
 
 /// Meetings of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meetings {
     /// As in scenarios.
     pub kind: String,
@@ -198,4 +198,12 @@ pub struct Meetings {
     pub bytes: u64,
     /// Seconds in contact.
     pub seconds: u64,
+}
+
+impl Village {
+    /// Whether something was written in it and nothing of that reached its hub.
+    #[must_use]
+    pub const fn never_heard(&self) -> bool {
+        self.written > 0 && self.at_hub == 0
+    }
 }

@@ -94,6 +94,9 @@ pub enum LinkKind {
 }
 
 impl LinkKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ble, Self::WifiDirect, Self::Hotspot];
+
     /// As it is written in scenarios and tables.
     #[must_use]
     pub const fn name(self) -> &'static str {

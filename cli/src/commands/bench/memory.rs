@@ -4,15 +4,15 @@ use serde::Serialize;
 
 /// Of one process, in bytes; nothing where the system does not tell.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// Resident, with nothing to do.
-    pub(super) idle: Option<u64>,
+    pub(crate) idle: Option<u64>,
     /// Resident, at most since it began.
-    pub(super) peak: Option<u64>,
+    pub(crate) peak: Option<u64>,
 }
 
 /// Looks at a process.
-pub(super) fn of(process: u32) -> Memory {
+pub(crate) fn of(process: u32) -> Memory {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let bytes = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;

@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use huza_simulations::geography::Geography;
 use huza_simulations::movement::{Contact, Day, Movement, Row, Survey};
-use huza_simulations::scenario::Scenario;
 use serde_json::{Value, json};
 
-use super::text;
+use super::place;
 use crate::args::ContactsArgs;
 use crate::commands::Context;
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 use crate::files::Pending;
 use crate::output::{self, count};
 
@@ -24,8 +22,8 @@ const HEAD: &str = "start_s,end_s,a,b,kind,link\n";
 
 /// Moves everybody, day by day, and reports.
 pub(super) fn run(context: &Context, args: &ContactsArgs) -> Result<(), Failure> {
-    let (scenario, settings) = scenario(args)?;
-    let place = place(&scenario, &args.scenario)?;
+    let (scenario, settings) = place::scenario(&args.scenario, &[])?;
+    let place = place::geography(&scenario, &args.scenario)?;
     let days = scenario.days;
     let movement = Movement::new(&place, scenario);
     let began = Instant::now();
@@ -51,49 +49,6 @@ pub(super) fn run(context: &Context, args: &ContactsArgs) -> Result<(), Failure>
         context,
         &Report { place, movement, survey, settings, millis: began.elapsed().as_millis() },
     )
-}
-
-/// The scenario, and all its settings as they are.
-fn scenario(args: &ContactsArgs) -> Result<(Scenario, BTreeMap<String, String>), Failure> {
-    let mut sets = args.set.clone();
-    for (key, path) in [("villages", &args.villages), ("facilities", &args.facilities)] {
-        if let Some(path) = path {
-            let path =
-                std::path::absolute(path).map_err(|error| Failure::file("read", path, &error))?;
-            sets.push(format!("place.{key}={}", toml_text(&path)));
-        }
-    }
-    let path = &args.scenario;
-    Scenario::read(&text(path)?, &sets).map_err(|error| {
-        Failure::new(Kind::Input, "scenario", format!("{}: {error}", path.display()))
-            .hint("`huza simulate scenario` prints every setting with its default, unit and source")
-    })
-}
-
-/// A path as a text of TOML.
-fn toml_text(path: &Path) -> String {
-    json!(path.display().to_string()).to_string()
-}
-
-/// The villages of the scenario; paths in it begin where it is.
-fn place(scenario: &Scenario, file: &Path) -> Result<Geography, Failure> {
-    let place = &scenario.place;
-    if place.villages.is_empty() {
-        let synthetic = &scenario.synthetic;
-        return Ok(Geography::synthetic(scenario.seed, synthetic.catchments, synthetic.villages));
-    }
-    let folder = file.parent().unwrap_or(Path::new(""));
-    let path = |name: &str| -> PathBuf { folder.join(name) };
-    let (villages, facilities) = (path(&place.villages), path(&place.facilities));
-    let failure = |code, message: String, hint| Failure::new(Kind::Input, code, message).hint(hint);
-    let all = Geography::read(&text(&villages)?, &text(&facilities)?).map_err(|error| {
-        let message =
-            format!("Cannot use {} and {}: {error}", villages.display(), facilities.display());
-        failure("unreadable", message, "`huza simulate contacts --help` says what is in the tables")
-    })?;
-    all.pick(&place.pick).map_err(|error| {
-        failure("place", error.to_string(), "`place.pick` takes names of districts and sectors")
-    })
 }
 
 /// A day's contacts, a line each.
