@@ -218,7 +218,7 @@ pub struct Advice {
     pub verified: bool,
 }
 
-/// A visit that is due after another one, if all conditions hold. See [`super::reminder`].
+/// A visit that is due after another one, if all conditions hold. See [`super::reminders`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FollowUp {

@@ -1,7 +1,5 @@
 //! What lists and search need of a record.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::Document;
@@ -262,20 +260,7 @@ fn is_urgent(visit: &VisitView) -> bool {
     let Some(form) = visit.form().and_then(|(id, version)| form::form(id, version)) else {
         return false;
     };
-    let shown: BTreeMap<_, _> = visit
-        .answers
-        .iter()
-        .map(|(field, shown)| (field.clone(), shown.text().to_owned()))
-        .collect();
-    let others = visit.answers.iter().flat_map(|(field, at)| {
-        at.conflict.iter().map(|value| {
-            let mut answers = shown.clone();
-            answers.insert(field.clone(), value.value.clone());
-            answers
-        })
-    });
-    let all = core::iter::once(shown.clone()).chain(others);
-    all.into_iter().any(|answers| !validate::dangers(form, &answers).is_empty())
+    validate::signs(form, visit).next().is_some()
 }
 
 /// Given and family name in their shown values, then with each conflicting part.

@@ -4,8 +4,11 @@ use core::cmp::Ordering;
 use core::fmt;
 use std::collections::BTreeMap;
 
-use super::form::{Advice, Comparison, Condition, Field, FieldType, Form, Label, Range};
+use super::form::{
+    Advice, Comparison, Condition, DangerRule, Field, FieldType, Form, Label, Range,
+};
 use super::number;
+use super::view::{Shown, VisitView};
 use crate::limits::TEXT_CHARS_MAX;
 use crate::redacted::Redacted;
 
@@ -181,12 +184,30 @@ pub fn check(form: &Form, answers: &BTreeMap<String, String>) -> Result<Checked,
 }
 
 /// The danger signs that normalised answers show.
-pub(crate) fn dangers(form: &Form, answers: &BTreeMap<String, String>) -> Vec<Danger> {
+fn dangers(form: &Form, answers: &BTreeMap<String, String>) -> Vec<Danger> {
     form.dangers
         .iter()
         .filter(|rule| holds(form, &rule.when, |field| answers.get(field).map(String::as_str)))
         .map(|rule| Danger { sign: rule.sign.clone(), label: rule.label.clone() })
         .collect()
+}
+
+/// The danger signs that a visit shows, in any of its conflicting answers.
+pub(super) fn signs<'a>(
+    form: &'a Form,
+    visit: &'a VisitView,
+) -> impl Iterator<Item = &'a DangerRule> {
+    let shown = |field: &str| visit.answers.get(field).map(Shown::text);
+    form.dangers.iter().filter(move |rule| {
+        let mut others = visit.answers.iter().flat_map(|(id, at)| {
+            at.conflict.iter().map(move |other| (id.as_str(), other.value.as_str()))
+        });
+        holds(form, &rule.when, shown)
+            || others.any(|(id, other)| {
+                let instead = |field: &str| if field == id { Some(other) } else { shown(field) };
+                holds(form, &rule.when, instead)
+            })
+    })
 }
 
 /// What the worker is advised to do, by normalised answers.

@@ -42,9 +42,9 @@ impl RawPeer {
     pub fn join(world: &mut World, seed: u8, role: Role, village: &str) -> Self {
         let (key, sealing) = (SigningKey::from_seed([seed; 32]), SealingKey::from_seed([seed; 32]));
         let request = JoinRequest::new(&key, sealing.public(), ("raw", false), TODAY, [seed; 8]);
-        // An authority has the whole catchment.
+        // These have the whole catchment.
         let villages = [village.to_owned()];
-        let whole = role == Role::Authority;
+        let whole = matches!(role, Role::Authority | Role::Hub | Role::Gateway);
         let approval = Approval::of(role, if whole { &[] } else { &villages });
         let welcome = world.centre.approve(&request, &approval, TODAY, &mut world.entropy).unwrap();
         let membership = welcome.open(&sealing).unwrap();
