@@ -11,6 +11,7 @@ use super::standing::{Revocations, Verdict};
 use super::statement::Statement;
 use crate::codec::DecodeError;
 use crate::crypto::Signed;
+use crate::envelope::ForkProof;
 use crate::id::{
     AreaTag, CertId, DeviceKey, EpochId, Hash, LogId, ProgrammeId, StatementId, StoreId,
 };
@@ -97,7 +98,7 @@ pub struct Lane {
     counts: BTreeMap<Issuer, usize>,
     /// Of them, of kinds that this version does not read.
     unread: BTreeMap<Issuer, BTreeSet<(u64, StatementId)>>,
-    forked: BTreeMap<LogId, Fork>,
+    forked: BTreeMap<LogId, u64>,
 }
 
 impl Lane {
@@ -181,13 +182,7 @@ impl Lane {
     /// The lowest seq at which a log's author is proven to have signed two histories.
     #[must_use]
     pub fn forked_at(&self, log: &LogId) -> Option<u64> {
-        self.forked.get(log).map(|fork| fork.at)
-    }
-
-    /// Up to which seq, exclusive, two proven histories of a log are known to be the same.
-    #[must_use]
-    pub fn shared_up_to(&self, log: &LogId) -> Option<u64> {
-        self.forked.get(log).map(|fork| if fork.exact { fork.at } else { 0 })
+        self.forked.get(log).copied()
     }
 
     /// Whether an envelope of a log is neither given nor taken any more. Beyond a proven fork none is;
@@ -199,9 +194,11 @@ impl Lane {
         fork.is_some_and(|fork| seq >= fork || self.cut_off(log).is_some())
     }
 
-    /// The logs that are proven forked, each with the lowest seq at which it is.
-    pub fn forked(&self) -> impl Iterator<Item = (&LogId, u64)> {
-        self.forked.iter().map(|(log, fork)| (log, fork.at))
+    /// Whether a log is proven forked where this proof says it is, or further in front.
+    #[must_use]
+    pub fn is_proven(&self, proof: &ForkProof) -> bool {
+        let at = proof.one.0.seq.min(proof.other.0.seq);
+        self.forked_at(&proof.log()).is_some_and(|fork| fork <= at)
     }
 
     /// Every opening.
@@ -446,11 +443,8 @@ impl Lane {
                 self.times.insert(issuer, (id, said.time));
             }
             Body::ForkProof(proof) => {
-                let (one, other) = (&proof.one.0, &proof.other.0);
-                let exact = (one.seq, one.previous) == (other.seq, other.previous);
-                let proven = Fork { at: one.seq.min(other.seq), exact };
-                let known = self.forked.entry(proof.log()).or_insert(proven);
-                *known = (*known).min(proven);
+                let at = self.forked.entry(proof.log()).or_insert(u64::MAX);
+                *at = proof.one.0.seq.min(proof.other.0.seq).min(*at);
             }
             Body::Unread => {}
         }
@@ -459,22 +453,6 @@ impl Lane {
 
 const fn slot(issuer: Issuer, receipt: &Receipt) -> Slot {
     (issuer, receipt.store, receipt.log, receipt.kind, receipt.reason)
-}
-
-/// From where on the histories of a log are proven to differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fork {
-    at: u64,
-    /// Whether the two headers there name the same one in front: all in front is shared. Else the
-    /// histories may differ further in front.
-    exact: bool,
-}
-
-impl Fork {
-    /// What two proofs say together.
-    fn min(self, other: Self) -> Self {
-        core::cmp::min_by_key(self, other, |fork| (fork.at, !fork.exact))
-    }
 }
 
 /// The id of the programme with this root key.

@@ -212,6 +212,9 @@ impl Node {
     }
 
     fn file_rows(&mut self, cursor: Option<Cursor>, rows: Vec<(u64, IngestRow)>) {
+        if self.carrier.marking {
+            return self.file_later(cursor, rows.into_iter().map(|(number, _)| number));
+        }
         let counts = |row: &IngestRow| !self.is_quarantined((row.log, row.seq));
         let (own, others): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|(_, row)| self.is_pending(row) && counts(row));
@@ -233,9 +236,8 @@ impl Node {
     /// Whether an envelope of this device holds changes that are pending in the reader.
     fn is_pending(&self, row: &IngestRow) -> bool {
         let Some((log, first, changes)) = row.own else { return false };
-        let fork = self.carrier.lane.as_ref().and_then(|lane| lane.forked_at(&row.log));
-        if fork.is_some_and(|fork| row.seq >= fork) {
-            // Others take nothing beyond a fork: what it holds is published again.
+        if self.carrier.lane.as_ref().is_some_and(|lane| lane.is_forked(&row.log)) {
+            // Others may hold another history: what it holds is published again.
             return false;
         }
         // Not only the first: an erasure may have taken that.
@@ -323,6 +325,15 @@ impl Node {
         });
     }
 
+    /// Which history a judgement means is being looked up: what is quarantined is known after that,
+    /// and these are filed then.
+    fn file_later(&mut self, cursor: Option<Cursor>, numbers: impl Iterator<Item = u64>) {
+        if let Some(reader) = self.reader.as_mut().filter(|_| cursor.is_none()) {
+            reader.refile.extend(numbers);
+        }
+        self.reader_idle();
+    }
+
     /// Writes what was opened: changes, summaries, cards, what waits, and the cursor.
     fn file_batch(
         &mut self,
@@ -333,14 +344,10 @@ impl Node {
         mut stored: BTreeMap<RecordId, Vec<(Origin, ChangeRow)>>,
     ) {
         if self.carrier.marking {
-            // Which history a judgement means is being looked up: what is quarantined is known after that.
             let numbers = own.iter().map(|(number, _)| *number);
             let numbers = numbers.chain(opened.iter().map(|one| one.number));
             let numbers = numbers.chain(missing.rows.iter().chain(&missing.gone).map(|one| one.0));
-            if let Some(reader) = self.reader.as_mut().filter(|_| cursor.is_none()) {
-                reader.refile.extend(numbers);
-            }
-            return self.reader_idle();
+            return self.file_later(cursor, numbers);
         }
         let mut filing =
             Filing { gateway: self.role() == Some(Role::Gateway), ..Filing::default() };
@@ -520,16 +527,16 @@ impl Node {
         }
     }
 
-    /// Whether an envelope that does not count was written by this installation beyond a fork, where
-    /// nobody takes it, in an earlier log: then it is published again, as [`Self::lost`] does with
+    /// Whether an envelope that does not count was written by this installation in a forked log, of
+    /// which others may hold another history, and which is an earlier one: then it is published again, as [`Self::lost`] does with
     /// what is filed still. Unless an authority has rejected it.
     fn comes_again(&self, row: &IngestRow) -> bool {
         let Some(lane) = &self.carrier.lane else { return false };
-        let beyond = lane.forked_at(&row.log).is_some_and(|fork| row.seq >= fork);
+        let forked = lane.is_forked(&row.log);
         let held = self.carrier.holdings.logs.get(&row.log);
         let why = held.and_then(|held| lane.quarantine(&row.log, row.seq, held));
         let earlier = self.carrier.own_area(row.log).is_none() && !self.is_shut_out();
-        row.own.is_some() && beyond && earlier && why != Some(Quarantine::Rejected)
+        row.own.is_some() && forked && earlier && why != Some(Quarantine::Rejected)
     }
 
     /// A pending change was given its place in a log that is shut out. While this installation goes

@@ -9,7 +9,6 @@ use super::check::Checked;
 use super::ingest::Change;
 use super::state::{Task, log_key, read_log_key};
 use crate::codec;
-use crate::control::kind;
 use crate::crypto::Signature;
 use crate::envelope::{ForkProof, Header, Stored};
 use crate::holdings::Held;
@@ -167,8 +166,8 @@ impl Node {
         });
     }
 
-    /// A log is proven forked, or further in front. If it is of this device, what it held beyond the fork is published
-    /// again, in a new log.
+    /// A log is proven forked. If it is of this device, all that it held is published again, in a new
+    /// log: the proof does not say from where on the histories differ, nor how many there are.
     pub(super) fn notice_fork(&mut self, log: LogId) {
         let opening = self.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
         let mine = self.carrier.identity.as_ref().map(|identity| identity.key().public());
@@ -180,11 +179,6 @@ impl Node {
     /// Looks up our envelope that a received one contradicts, and tells everybody.
     pub(super) fn prove_fork(&mut self, ours: u64, theirs: (Header, Signature)) {
         let log = theirs.0.log;
-        let first = ours.min(theirs.0.seq);
-        let Some(lane) = &self.carrier.lane else { return };
-        if lane.forked_at(&log).is_some_and(|fork| fork <= first) {
-            return;
-        }
         let exact = Range { rows_max: 1, ..Range::prefix(Table::Envelopes, log_key(log, ours)) };
         self.pages(vec![exact], move |node, rows| {
             let row = rows.into_iter().flatten().next();
@@ -196,12 +190,8 @@ impl Node {
             let mine = (header, stored.wire.signature);
             let earlier_first = mine.0.seq <= theirs.0.seq;
             let (one, other) = if earlier_first { (mine, theirs) } else { (theirs, mine) };
-            let body = codec::encode(&ForkProof { one, other });
-            let opening = node.carrier.lane.as_ref().and_then(|lane| lane.opening(&log));
-            let Some(area) = opening.map(|opening| opening.area) else { return };
-            let scope = crate::control::Scope::Catchment(area.catchment());
-            let task = Task::Issue { scope, kind: kind::FORK_PROOF, body };
-            node.carrier.tasks.push_back(task);
+            let proof = Box::new(ForkProof { one, other });
+            node.carrier.tasks.push_back(Task::ProveFork { proof });
             node.carrier.digests = None;
         });
     }

@@ -9,7 +9,7 @@ use super::check::{Checked, Heard, decides};
 use super::judge::grounds;
 use super::state::{IngestRow, Source, Task, key, log_key};
 use crate::codec;
-use crate::control::{Admitted, Body, Lane, LaneError, Statement, kind};
+use crate::control::{Admitted, Body, Lane, LaneError, Scope, Statement, kind};
 use crate::crypto::Signature;
 use crate::envelope::{Content, Header, Stored, Urgency, Wire};
 use crate::holdings::{Fit, Held, Span};
@@ -126,9 +126,16 @@ impl Node {
             Task::Outbox { area, row } => self.put_outbox(area, *row),
             Task::Number => self.number(),
             Task::Receipts => self.sign_receipts(),
-            Task::Issue { scope, kind, body } => {
+            Task::ProveFork { proof } => {
                 let mut change = self.change();
-                self.issue(&mut change, scope, kind, body);
+                // Several that contradict one envelope may have come at once.
+                let lane = self.carrier.lane.as_ref();
+                let area = lane.filter(|lane| !lane.is_proven(&proof));
+                let area = area.and_then(|lane| Some(lane.opening(&proof.log())?.area));
+                if let Some(area) = area {
+                    let scope = Scope::Catchment(area.catchment());
+                    self.issue(&mut change, scope, kind::FORK_PROOF, codec::encode(&*proof));
+                }
                 self.commit(change, |_| {});
             }
             Task::Remember => {
@@ -579,9 +586,7 @@ impl Node {
     ) -> Result<(), LaneError> {
         let Some(lane) = &mut self.carrier.lane else { return Ok(()) };
         let (id, bytes) = (statement.id(), statement.to_bytes());
-        let is_proof = statement.kind() == kind::FORK_PROOF;
-        let forks: BTreeMap<LogId, u64> =
-            lane.forked().filter(|_| is_proof).map(|(log, fork)| (*log, fork)).collect();
+        let forks = lane.forks();
         match lane.admit(statement)? {
             Admitted::New { body, replaced, twin: _ } => {
                 change.batch.put(Table::Statements, id.0, bytes);
@@ -616,11 +621,8 @@ impl Node {
                     Body::Erasure(_) => {
                         change.erasures.insert(id);
                     }
-                    Body::ForkProof(proof) => {
-                        let log = proof.log();
-                        if lane.forked_at(&log) != forks.get(&log).copied() {
-                            self.notice_fork(log);
-                        }
+                    Body::ForkProof(proof) if lane.forks() > forks => {
+                        self.notice_fork(proof.log());
                     }
                     _ => {}
                 }

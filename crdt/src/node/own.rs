@@ -341,7 +341,7 @@ impl Node {
             let held = self.carrier.holdings.logs.get(&log);
             let void = |held: &Held| held.is_stub(seq) && !lane.is_erased(&log, seq);
             held.is_some_and(|held| held.spans.contains(seq) && !void(held))
-                && lane.shared_up_to(&log).is_none_or(|shared| seq < shared)
+                && !lane.is_forked(&log)
         });
         if opening.device != mine || held || reader.is_forgotten(record) {
             return None;

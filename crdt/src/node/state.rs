@@ -11,9 +11,9 @@ use super::check::{Heard, Parcel};
 use super::listing::Listing;
 use crate::audit::AuditHead;
 use crate::codec;
-use crate::control::{Erasure, Home, Lane, Scope, Statement};
+use crate::control::{Erasure, Home, Lane, Statement};
 use crate::crypto::{SealingKey, SigningKey, SymmetricKey};
-use crate::envelope::{Stored, Unnumbered};
+use crate::envelope::{ForkProof, Stored, Unnumbered};
 use crate::holdings::{Claims, Digests, Holdings, Spans};
 use crate::id::{
     AreaTag, CertId, DeviceKey, EpochId, Hash, Incarnation, LogId, RecordId, StatementId, StoreId,
@@ -281,8 +281,6 @@ pub(super) enum Task {
     Number,
     /// Sign receipts for what changed.
     Receipts,
-    /// Sign a statement of this device.
-    Issue { scope: Scope, kind: u8, body: Vec<u8> },
     /// Write down what peers acknowledged, as every other task does on the way.
     Remember,
     /// Keep an envelope of another branch of a forked log, as evidence.
@@ -299,6 +297,11 @@ pub(super) enum Task {
     Take { id: CommandId, statements: Vec<Statement> },
     /// Note which erasures were heard, and how long they have waited.
     Ripen,
+    /// Tell everybody that an author signed two histories, if it is not known yet.
+    ProveFork {
+        /// The two headers.
+        proof: Box<ForkProof>,
+    },
     /// Put back what was put aside of the true history of a frozen log.
     Reclaim { log: LogId },
     /// Let go of what is carried for others and may go.
@@ -312,6 +315,7 @@ pub(super) enum Task {
 }
 
 crate::debug_shows!(enum Task {
+    ProveFork,
     Ingest,
     Accept,
     Bundle { id, scope },
@@ -330,7 +334,6 @@ crate::debug_shows!(enum Task {
     Outbox { area, row },
     Number,
     Receipts,
-    Issue { scope, kind },
     Remember,
     KeepFork,
     Roll,
