@@ -4,8 +4,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use huza_crdt::time::Stamp;
 
-use crate::error::{Failure, Kind};
-
 /// Seconds.
 const DAY: i64 = 86_400;
 
@@ -47,18 +45,14 @@ pub(crate) fn birth_date(text: &str) -> Option<Stamp> {
     day.map(|day| Stamp(day * DAY))
 }
 
-/// Whether it is later than this device's clock says, by more than zones of time and clocks that are a
-/// little wrong explain.
-pub(crate) fn is_future(stamp: Stamp) -> bool {
-    stamp.0 > now().0.saturating_add(DAY)
-}
-
-/// A field holds a time that has not come yet.
-pub(crate) fn in_future(field: &str, value: &str) -> Failure {
-    let message = format!("{field}: {value} has not come yet, this device's clock says {}", now());
-    Failure::new(Kind::Input, "future", message).hint(
-        "Write a date that has been, such as 2026-04-12, or set the clock; nothing was recorded",
-    )
+/// What to look at again where a time has not come yet by this device's clock, by more than zones of time
+/// and clocks that are a little wrong explain. No more than that: the clock may be what is wrong.
+pub(crate) fn not_yet(field: &str, stamp: Stamp) -> Option<String> {
+    let now = now();
+    let late = now.0.saturating_add(DAY);
+    let warning =
+        || format!("{field}: {stamp} has not come yet by this device's clock, which says {now}");
+    (stamp.0 > late).then(warning)
 }
 
 /// Seconds east of UTC.
@@ -130,12 +124,14 @@ mod tests {
     #[test]
     fn birth_dates_may_be_estimated_but_must_exist() {
         let all = ["1998", "1998-04", "1998-04-12", "2000-02-29"];
-        assert!(all.iter().all(|date| birth_date(date).is_some_and(|date| !is_future(date))));
+        assert!(
+            all.iter().all(|date| birth_date(date).is_some_and(|date| not_yet("", date).is_none()))
+        );
         for text in ["", "98", "1998-13", "1998-02-30", "1998-4-1", "12/04/1998", "1998-04-"] {
             assert_eq!(birth_date(text), None, "{text}");
         }
-        assert!(is_future(birth_date("9999").unwrap()));
-        assert!(!is_future(now()));
+        assert!(not_yet("born", birth_date("9999").unwrap()).is_some());
+        assert!(not_yet("", now()).is_none());
     }
 
     #[test]

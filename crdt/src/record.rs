@@ -56,7 +56,7 @@ pub use fhir::{
     SUGGESTED_SAME_PERSON, disambiguate, edits_by_record, read_bundle, separate_record,
 };
 pub use form::{
-    Advice, Choice, Code, Comparison, Condition, DangerRule, Field, FieldType, FollowUp, Form,
+    Advice, Choice, Code, Comparison, Condition, DangerRule, End, Field, FieldType, FollowUp, Form,
     Label, Language, Range, form, forms, labels_to_review,
 };
 pub use genesis::{genesis, genesis_hash};

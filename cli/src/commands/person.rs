@@ -33,12 +33,14 @@ async fn add(context: &Context, args: &PersonAddArgs) -> Result<(), Failure> {
             .hint("Say at least --name"));
     }
     let fields = checked(&pairs)?;
+    let born = fields.get("birth-date").and_then(|date| time::birth_date(date));
     let command =
         Command::AddPerson { area: args.write.area.clone().unwrap_or(AreaRef::Own), fields };
     let reply = context.ask(command).await?;
-    let Reply::Written { record, warnings, .. } = reply else {
+    let Reply::Written { record, mut warnings, .. } = reply else {
         return Err(Failure::answer("person add"));
     };
+    warnings.extend(born.and_then(|born| time::not_yet("birth-date", born)));
     let mut text = format!("Recorded on this device: {record}.");
     for warning in &warnings {
         text.push_str(&format!("\nLook again: {warning}."));
@@ -51,13 +53,10 @@ async fn add(context: &Context, args: &PersonAddArgs) -> Result<(), Failure> {
 fn checked(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, Failure> {
     let fields = visit::unique(pairs)?;
     let Some(date) = fields.get("birth-date") else { return Ok(fields) };
-    let Some(first) = time::birth_date(date) else {
+    if time::birth_date(date).is_none() {
         let message = format!("birth-date: there is no date {date}");
         return Err(Failure::new(Kind::Input, "birth_date", message)
             .hint("Write it as YYYY-MM-DD, YYYY-MM or YYYY; nothing was recorded"));
-    };
-    if time::is_future(first) {
-        return Err(time::in_future("birth-date", date));
     }
     Ok(fields)
 }

@@ -16,9 +16,6 @@ pub(crate) async fn run(context: &Context, command: VisitCommand) -> Result<(), 
     let VisitCommand::Add(args) = command;
     let form = forms::latest(&args.form)?;
     let occurred = args.occurred.unwrap_or_else(time::now);
-    if time::is_future(occurred) {
-        return Err(time::in_future("--occurred", &occurred.to_string()));
-    }
     let answers = fields(&args)?;
     // What the device takes passed the same check.
     let checked = record::check(form, &answers).ok();
@@ -29,9 +26,10 @@ pub(crate) async fn run(context: &Context, command: VisitCommand) -> Result<(), 
             device.call(Command::AddVisit { record, form, occurred, answers }).await
         })
         .await?;
-    let Reply::Written { record, visit, dangers, warnings } = reply else {
+    let Reply::Written { record, visit, dangers, mut warnings } = reply else {
         return Err(Failure::answer("visit add"));
     };
+    warnings.extend(time::not_yet("--occurred", occurred));
     let id = visit.map(|visit| visit.to_string());
     let mut text = format!("Recorded on this device: visit {}.", id.clone().unwrap_or_default());
     for sign in &dangers {

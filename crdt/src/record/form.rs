@@ -32,9 +32,9 @@ pub struct Form {
     /// What is due after a visit.
     #[serde(rename = "follow-up", default)]
     pub follow_ups: Vec<FollowUp>,
-    /// Whether nothing is due for a person any more after such a visit.
+    /// What is due no more after such a visit.
     #[serde(default)]
-    pub ends: bool,
+    pub ends: Vec<End>,
 }
 
 impl Form {
@@ -234,6 +234,13 @@ pub struct FollowUp {
     /// Conditions, as in [`DangerRule`]; none: always.
     #[serde(default)]
     pub when: Vec<Condition>,
+    /// It is not due if all of these hold; none: always.
+    #[serde(default)]
+    pub unless: Vec<Condition>,
+    /// Fields in which the awaited visit must not say something else than the one that asks for it:
+    /// of two twins, one visit is not the other's.
+    #[serde(default)]
+    pub same: Vec<String>,
     /// Counted from the beginning of the day in this field; none: from when the visit took place.
     pub from: Option<String>,
     /// From so many hours on it is due.
@@ -244,6 +251,18 @@ pub struct FollowUp {
     pub source: String,
     /// Whether it was seen in the named source; false: to be confirmed.
     pub verified: bool,
+}
+
+/// What is due no more, if all conditions hold: a death ends what was due for whom it names.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct End {
+    /// Conditions, as in [`DangerRule`]; none: always.
+    #[serde(default)]
+    pub when: Vec<Condition>,
+    /// The forms whose visits are awaited no more; none: all.
+    #[serde(default)]
+    pub forms: Vec<String>,
 }
 
 /// `field op value`.
@@ -388,11 +407,19 @@ mod tests {
             for one in &form.advice {
                 assert_conditions(form, &one.when);
             }
+            for one in &form.ends {
+                assert_conditions(form, &one.when);
+                let known = |id: &String| forms().iter().any(|other| other.id == *id);
+                assert!(one.forms.iter().all(known), "{}", form.id);
+            }
             for one in &form.follow_ups {
                 assert_conditions(form, &one.when);
+                assert_conditions(form, &one.unless);
                 assert!(one.due_hours < one.late_hours, "{}", one.id);
                 let awaited = forms().iter().find(|other| other.id == one.form).unwrap();
                 assert!(one.answers.keys().all(|id| awaited.field(id).is_some()), "{}", one.id);
+                let both = |id: &String| awaited.field(id).is_some() && form.field(id).is_some();
+                assert!(one.same.iter().all(both), "{}", one.id);
                 let from = one.from.as_deref().map(|id| form.field(id).unwrap().kind);
                 assert!(from.is_none_or(|kind| kind == FieldType::Date), "{}", one.id);
             }

@@ -3,11 +3,12 @@
 //!
 //! A visit is the one that is awaited if it has the form and the answers that the rule names, and was
 //! made after the one that asks for it (or after the date from which the rule counts). A visit that was
-//! entered in error neither asks nor counts. After a death or a departure nothing is due any more.
+//! entered in error neither asks nor counts. A death or a departure ends what was asked before it, of
+//! whom it names.
 
 use serde::{Deserialize, Serialize};
 
-use super::form::{self, FollowUp, Form};
+use super::form::{self, End, FollowUp, Form};
 use super::number::{self, parse_stamp};
 use super::validate::holds;
 use super::view::{RecordView, Shown, VisitView};
@@ -84,6 +85,13 @@ impl<'a> Made<'a> {
         Some(Self { id, at: visit.occurred()?, form: form::form(name, version)?, visit })
     }
 
+    /// Whether what this rule asks for is due no more after this visit.
+    fn ends(&self, rule: &FollowUp) -> bool {
+        let about = |end: &&End| end.forms.is_empty() || end.forms.contains(&rule.form);
+        let mut ends = self.form.ends.iter().filter(about);
+        ends.any(|end| holds(self.form, &end.when, |field| self.answer(field)))
+    }
+
     fn answer(&self, field: &str) -> Option<&'a str> {
         self.visit.answers.get(field).map(Shown::text)
     }
@@ -94,18 +102,19 @@ impl<'a> Made<'a> {
 pub fn reminders(view: &RecordView) -> Vec<Reminder> {
     let made: Vec<Made<'_>> =
         view.visits.iter().filter_map(|(id, visit)| Made::of(id, visit)).collect();
-    let ended = made.iter().any(|one| one.form.ends);
-    let asked = made.iter().flat_map(|asks| {
-        let rules = asks.form.follow_ups.iter();
-        rules.filter_map(|rule| remind(asks, rule, &made))
-    });
-    let mut all: Vec<Reminder> = asked.filter(|one| one.done.is_some() || !ended).collect();
+    let mut all: Vec<Reminder> = Vec::new();
+    for asks in &made {
+        let due = asks.form.follow_ups.iter().filter_map(|rule| remind(asks, rule, &made));
+        all.extend(due);
+    }
     all.sort();
     all
 }
 
 fn remind(asks: &Made<'_>, rule: &FollowUp, made: &[Made<'_>]) -> Option<Reminder> {
-    if !holds(asks.form, &rule.when, |field| asks.answer(field)) {
+    let answer = |field: &str| asks.answer(field);
+    let void = !rule.unless.is_empty() && holds(asks.form, &rule.unless, answer);
+    if void || !holds(asks.form, &rule.when, answer) {
         return None;
     }
     let from = match &rule.from {
@@ -121,13 +130,24 @@ fn remind(asks: &Made<'_>, rule: &FollowUp, made: &[Made<'_>]) -> Option<Reminde
     };
     let awaited = made.iter().filter(|one| {
         let answered = |(field, value): (&String, &String)| one.answer(field) == Some(value);
-        one.form.id == rule.form && rule.answers.iter().all(answered) && after(one)
+        let same = |field: &String| {
+            let both = asks.answer(field).zip(one.answer(field));
+            both.is_none_or(|(asked, answered)| asked == answered)
+        };
+        one.form.id == rule.form
+            && rule.answers.iter().all(answered)
+            && rule.same.iter().all(same)
+            && after(one)
     });
+    let done = awaited.map(|one| one.at).min();
+    if done.is_none() && made.iter().any(|one| one.at >= asks.at && one.ends(rule)) {
+        return None;
+    }
     let hours = |hours: u32| Stamp(from.0.saturating_add(i64::from(hours) * 3_600));
     Some(Reminder {
         due: hours(rule.due_hours),
         late: hours(rule.late_hours),
-        done: awaited.map(|one| one.at).min(),
+        done,
         visit: asks.id.to_owned(),
         form: asks.form.id.clone(),
         version: asks.form.version,
@@ -223,11 +243,33 @@ mod tests {
     }
 
     #[test]
-    fn conditions_decide_and_after_a_death_nothing_is_due() {
+    fn conditions_decide_and_a_death_ends_what_is_due_for_whom_it_names() {
         let measured = |muac| visit("nutrition", "2026-11-01T08:00:00Z", &[("muac", muac)]);
         assert!(reminders(&view(vec![measured("12.5")])).is_empty());
         assert_eq!(reminders(&view(vec![measured("12.4")])).len(), 1);
-        let death = visit("death", "2026-11-02T08:00:00Z", &[]);
-        assert!(reminders(&view(vec![measured("12.4"), death])).is_empty());
+        let death = |who| visit("death", "2026-11-02T08:00:00Z", &[("who", who)]);
+        assert!(reminders(&view(vec![measured("12.4"), death("child")])).is_empty());
+        // A newborn's death leaves what is due for the mother; who comes back is asked for again.
+        let birth = visit("birth", "2026-11-01T10:00:00Z", &[("birth-date", "2026-11-01")]);
+        let left = reminders(&view(vec![birth, death("newborn")]));
+        assert!(left.len() == 3 && left.iter().all(|one| one.rule.starts_with("postnatal")));
+        let away = visit("departure", "2026-10-01T08:00:00Z", &[]);
+        assert_eq!(reminders(&view(vec![away, measured("12.4")])).len(), 1);
+    }
+
+    #[test]
+    fn twins_are_visited_each_and_who_was_born_dead_is_not() {
+        let born = |child: &str, dead: &str| {
+            let answers = [("birth-date", "2026-11-04"), ("child", child), ("stillborn", dead)];
+            visit("birth", "2026-11-05T10:00:00Z", &answers)
+        };
+        let seen = visit("newborn", "2026-11-06T09:00:00Z", &[("round", "1"), ("child", "2")]);
+        let first = |all: Vec<Reminder>| -> Vec<bool> {
+            let first = all.into_iter().filter(|one| one.rule == "newborn-1");
+            first.map(|one| one.done.is_some()).collect()
+        };
+        let both = vec![born("1", "no"), born("2", "no"), seen];
+        assert_eq!(first(reminders(&view(both))), [false, true]);
+        assert!(first(reminders(&view(vec![born("1", "yes")]))).is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! `huza simulate run`: a scenario in, what came of it out.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::num::NonZero;
 use std::path::Path;
@@ -99,7 +100,15 @@ fn jobs(args: &SimulateRunArgs) -> Result<Vec<Job>, Failure> {
             }
         }
     }
-    Ok(jobs)
+    let mut folders = BTreeSet::new();
+    match jobs.iter().find(|job| !folders.insert(folder(&job.name))) {
+        None => Ok(jobs),
+        Some(twice) => {
+            let message = format!("two runs would be called `{}`", folder(&twice.name));
+            Err(Failure::new(Kind::Input, "twice", message)
+                .hint("Name each strategy and each value of a sweep once"))
+        }
+    }
 }
 
 /// Values between commas, of which those in brackets belong to one.
