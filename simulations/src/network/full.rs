@@ -7,7 +7,7 @@
 //! delivered when it is durable at a gateway, also at one of another health centre.
 //!
 //! Before the plan begins everybody is enrolled and has met the hub, and people are registered whom
-//! the records are about. Records are sealed one by one: see [`body`].
+//! the records are about. Records are sealed one by one: see `full/body.rs`.
 //!
 //! What is left out: disks and processors take no time, and what was sent arrives. Hints by gossip
 //! are not passed on: they only hurry what open contacts bring anyway.

@@ -102,7 +102,7 @@ pub struct Village {
     pub district: String,
     /// Millionths of a degree, north and east.
     pub position: [i64; 2],
-    /// The place of its hub in [`Outcome::hubs`].
+    /// The place of its hub in `Outcome::hubs`.
     pub hub: usize,
     /// People in it, a weight rather than a census.
     pub population: u32,
@@ -146,7 +146,7 @@ pub struct Hub {
 /// A phone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phone {
-    /// The place of its village in [`Outcome::villages`].
+    /// The place of its village in `Outcome::villages`.
     pub village: usize,
     /// Contacts in which something could be exchanged.
     pub contacts: u64,
