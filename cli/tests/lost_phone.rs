@@ -170,6 +170,8 @@ fn an_erased_person_is_in_no_file_of_any_device() {
     let refused = lab.on("authority", &erase);
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(refused.stderr.contains("every device") && refused.stderr.contains("--yes"));
+    let part = lab.on("authority", &["authority", "erase", &gone[..8], "--yes"]);
+    assert!(part.code == 2 && part.stderr.contains("whole id"), "{part:?}");
     assert_eq!(found(&lab, "authority", "Gone"), 1);
     let said = lab.on("authority", &[&erase[..], &["--yes"]].concat()).done().stdout;
     assert!(said.contains("72 hours"), "{said}");

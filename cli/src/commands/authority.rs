@@ -255,13 +255,16 @@ fn find_log<'a>(status: &'a Status, prefix: &str) -> Result<&'a QuarantinedLog, 
 }
 
 async fn erase(context: &Context, args: &EraseArgs) -> Result<(), Failure> {
-    let reply = context
-        .with_reader(async |device| {
-            let record = device.record(&args.record).await?;
-            confirm_erasure(record, args.yes)?;
-            device.call(Command::Order(Box::new(Order::Erase { record }))).await
-        })
-        .await?;
+    let whole = RecordId::beginning(&args.record.0).is_some_and(|ids| ids.start() == ids.end());
+    if args.yes && !whole {
+        let message = "A beginning of an id is not enough where nobody is asked";
+        return Err(Failure::new(Kind::Usage, "not_whole", message)
+            .hint("Give the whole id with --yes; nothing was changed"));
+    }
+    // While a person thinks, nothing is open.
+    let record = context.with_reader(async |device| device.record(&args.record).await).await?;
+    confirm_erasure(record, args.yes)?;
+    let reply = order(context, Order::Erase { record }).await?;
     let next = "The audit trail of each device says when it has destroyed it. What a facility, an \
                 export or a backup holds is not reached. If this device is shut out before then, and \
                 this order is not among what stays, nothing is destroyed.";
