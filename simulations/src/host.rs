@@ -93,6 +93,8 @@ pub(crate) struct Host {
     pub(crate) wake: Option<u64>,
     /// When each store told of a batch last: answers keep their order.
     pub(crate) told: [u64; 2],
+    /// Whether an older copy of the carrier's store, alone, took its place.
+    pub(crate) reader_is_ahead: bool,
     /// How the shell has the reader.
     pub(crate) reader: Reader,
     /// Ticks without time going on.
@@ -136,6 +138,7 @@ impl Host {
             run: 0,
             wake: None,
             told: [0; 2],
+            reader_is_ahead: false,
             reader: Reader::Open,
             idle_ticks: 0,
             skew_seconds: 0,

@@ -29,6 +29,11 @@ impl Shadow {
         shadow.ready.then_some(shadow)
     }
 
+    /// Its stores, after all that it did by itself.
+    pub(crate) const fn durable(&self) -> &Durable {
+        &self.durable
+    }
+
     /// Asks it.
     pub(crate) fn ask(&mut self, command: Command) -> Option<Reply> {
         self.settle(Input::Command { id: CommandId(1), command: Box::new(command) });

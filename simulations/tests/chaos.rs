@@ -169,6 +169,16 @@ fn what_is_in_front_of_a_fork_comes_back_to_a_restored_carrier() {
     keeps_every_law(1907);
 }
 
+/// Mended in the law, which compared readers that did not show what their carriers hold: one had filed
+/// what the older copy of its carrier lacks, one was still to find that it has no key, one wrote again
+/// what its new log has to hold.
+#[test]
+fn only_readers_that_show_what_they_hold_are_compared() {
+    keeps_every_law(1757);
+    keeps_every_law(2196);
+    keeps_every_law(2897);
+}
+
 #[test]
 fn what_is_filed_while_a_judgement_is_looked_up_is_not_taken_for_quarantined() {
     keeps_every_law(2875);

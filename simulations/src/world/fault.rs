@@ -318,7 +318,10 @@ impl World {
         let Durable { carrier, reader } = snapshot.durable;
         match restored {
             Restored::Both | Restored::Twin => host.disk.durable = Durable { carrier, reader },
-            Restored::Carrier => host.disk.durable.carrier = carrier,
+            Restored::Carrier => {
+                host.disk.durable.carrier = carrier;
+                host.reader_is_ahead = true;
+            }
             Restored::Reader => host.disk.durable.reader = reader,
         }
         self.laws.count("restored copies", 1);

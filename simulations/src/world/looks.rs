@@ -27,16 +27,23 @@ impl World {
             if !self.ledger.written_outside_by(id).is_empty() {
                 continue;
             }
-            if let Some(grounds) = alike::grounds(&host.disk.durable) {
-                let key = (host.nature.catchment, host.nature.covers.clone(), grounds);
-                alike.entry(key).or_default().push(id);
+            // The reader of one whose carrier is older than it has filed what that does not hold.
+            if host.reader_is_ahead || !alike::shows_what_it_holds(&host.disk.durable) {
+                continue;
             }
+            let grounds = alike::grounds(&host.disk.durable);
+            let key = (host.nature.catchment, host.nature.covers.clone(), grounds);
+            alike.entry(key).or_default().push(id);
         }
         for group in alike.into_values().filter(|group| group.len() > 1) {
             let mut first = None;
             for id in group {
                 let name = self.hosts.get(&id).map(Host::name).unwrap_or_default();
                 let Some(mut shadow) = self.shadow(id) else { continue };
+                // What it had still to file may wait for a key, and what it had to publish again be written.
+                if !alike::shows_what_it_holds(shadow.durable()) {
+                    continue;
+                }
                 let shown = shadow.export().into_iter().map(|one| (one.key, one.text)).collect();
                 let Some((first_name, first)) = &first else {
                     first = Some((name, shown));
