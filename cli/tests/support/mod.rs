@@ -8,6 +8,7 @@
     reason = "a test's own helpers fail as tests do"
 )]
 
+pub(crate) mod fhir;
 pub(crate) mod hidden;
 
 use std::ffi::OsStr;
