@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 mod support;
-use support::fhir::{FhirServer, certificate};
+use support::fhir::{FhirServer, Helios, certificate};
 use support::{Daemon, Lab};
 
 /// A programme with a phone, a hub and these gateways.
@@ -69,6 +69,17 @@ fn status(lab: &Lab, on: &str, record: &str) -> Value {
 fn of_type<'a>(resources: &'a Value, kind: &str) -> Vec<&'a Value> {
     let all = resources.as_object().unwrap().iter();
     all.filter(|(key, _)| key.starts_with(kind)).map(|(_, one)| &one["resource"]).collect()
+}
+
+/// Numbers drawn from a seed.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, end: u64) -> u64 {
+        let next = self.0.wrapping_mul(6_364_136_223_846_793_005);
+        self.0 = next.wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
 }
 
 fn all_once(resources: &Value) {
@@ -164,12 +175,11 @@ fn a_gateway_killed_again_and_again_has_one_effect() {
     lab.meet("phone", "hub");
     lab.meet("hub", "gateway");
     url(&lab, "gateway", &server.url());
-    let mut seed = 4711_u64;
+    let mut draws = Draws(4711);
     for _ in 0..20 {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let daemon = gateway(&lab, "gateway");
         // When it dies is drawn; nothing is asserted of how far it got.
-        std::thread::sleep(Duration::from_millis((seed >> 33) % 300));
+        std::thread::sleep(Duration::from_millis(draws.below(300)));
         drop(daemon);
     }
     let log = server.log();
@@ -294,4 +304,66 @@ fn a_client_certificate_opens_a_server_whose_own_authority_is_named() {
     let told = served(&lab, "gateway");
     daemon.stop();
     assert_eq!(told["delivered"], 1);
+}
+
+#[test]
+#[ignore = "needs helios-hfs: run .ci/fhir/helios"]
+fn helios_and_a_gateway_that_are_both_killed_end_with_everything_in_one_version() {
+    let lab = lab(&["gateway"]);
+    let port = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    url(&lab, "gateway", "http://127.0.0.1:1");
+    let people: Vec<String> =
+        (0..40).map(|n| lab.person("phone", &format!("Person {n}"))).collect();
+    people.iter().for_each(|record| drop(lab.visit("phone", record, "sleeps well")));
+    lab.meet("phone", "hub");
+    lab.meet("hub", "gateway");
+    url(&lab, "gateway", &format!("http://127.0.0.1:{port}"));
+    let folder = lab.path("hfs");
+    let mut server = Helios::start(&folder, port);
+    let mut draws = Draws(4711);
+    for round in 0..20 {
+        let daemon = gateway(&lab, "gateway");
+        // Who dies when is drawn; nothing is asserted of how far it got.
+        std::thread::sleep(Duration::from_millis(draws.below(1_000)));
+        if round % 2 == 0 {
+            drop(daemon);
+        } else {
+            drop(server);
+            server = Helios::start(&folder, port);
+            daemon.stop();
+        }
+    }
+    let daemon = gateway(&lab, "gateway");
+    let told = served(&lab, "gateway");
+    let failed = lab.ask("gateway", &["gateway", "failed"]);
+    daemon.stop();
+    assert_eq!(told["failed"], 0, "{failed}");
+    let exported = lab.on("gateway", &["export"]).done().stdout;
+    let mut count = 0;
+    for line in exported.lines() {
+        let ours: Value = serde_json::from_str(line).unwrap();
+        let text = |name: &str| ours[name].as_str().unwrap();
+        let place = format!("{}/{}", text("resourceType"), text("id"));
+        let copy = server.get(&place).unwrap_or_else(|| panic!("no {place}"));
+        assert_eq!(copy["meta"]["versionId"], "1", "{place}");
+        count += 1;
+    }
+    println!("{count} resources, each in one version; ten kills of either side");
+    for record in &people {
+        lab.on("phone", &["person", "set", record, "birth-date=1999-09-09"]).done();
+    }
+    lab.meet("phone", "hub");
+    lab.meet("hub", "gateway");
+    let daemon = gateway(&lab, "gateway");
+    served(&lab, "gateway");
+    daemon.stop();
+    for record in &people {
+        let copy = server.get(&format!("Patient/{record}")).unwrap();
+        let told = (&copy["birthDate"], &copy["meta"]["versionId"]);
+        assert_eq!(told, (&"1999-09-09".into(), &"2".into()));
+    }
+    println!("{} corrected, each in its second version", people.len());
 }

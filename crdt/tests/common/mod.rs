@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use huza_crdt::crypto::Entropy;
+use huza_crdt::id::{Head, RecordId};
 use huza_crdt::limits::ERASURE_DELAY_MS;
 use huza_crdt::node::{
     Answer, AreaRef, Carry, Command, CommandId, Config, Event, Input, Node, Now, Order, Outgoing,
