@@ -12,6 +12,7 @@
 //!
 //! What the facility was given and the record no longer shows is withdrawn.
 
+mod answer;
 mod failed;
 mod prepare;
 
@@ -20,20 +21,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::prepare::{Delivery, prepare};
 use super::Node;
 use super::api::{Answer, Event, Outgoing};
-use super::state::{Answered, DeliverRow, FailedRow, Reader, ToldRow, key};
+use super::state::{DeliverRow, Reader, ToldRow, key};
 use crate::audit::Action;
 use crate::codec;
-use crate::holdings::Span;
-use crate::id::{LogId, RecordId, hash_parts, truncated};
-use crate::limits::FAILURE_BYTES_MAX;
-use crate::store::{Batch, Range, Row, StoreKind, Table};
+use crate::id::{RecordId, hash_parts, truncated};
+use crate::store::{Range, Row, StoreKind, Table};
 
 /// Envelopes whose records are delivered together. // guess: bounds memory and a facility's wait
 const DELIVERED_AT_ONCE: usize = 256;
-
-/// The code with which an envelope is refused that holds a change which breaks the rules of
-/// records, and so never shows: nothing of it was given to the facility.
-const REFUSED_SET_ASIDE: u16 = 1;
 
 /// Stands for a name that has come: who waits for it waits no longer.
 pub(super) const NOW: [u8; 16] = [0; 16];
@@ -151,109 +146,17 @@ impl Node {
     ) {
         let at = self.now.stamp;
         let Some(reader) = &mut self.reader else { return };
-        let mut batch = Batch::default();
-        let mut ahead: BTreeMap<RecordId, BTreeSet<String>> = BTreeMap::new();
-        let mut awaited: BTreeSet<([u8; 16], RecordId)> = BTreeSet::new();
-        let mut came: BTreeSet<[u8; 16]> = BTreeSet::new();
-        let mut refused = 0;
-        for one in sent {
-            let hash = delivery.hashes.get(&one.key).copied().unwrap_or_default();
-            let told = delivery.told.entry(one.record).or_default();
-            match answers.get(&one.key) {
-                Some(Answer::Refused { code, why }) => {
-                    refused += 1;
-                    let why = why.get(..why.floor_char_boundary(FAILURE_BYTES_MAX));
-                    let why = why.unwrap_or_default().to_owned();
-                    delivery.fail(
-                        one,
-                        FailedRow {
-                            key: one.key.clone(),
-                            hash,
-                            code: *code,
-                            why,
-                            at,
-                            envelopes: BTreeMap::new(),
-                        },
-                    );
-                    continue;
-                }
-                Some(Answer::Ahead) => {
-                    ahead.entry(one.record).or_default().insert(one.key.clone());
-                    continue;
-                }
-                Some(Answer::Incomplete { missing }) => {
-                    awaited.extend(missing.iter().map(|place| (name_hash(place), one.record)));
-                    let row = ToldRow { hash: None, heads: one.heads.clone() };
-                    told.insert(one.key.clone(), row);
-                }
-                None if one.text.is_none() => drop(told.remove(&one.key)),
-                None => {
-                    let row = ToldRow { hash: Some(hash), heads: one.heads.clone() };
-                    told.insert(one.key.clone(), row);
-                }
-            }
-            delivery.healed.insert((one.record, one.key.clone()));
-            for name in delivery.names.get(&one.key).into_iter().flatten() {
-                let itself = *name == one.key;
-                let name = name_hash(name);
-                // A key says by itself where it is.
-                if !itself {
-                    batch.put(Table::Named, name_key(name, one.record), one.place.as_bytes());
-                }
-                came.insert(name);
-            }
+        let mut outcome = delivery.settle(sent, answers, at);
+        for name in &outcome.came {
+            let waiting = reader.awaited.remove(name).into_iter().flatten();
+            outcome.awaited.extend(waiting.map(|record| (*name, record)));
         }
-        awaited.extend(delivery.unknown.iter().map(|(name, of)| (name_hash(name), *of)));
-        for name in &came {
-            for waiting in reader.awaited.remove(name).into_iter().flatten() {
-                batch.delete(Table::Awaited, name_key(*name, waiting));
-                awaited.insert((*name, waiting));
-            }
-        }
-        let awaited: BTreeSet<([u8; 16], RecordId)> = awaited
-            .into_iter()
-            .map(|(name, record)| (if came.contains(&name) { NOW } else { name }, record))
-            .collect();
-        for record in &delivery.again {
-            batch.delete(Table::Awaited, name_key(NOW, *record));
-        }
-        for (name, record) in &awaited {
-            batch.put(Table::Awaited, name_key(*name, *record), []);
-        }
-        let (early, due): (Vec<_>, Vec<_>) =
-            core::mem::take(&mut delivery.due).into_iter().partition(|(_, row)| {
-                delivery.waiting.contains(&(row.log, row.seq))
-                    || row
-                        .records
-                        .iter()
-                        .any(|one| delivery.hidden.contains(one) || ahead.contains_key(one))
-            });
-        let rejudged = delivery.keep_failures(&due, &mut batch);
-        let mut answered: BTreeMap<LogId, Answered> = BTreeMap::new();
-        for (number, row) in &due {
-            let of_log = answered
-                .entry(row.log)
-                .or_insert_with(|| reader.answered.get(&row.log).cloned().unwrap_or_default());
-            let span = Span { from: row.seq, to: row.seq, end: row.hash };
-            let unfit = delivery.unfit.contains(&(row.log, row.seq)).then_some(REFUSED_SET_ASIDE);
-            match delivery.refusal(*number, row).or(unfit) {
-                None => of_log.accepted.insert(span),
-                Some(code) => of_log.refused.entry(code).or_default().insert(span),
-            }
-            batch.delete(Table::Deliver, number.to_be_bytes());
-        }
-        for (number, row) in &rejudged {
-            batch.put(Table::Deliver, number.to_be_bytes(), codec::encode(row));
-        }
-        for (log, of_log) in &answered {
-            batch.put(Table::Answered, log.0, codec::encode(of_log));
-        }
-        for (record, resources) in &delivery.told {
-            batch.put(Table::Delivered, record.0, codec::encode(resources));
-        }
-        let waits: usize = ahead.values().map(BTreeSet::len).sum();
-        let count = sent.len();
+        let awaited = outcome.write_awaited(&delivery.again);
+        let judged = delivery.judge(&outcome.ahead, &reader.answered, &mut outcome.batch);
+        let waits: usize = outcome.ahead.values().map(BTreeSet::len).sum();
+        let (count, refused, ahead) = (sent.len(), outcome.refused, outcome.ahead);
         let total = reader.delivered + (count - refused - waits) as u64;
+        let mut batch = outcome.batch;
         batch.put(Table::ReaderMeta, key::DELIVERED, codec::encode(&total));
         if count > 0 {
             self.audit(&mut batch, Action::Exported, format!("{count} resources to the facility"));
@@ -264,10 +167,10 @@ impl Node {
             if let Some(reader) = &mut node.reader {
                 reader.delivering = false;
                 reader.delivered = total;
-                for (number, _) in due {
+                for number in judged.done {
                     reader.due.remove(&number);
                 }
-                reader.due.extend(rejudged.into_keys());
+                reader.due.extend(judged.again);
                 let now = reader.awaited.entry(NOW).or_default();
                 now.retain(|record| !delivery.again.contains(record));
                 for (name, record) in awaited {
@@ -279,10 +182,9 @@ impl Node {
                 reader.ahead.extend(ahead);
                 // If something was filed since, what they wait for may have come.
                 if reader.filings == delivery.filings {
-                    let held = early.into_iter().map(|(number, row)| (number, row.records));
-                    reader.held.extend(held);
+                    reader.held.extend(judged.early);
                 }
-                reader.answered.append(&mut answered);
+                reader.answered.extend(judged.answered);
             }
             if count > 0 {
                 node.event(Event::Delivered { resources: count, refused, ahead: waits });

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Told, failed_key};
 use crate::codec;
-use crate::id::Origin;
-use crate::id::{Head, LogId, RecordId, hash_parts, truncated};
+use crate::id::{Head, LogId, Origin, RecordId, hash_parts, truncated};
 use crate::node::api::Outgoing;
 use crate::node::state::{ChangeRow, DeliverRow, FailedRow};
 use crate::node::write::stored_changes;
@@ -30,7 +29,7 @@ pub(super) struct Delivery {
     /// What the facility has of each record.
     pub(super) told: BTreeMap<RecordId, Told>,
     /// What it refused of each record: key -> row.
-    failed: BTreeMap<RecordId, BTreeMap<String, FailedRow>>,
+    pub(super) failed: BTreeMap<RecordId, BTreeMap<String, FailedRow>>,
     /// Of those, what it has taken since, or needs no more.
     pub(super) healed: BTreeSet<(RecordId, String)>,
     /// Everything that the records show, and what is to be withdrawn.
@@ -151,17 +150,18 @@ impl Delivery {
 
     /// A name that nothing in its own record has means this place.
     pub(super) fn resolve(&mut self, name: &str, place: &str) {
-        for one in &mut self.all {
-            if self.unknown.contains(&(name.to_owned(), one.record)) {
-                let uses = one.text.as_deref().is_some_and(|text| text.contains(name));
-                if uses
-                    && server::references(one.text.as_deref().unwrap_or_default()).contains(name)
-                {
-                    one.references.insert(name.to_owned(), place.to_owned());
-                }
+        let (found, unknown) = core::mem::take(&mut self.unknown)
+            .into_iter()
+            .partition(|(unknown, _): &(String, RecordId)| unknown == name);
+        self.unknown = unknown;
+        let users: BTreeSet<RecordId> =
+            BTreeSet::into_iter(found).map(|(_, record)| record).collect();
+        for one in self.all.iter_mut().filter(|one| users.contains(&one.record)) {
+            let text = one.text.as_deref().filter(|text| text.contains(name));
+            if text.is_some_and(|text| server::references(text).contains(name)) {
+                one.references.insert(name.to_owned(), place.to_owned());
             }
         }
-        self.unknown.retain(|(unknown, _)| unknown != name);
     }
 
     /// What the facility does not have yet.
@@ -179,15 +179,6 @@ impl Delivery {
             is_new
         });
         news
-    }
-
-    /// The facility refuses a resource.
-    pub(super) fn fail(&mut self, one: &Outgoing, row: FailedRow) {
-        let failed = self.failed.entry(one.record).or_default();
-        let before = failed.remove(&one.key).map(|old| old.envelopes).unwrap_or_default();
-        let due = self.due.iter().filter(|(_, due)| due.records.contains(&one.record));
-        let envelopes = due.cloned().chain(before).collect();
-        failed.insert(one.key.clone(), FailedRow { envelopes, ..row });
     }
 
     /// Writes what was refused, and not what is healed. Gives the envelopes that have to be judged
@@ -212,13 +203,6 @@ impl Delivery {
             }
         }
         rejudged
-    }
-
-    /// The code with which something of an envelope was refused.
-    pub(super) fn refusal(&self, number: u64, row: &DeliverRow) -> Option<u16> {
-        let failed = row.records.iter().filter_map(|record| self.failed.get(record));
-        let mut rows = failed.flat_map(BTreeMap::values);
-        rows.find(|row| row.envelopes.contains_key(&number)).map(|row| row.code)
     }
 }
 
