@@ -346,6 +346,29 @@ mod tests {
     }
 
     #[test]
+    fn the_facility_is_a_directory_or_a_server_with_secrets_in_files() {
+        let of = |text: &str| Config::layered("t", text, []).map(|config| config.facility);
+        assert_eq!(of("").unwrap(), FacilitySetting::Directory("facility".into()));
+        let text = "mdns = false\n[facility]\nurl = \"https://x.example/fhir\"\ntoken_file = \"t\"";
+        let FacilitySetting::Server(server) = of(text).unwrap() else { panic!("no server") };
+        assert_eq!(server.token_file, Some("t".into()));
+        for wrong in ["token = \"secret\"", "url = \"http://10.0.0.1\"", "url = 3"] {
+            let error = of(&format!("[facility]\nurl = \"https://x\"\n{wrong}")).err();
+            let error = error.or_else(|| of(&format!("[facility]\n{wrong}")).err());
+            assert!(error.is_some(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_learnt_stays_in_front_of_the_facility() {
+        let text = "mdns = false\n\n[facility]\nurl = \"https://x\"\n";
+        let (text, added) = with_dial("t", text, &["10.0.0.1:4001".to_owned()]).unwrap();
+        let config = Config::layered("t", &text, []).unwrap();
+        assert_eq!((added, config.dial), (1, vec!["10.0.0.1:4001".to_owned()]));
+        assert!(matches!(config.facility, FacilitySetting::Server(_)), "{text}");
+    }
+
+    #[test]
     fn a_value_of_the_wrong_kind_is_refused() {
         let error = Config::layered("huza.toml", "mdns = 3", []).unwrap_err();
         assert!(matches!(error, ConfigError::Value { .. }), "{error}");

@@ -23,6 +23,9 @@ use huza_crdt::trust::Role;
 use huza_crdt::trust::approval::{Approval, Welcome};
 use huza_crdt::trust::paper::{Centre, Programme};
 
+/// Changes of each record that count.
+pub type Known = BTreeMap<RecordId, BTreeSet<Head>>;
+
 pub struct Host {
     pub node: Node,
     pub store: MemoryStore,
@@ -32,7 +35,7 @@ pub struct Host {
     /// What the facility answers about the resource with this key.
     pub answers: BTreeMap<String, Answer>,
     /// Every delivery, with what the records know.
-    pub delivered: Vec<(Vec<Outgoing>, BTreeMap<RecordId, BTreeSet<Head>>)>,
+    pub delivered: Vec<(Vec<Outgoing>, Known)>,
     pub events: Vec<Event>,
     pub replies: BTreeMap<CommandId, Reply>,
     pub sent: VecDeque<(PipeId, Vec<u8>)>,

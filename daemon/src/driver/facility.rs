@@ -162,3 +162,24 @@ impl Parcel {
         Input::Delivered { token: self.token, answers: answers.collect() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_their_limit_and_heed_what_the_server_asks() {
+        let mut counter = Counter::new(FacilitySetting::Directory("facility".into()));
+        let away = FacilityError::Busy { status: 503, retry_after: None };
+        let mut longest = RETRY_MS_MIN;
+        for _ in 0..20 {
+            let pause = counter.pause(&away);
+            assert!((longest / 2..=longest).contains(&pause), "{pause} of {longest}");
+            longest = (longest * 2).min(RETRY_MS_MAX);
+        }
+        let mut counter = Counter::new(FacilitySetting::Directory("facility".into()));
+        let asked = FacilityError::Busy { status: 429, retry_after: Some(90) };
+        assert_eq!(counter.pause(&asked), 90_000);
+        assert_eq!(counter.pause(&FacilityError::Denied(401)), RETRY_MS_MAX);
+    }
+}

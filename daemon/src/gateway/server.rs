@@ -43,6 +43,9 @@ pub struct Server {
     copies: Copies,
 }
 
+/// "Internal Server Error": the server has failed, perhaps over what it was given.
+const STUMBLED: u16 = 500;
+
 /// What became of a transaction.
 enum Outcome {
     Done,
@@ -76,14 +79,19 @@ impl Server {
             answers.insert(one.key.clone(), unusable());
         }
         let resources: Vec<Outgoing> = resources.iter().filter(fits).cloned().collect();
+        let (mut some_went, mut all_stumbled) = (false, true);
+        let mut refused = Vec::new();
         let mut todo: VecDeque<Vec<usize>> = order::transactions(&resources).into();
         while let Some(group) = todo.pop_front() {
             let group_of: Vec<&Outgoing> =
                 group.iter().filter_map(|at| resources.get(*at)).collect();
-            if let Some((code, why)) = self.give(&group_of, known, &mut answers)? {
-                if let ([only], [_]) = (group_of.as_slice(), group.as_slice()) {
-                    answers.insert(only.key.clone(), Answer::Refused { code, why });
-                } else {
+            match (self.give(&group_of, known, &mut answers)?, group_of.as_slice()) {
+                (None, _) => some_went = true,
+                (Some((code, why)), [only]) => {
+                    all_stumbled &= code == STUMBLED;
+                    refused.push((only.key.clone(), Answer::Refused { code, why }));
+                }
+                (Some(_), _) => {
                     // Targets are in front, so they go first again.
                     let (first, second) = group.split_at(group.len() / 2);
                     todo.push_front(second.to_vec());
@@ -91,6 +99,11 @@ impl Server {
                 }
             }
         }
+        // If it stumbles over everything, that says nothing about the resources.
+        if !refused.is_empty() && all_stumbled && !some_went {
+            return Err(FacilityError::Busy { status: STUMBLED, retry_after: None });
+        }
+        answers.extend(refused);
         Ok(answers)
     }
 
@@ -224,7 +237,7 @@ impl Server {
             200 | 201 => {}
             412 => return Ok(Outcome::Again),
             401 | 403 => return Err(FacilityError::Denied(answered.status)),
-            status @ (400..=499) if !matches!(status, 408 | 425 | 429) => {
+            status if is_refusal(status) => {
                 self.copies.put_back(before);
                 return Ok(Outcome::Refused(status, outcome(&answered.body)));
             }
@@ -240,7 +253,7 @@ impl Server {
                 200 | 201 => self.copies.wrote(place, version_of(entry), text),
                 412 => all = Outcome::Again,
                 status @ (401 | 403) => return Err(FacilityError::Denied(status)),
-                status @ (400..=499) if !matches!(status, 408 | 425 | 429) => {
+                status if is_refusal(status) => {
                     let why = entry.pointer("/response/outcome").unwrap_or(&Value::Null);
                     return Ok(Outcome::Refused(status, outcome(&why.to_string())));
                 }
@@ -259,6 +272,11 @@ fn is_place(place: &str) -> bool {
         && kind.bytes().all(|byte| byte.is_ascii_alphabetic())
         && (1..=64).contains(&id.len())
         && id.bytes().all(of_id)
+}
+
+/// Whether a code says that what was sent cannot be taken as it is.
+fn is_refusal(status: u16) -> bool {
+    (400..=499).contains(&status) && !matches!(status, 408 | 425 | 429) || status == STUMBLED
 }
 
 /// An answer that is no error.
