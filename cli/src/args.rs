@@ -120,6 +120,8 @@ pub(crate) enum Command {
     Reminders(RemindersArgs),
     /// How this device stands, and where its records have arrived
     Status(StatusArgs),
+    /// How a gateway's facility is served, what it refused, and giving that again
+    Gateway(GatewayArgs),
     /// Devices that this one is exchanging with now
     Peers,
     /// Look at this device's health: what is good, doubtful, bad, and what to do
@@ -330,6 +332,42 @@ pub(crate) struct StatusArgs {
     #[arg(long)]
     pub(crate) records: bool,
 }
+
+/// `huza gateway`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(
+    after_help = "Examples:\n  huza gateway\n  huza gateway failed\n  huza gateway retry --all\n\n\
+    Where the facility is, `facility` in huza.toml says: a directory, or a FHIR R4 server."
+)]
+pub(crate) struct GatewayArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<GatewayCommand>,
+}
+
+/// `huza gateway ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum GatewayCommand {
+    /// Whether the facility answers, and what it has still to be given; the same as without a word
+    Status,
+    /// Resources that the facility refused, and what it said
+    Failed,
+    /// Give the facility again what it refused
+    Retry(GatewayRetryArgs),
+}
+
+/// `huza gateway retry`
+#[derive(Args)]
+pub(crate) struct GatewayRetryArgs {
+    /// Keys of resources, as `huza gateway failed` lists them
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
+    /// All of them
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+debug_shows!(struct GatewayRetryArgs { keys: Vec::len, all });
 
 /// `huza export`
 #[derive(Debug, Args)]

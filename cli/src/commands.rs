@@ -11,6 +11,7 @@ mod devices;
 mod doctor;
 mod export;
 mod forms;
+mod gateway;
 mod import;
 mod lock;
 mod person;
@@ -129,6 +130,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Import(args) => import::run(context, args).await,
         Command::Person(command) => person::run(context, command).await,
         Command::Visit(command) => visit::run(context, command).await,
+        Command::Gateway(args) => gateway::run(context, args).await,
         Command::Forms(args) => forms::run(context, &args),
         Command::Reminders(args) => reminders::run(context, &args).await,
         Command::Status(args) => status::status(context, &args).await,

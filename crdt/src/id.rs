@@ -157,8 +157,14 @@ bytes_id!(
     ProgrammeId, 16
 );
 
+bytes_id!(
+    /// A change as a facility sees it: the first 8 bytes of its Automerge hash.
+    Head, 8
+);
+
 debug_short!(
     Hash,
+    Head,
     LogId,
     DeviceKey,
     CertId,
@@ -180,6 +186,7 @@ crate::debug_shows!(
 
 display_hex!(
     Hash,
+    Head,
     LogId,
     DeviceKey,
     CertId,

@@ -16,6 +16,10 @@ pub const PLAINTEXT_BYTES_MAX: usize = 4_194_304;
 /// Longest single FHIR resource, in bytes of JSON. // guess: 1 MB less room for the envelope
 pub const RESOURCE_BYTES_MAX: usize = 1_048_576;
 
+/// Longest text that is kept of why a facility refused a resource, in bytes. // guess: some issues of
+/// an OperationOutcome
+pub const FAILURE_BYTES_MAX: usize = 2_048;
+
 /// Longest raw change, in bytes: what surely fits one payload, even incompressible, with room for
 /// the envelope's own fields.
 pub const CHANGE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - 16_384;

@@ -76,10 +76,10 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use api::{
-    AreaRef, BundleScope, Carry, Command, CommandError, CommandId, Config, DueVisit, Event,
-    Finding, FoundRecord, Input, Job, KnownDevice, Level, Now, Order, Output, PipeId, Product,
-    QuarantinedLog, ReaderState, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus,
-    Status, Taken, TakenPart, Token,
+    Answer, AreaRef, BundleScope, Carry, Command, CommandError, CommandId, Config, DueVisit, Event,
+    FacilityState, FailedResource, Finding, FoundRecord, GatewayStatus, Input, Job, KnownDevice,
+    Level, Now, Order, Outgoing, Output, PipeId, Product, QuarantinedLog, ReaderState,
+    ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus, Status, Taken, TakenPart, Token,
 };
 
 use crate::control::Statement;
@@ -204,7 +204,7 @@ impl Node {
             Input::Loaded { token, rows } => self.answered_rows(token, rows),
             Input::Persisted { token } => self.answered_persisted(token),
             Input::Done { token, product } => self.answered_done(token, product),
-            Input::Delivered { token, refused } => self.answered_delivered(token, refused),
+            Input::Delivered { token, answers } => self.answered_delivered(token, answers),
             Input::Scrubbed { token } => self.answered_scrubbed(token),
             Input::StoreFailed { store, why } => self.stop(store, why),
             input if self.ready || self.stopped.is_some() => self.dispatch(input),

@@ -62,7 +62,7 @@ pub use form::{
 pub use genesis::{genesis, genesis_hash};
 pub(crate) use number::is_partial_date;
 pub use packed::{PackError, pack, unpack};
-pub use project::{Projected, project};
+pub use project::{Projected, project, server};
 pub use reminder::{Due, Reminder, reminders};
 pub use screen::SetAsideReason;
 pub(crate) use short::Before;

@@ -78,8 +78,14 @@ tables! {
     Waiting = "waiting" in Reader;
     /// Ingest number -> envelope whose records the facility has still to be given.
     Deliver = "deliver" in Reader;
-    /// Record id -> hashes of the resources that the facility was last given of it.
+    /// Record id -> what the facility was last given of it.
     Delivered = "delivered" in Reader;
+    /// Record id, hash of a resource's key -> resource that the facility refused.
+    Failed = "failed" in Reader;
+    /// Hash of a name by which references mean a resource, record id -> its place at a server.
+    Named = "named" in Reader;
+    /// Hash of such a name, record id -> nothing: a resource of the record waits for what it means.
+    Awaited = "awaited" in Reader;
     /// Log id -> ranges of envelopes that the facility accepted, or refused.
     Answered = "answered" in Reader;
     /// Number (big endian) -> entry of the audit trail.

@@ -13,7 +13,7 @@ use std::{
 use huza_crdt::node::Carry;
 use serde::{Deserialize, Serialize};
 
-use crate::{home::files, net};
+use crate::{gateway::FacilitySetting, home::files, net};
 
 /// The defaults, as a file that explains them.
 pub const DEFAULTS: &str = include_str!("config/default.toml");
@@ -113,8 +113,8 @@ pub struct Config {
     pub gossip: bool,
     /// Whether to keep addresses of peers that were met, and to dial them.
     pub remember: bool,
-    /// Where a gateway writes what the facility receives. A relative path begins at the home.
-    pub facility: PathBuf,
+    /// Where a gateway's facility is. Relative paths begin at the home.
+    pub facility: FacilitySetting,
     /// Where the stand-in for a keystore keeps the factor that goes with PINs. A relative path
     /// begins at the home.
     pub keystore: PathBuf,
@@ -247,7 +247,12 @@ fn with_dial(from: &str, text: &str, addresses: &[String]) -> Result<(String, us
         kept = (1..=lines.len()).map(without).find(gone).unwrap_or(lines);
     }
     let value = toml::Value::Array(dial.iter().cloned().map(toml::Value::String).collect());
-    let text = format!("{}\ndial = {value}\n", kept.join("\n").trim_end());
+    // What stands behind a heading belongs to it.
+    let heading = |line: &&str| line.trim_start().starts_with('[');
+    let at = kept.iter().position(heading).unwrap_or(kept.len());
+    let (top, after) = kept.split_at(at);
+    let after = if after.is_empty() { String::new() } else { format!("\n{}\n", after.join("\n")) };
+    let text = format!("{}\ndial = {value}\n{after}", top.join("\n").trim_end());
     Ok((text, dial.len() - before))
 }
 
@@ -274,6 +279,9 @@ fn overlay(all: &mut toml::Table, over: toml::Table, from: &str) -> Result<(), C
 
 /// What a setting can be, if it cannot be `value`: of the kind of its default, and within its bounds.
 fn misfit(key: &str, default: &toml::Value, value: &toml::Value) -> Option<String> {
+    if key == "facility" {
+        return misfit_facility(value);
+    }
     let texts = |items: &Vec<toml::Value>| items.iter().all(toml::Value::is_str);
     let (fits, expected) = match default {
         toml::Value::Integer(_) => {
@@ -290,6 +298,16 @@ fn misfit(key: &str, default: &toml::Value, value: &toml::Value) -> Option<Strin
         _ => (value.is_str(), "a text in quotes".to_owned()),
     };
     (!fits).then_some(expected)
+}
+
+/// The same of the facility: a directory, or a table about a server.
+fn misfit_facility(value: &toml::Value) -> Option<String> {
+    const EXPECTED: &str = "a directory in quotes, or [facility] with url, token_file, user, \
+        password_file, certificate_file, key_file, ca_file, allow_http";
+    match value.clone().try_into::<FacilitySetting>() {
+        Ok(setting) => setting.problem().map(str::to_owned),
+        Err(_) => Some(EXPECTED.to_owned()),
+    }
 }
 
 /// Reads a variable as the kind of value that the setting has: lists are separated by commas.
@@ -325,6 +343,29 @@ mod tests {
         let error = Config::layered("huza.toml", "lisen = []", []).unwrap_err();
         assert!(error.to_string().contains("`lisen`"), "{error}");
         assert!(error.to_string().contains("listen"), "{error}");
+    }
+
+    #[test]
+    fn the_facility_is_a_directory_or_a_server_with_secrets_in_files() {
+        let of = |text: &str| Config::layered("t", text, []).map(|config| config.facility);
+        assert_eq!(of("").unwrap(), FacilitySetting::Directory("facility".into()));
+        let text = "mdns = false\n[facility]\nurl = \"https://x.example/fhir\"\ntoken_file = \"t\"";
+        let FacilitySetting::Server(server) = of(text).unwrap() else { panic!("no server") };
+        assert_eq!(server.token_file, Some("t".into()));
+        for wrong in ["token = \"secret\"", "url = \"http://10.0.0.1\"", "url = 3"] {
+            let error = of(&format!("[facility]\nurl = \"https://x\"\n{wrong}")).err();
+            let error = error.or_else(|| of(&format!("[facility]\n{wrong}")).err());
+            assert!(error.is_some(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_learnt_stays_in_front_of_the_facility() {
+        let text = "mdns = false\n\n[facility]\nurl = \"https://x\"\n";
+        let (text, added) = with_dial("t", text, &["10.0.0.1:4001".to_owned()]).unwrap();
+        let config = Config::layered("t", &text, []).unwrap();
+        assert_eq!((added, config.dial), (1, vec!["10.0.0.1:4001".to_owned()]));
+        assert!(matches!(config.facility, FacilitySetting::Server(_)), "{text}");
     }
 
     #[test]

@@ -1,47 +1,45 @@
-//! What a gateway's facility receives: a directory with one file, `resources.ndjson`, that holds
-//! the latest version of each FHIR resource, one on each line, in the order of their keys.
+//! What a gateway's facility receives, and where: a directory ([`Directory`]) or a FHIR R4 server
+//! ([`Server`]).
 //!
-//! A key is not always the resource's own id (`Patient/1` of two clinics are two resources), so
-//! it cannot be read back from a line. What was received is therefore first written, with its key,
-//! to `resources.journal`, and the file is made from that. What holds:
+//! A facility is used by one thread, which may wait for it. What holds for both:
 //!
-//! - When [`Facility::deliver`] returns `Ok`, all of it is durable in both files.
-//! - `resources.ndjson` is replaced whole: whoever reads it finds the old version or the new.
-//! - Delivering again what was delivered changes nothing.
-//! - Whatever moment the process ends at, opening again makes both files agree, with everything
-//!   that was acknowledged, and perhaps what was under way.
+//! - When [`Facility::deliver`] returns `Ok`, the facility durably has all of it but what the
+//!   answers say.
+//! - Delivering again what was delivered changes nothing, whatever moment a process ended at.
 //!
-//! Each delivery writes the whole file anew, and all resources are kept in memory. That bounds it
-//! to some hundred thousand resources; beyond, a FHIR server takes its place.
-//!
-//! It deliberately does not look into the resources: what is valid was decided when they were
+//! It deliberately does not look into what resources mean: what is valid was decided when they were
 //! recorded.
 
-mod journal;
+mod directory;
+mod server;
+mod setting;
 
 use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::{self, BufWriter, Write as _},
+    collections::{BTreeMap, BTreeSet},
+    io,
     path::{Path, PathBuf},
 };
 
-use huza_crdt::{limits::RESOURCE_BYTES_MAX, node::Resource};
+use huza_crdt::{
+    id::{Head, RecordId},
+    node::{Answer, Outgoing},
+};
 
-use crate::home::files;
-use journal::Journal;
+pub use directory::{Directory, RESOURCES_FILE};
+pub use server::Server;
+pub use setting::{FacilitySetting, ServerSetting};
 
-/// Code with which a resource is refused that is over the limit or has no usable key (as HTTP's
+/// Code with which a resource is refused here that is over the limit or has no usable key (as HTTP's
 /// "Unprocessable Content").
 pub const REFUSED_UNUSABLE: u16 = 422;
 
-/// Longest key. // `Type/id`: FHIR's ids have 64 characters, its longest type names 40
-const KEY_BYTES_MAX: usize = 256;
+/// Key of a resource -> what became of it, if it was not simply taken.
+pub type Answers = BTreeMap<String, Answer>;
 
-/// Name of the file for the facility.
-pub const RESOURCES_FILE: &str = "resources.ndjson";
+/// Record -> changes that count here.
+pub type Known = BTreeMap<RecordId, BTreeSet<Head>>;
 
-/// Why the facility's directory cannot be used.
+/// Why a facility could not be served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FacilityError {
@@ -66,6 +64,33 @@ pub enum FacilityError {
         #[source]
         source: io::Error,
     },
+    /// A file with a secret or a certificate says nothing that can be used.
+    #[error("{} holds no {what}; put one there", path.display())]
+    Secret {
+        /// Which file.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+    },
+    /// Nobody answers, or not as HTTP.
+    #[error("the server does not answer; see that it runs, and that this machine reaches it")]
+    Unreachable(#[source] Box<ureq::Error>),
+    /// It does not let us in.
+    #[error(
+        "the server answers {0}, so the token, password or certificate is wrong or expired, or may not write; mend what `[facility]` in huza.toml names"
+    )]
+    Denied(u16),
+    /// It cannot serve now.
+    #[error("the server answers {status} and is given time; if it stays so, see its log")]
+    Busy {
+        /// Its code, as HTTP has them.
+        status: u16,
+        /// Seconds for which it wants to be left alone.
+        retry_after: Option<u64>,
+    },
+    /// It answers something else than FHIR.
+    #[error("the server's answer is none of a FHIR R4 server ({0}); see that `url` is its base")]
+    Odd(&'static str),
 }
 
 impl FacilityError {
@@ -80,106 +105,45 @@ impl FacilityError {
     }
 }
 
-/// The facility's directory, open for this process alone.
-pub struct Facility {
-    dir: PathBuf,
-    journal: Journal,
-    /// Key -> one line of text.
-    resources: BTreeMap<String, String>,
-    /// Whether the file may not hold all of `resources`.
-    behind: bool,
+/// A facility, open for this process.
+#[derive(Debug)]
+pub enum Facility {
+    /// A directory.
+    Directory(Directory),
+    /// A FHIR server.
+    Server(Box<Server>),
 }
-
-huza_crdt::debug_shows!(struct Facility { dir, journal, resources: BTreeMap::len, behind });
 
 impl Facility {
-    /// Opens `dir`, makes it if need be, and brings `resources.ndjson` up to date.
+    /// Opens it.
     ///
     /// # Errors
-    /// If it is in use, or cannot be read and written.
-    pub fn open(dir: &Path) -> Result<Self, FacilityError> {
-        fs::create_dir_all(dir).map_err(FacilityError::of(dir))?;
-        let (journal, resources) = Journal::open(dir)?;
-        let mut facility = Self { dir: dir.to_owned(), journal, resources, behind: true };
-        facility.publish()?;
-        Ok(facility)
+    /// If a directory is in use or cannot be written, or a file that the setting names cannot be read.
+    pub fn open(setting: &FacilitySetting) -> Result<Self, FacilityError> {
+        Ok(match setting {
+            FacilitySetting::Directory(path) => Self::Directory(Directory::open(path)?),
+            FacilitySetting::Server(setting) => Self::Server(Box::new(Server::open(setting)?)),
+        })
     }
 
-    /// Takes `resources`, durably, and returns those it refuses, with a code.
+    /// Gives it `resources`, durably; `known`: the changes of their records that count here.
     ///
     /// # Errors
-    /// If something could not be written. Nothing is lost; deliver the same again.
-    pub fn deliver<'a>(
+    /// If something could not be done now. Nothing is lost; deliver the same again.
+    pub fn deliver(
         &mut self,
-        resources: impl IntoIterator<Item = &'a Resource>,
-    ) -> Result<BTreeMap<String, u16>, FacilityError> {
-        let mut refused = BTreeMap::new();
-        let mut news = BTreeMap::new();
-        for resource in resources {
-            if !is_usable(resource) {
-                refused.insert(resource.key.clone(), REFUSED_UNUSABLE);
-                continue;
-            }
-            news.insert(resource.key.clone(), on_one_line(&resource.text));
+        resources: &[Outgoing],
+        known: &Known,
+    ) -> Result<Answers, FacilityError> {
+        match self {
+            Self::Directory(directory) => directory.deliver(resources),
+            Self::Server(server) => server.deliver(resources, known),
         }
-        news.retain(|key, line| self.resources.get(key) != Some(line));
-        if !news.is_empty() {
-            self.journal.append(&news)?;
-            self.resources.extend(news);
-            self.behind = true;
-        }
-        self.publish()?;
-        Ok(refused)
-    }
-
-    /// How many resources there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.resources.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.resources.is_empty()
-    }
-
-    /// The file that the facility reads.
-    #[must_use]
-    pub fn file(&self) -> PathBuf {
-        self.dir.join(RESOURCES_FILE)
-    }
-
-    fn publish(&mut self) -> Result<(), FacilityError> {
-        if !self.behind {
-            return Ok(());
-        }
-        let path = self.file();
-        let write = |file: &mut File| {
-            let mut file = BufWriter::new(file);
-            for line in self.resources.values() {
-                file.write_all(line.as_bytes())?;
-                file.write_all(b"\n")?;
-            }
-            file.flush()
-        };
-        files::replace_with(&path, write).map_err(FacilityError::of(&path))?;
-        self.behind = false;
-        Ok(())
     }
 }
 
-fn is_usable(resource: &Resource) -> bool {
-    let key = &resource.key;
-    let printable = |byte: u8| byte.is_ascii_graphic();
-    !key.is_empty()
-        && key.len() <= KEY_BYTES_MAX
-        && key.bytes().all(printable)
-        && resource.text.len() <= RESOURCE_BYTES_MAX
-}
-
-/// JSON allows line ends only between tokens, never inside strings, and no two tokens are
-/// separated by white space alone: they can go without changing any value's spelling.
-fn on_one_line(text: &str) -> String {
-    text.trim().chars().filter(|c| !matches!(c, '\n' | '\r')).collect()
+/// A resource that no facility is asked about.
+fn unusable() -> Answer {
+    let why = "it is too long, or its key or text cannot be sent".to_owned();
+    Answer::Refused { code: REFUSED_UNUSABLE, why }
 }

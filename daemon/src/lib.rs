@@ -8,7 +8,7 @@
 //! | [`driver`] | the daemon: [`run`] |
 //! | [`client`] | commands on a home, with or without a daemon |
 //! | [`api`] | the local door between the two |
-//! | [`gateway`] | the directory that a facility reads |
+//! | [`gateway`] | what a facility receives: a directory or a FHIR server |
 //! | [`net`] | the network as byte pipes |
 //! | [`mod@pipe`] | a session over any pair of byte streams |
 //! | [`store`] | the two redb files |

@@ -14,7 +14,8 @@ use huza_crdt::{
     trust::Role,
 };
 use huza_daemon::{
-    Client, ClientError, Home, HomeError, InitOptions, RunError, RunOptions, ShellEvent, run,
+    Client, ClientError, Home, HomeError, InitOptions, RunError, RunOptions, ShellEvent,
+    gateway::FacilitySetting, run,
 };
 use tokio::sync::mpsc;
 
@@ -266,7 +267,8 @@ async fn a_visit_reaches_the_facility_and_the_receipt_comes_home() {
     let facility = dir.path().join("facility");
     let reply = offline(&phone, bundle("p1", "61.50")).await;
     assert!(matches!(reply, Reply::Imported { resources: 2, .. }), "{reply:?}");
-    let options = RunOptions { facility: Some(facility.clone()), ..options() };
+    let place = FacilitySetting::Directory(facility.clone());
+    let options = RunOptions { facility: Some(place), ..options() };
     let hub = Daemon::start_with(&gateway, options).await;
     let daemon = Daemon::start(&phone, &hub.addresses[..1]).await;
     eventually("the facility's receipt is on the phone", async || {

@@ -8,11 +8,23 @@ use std::{
     process::{Command, Stdio},
 };
 
-use huza_crdt::node::Resource;
-use huza_daemon::gateway::{Facility, FacilityError, REFUSED_UNUSABLE, RESOURCES_FILE};
+use std::collections::{BTreeMap, BTreeSet};
 
-fn resource(key: &str, text: &str) -> Resource {
-    Resource { key: key.to_owned(), text: text.to_owned() }
+use huza_crdt::{
+    id::RecordId,
+    node::{Answer, Outgoing},
+};
+use huza_daemon::gateway::{Directory, FacilityError, REFUSED_UNUSABLE, RESOURCES_FILE};
+
+fn resource(key: &str, text: &str) -> Outgoing {
+    Outgoing {
+        key: key.to_owned(),
+        text: Some(text.to_owned()),
+        place: key.to_owned(),
+        record: RecordId([0; 16]),
+        heads: BTreeSet::new(),
+        references: BTreeMap::new(),
+    }
 }
 
 fn lines(dir: &Path) -> Vec<String> {
@@ -24,7 +36,7 @@ fn lines(dir: &Path) -> Vec<String> {
 #[test]
 fn the_latest_version_of_each_is_there_once_in_the_order_of_keys() {
     let dir = tempfile::tempdir().unwrap();
-    let mut facility = Facility::open(dir.path()).unwrap();
+    let mut facility = Directory::open(dir.path()).unwrap();
     assert_eq!(lines(dir.path()), [""; 0]);
     let first = [resource("Patient/b", r#"{"b":1}"#), resource("Condition/a", r#"{"a":1}"#)];
     assert!(facility.deliver(&first).unwrap().is_empty());
@@ -37,7 +49,7 @@ fn the_latest_version_of_each_is_there_once_in_the_order_of_keys() {
 #[test]
 fn values_keep_their_spelling_on_one_line() {
     let dir = tempfile::tempdir().unwrap();
-    let mut facility = Facility::open(dir.path()).unwrap();
+    let mut facility = Directory::open(dir.path()).unwrap();
     let text =
         "{\n\t\"a\": 1.50,\r\n  \"b\": [1e2,\n 12345678901234567890],\"c\":\"x\\ny\u{2028}\"}\n";
     facility.deliver(&[resource("Basic/1", text)]).unwrap();
@@ -46,7 +58,7 @@ fn values_keep_their_spelling_on_one_line() {
     let before: serde_json::Value = serde_json::from_str(text).unwrap();
     assert_eq!(serde_json::from_str::<serde_json::Value>(expected).unwrap(), before);
     drop(facility);
-    Facility::open(dir.path()).unwrap();
+    Directory::open(dir.path()).unwrap();
     assert_eq!(lines(dir.path()), [expected]);
 }
 
@@ -55,7 +67,7 @@ fn values_keep_their_spelling_on_one_line() {
 fn delivering_again_has_no_second_effect() {
     use std::os::unix::fs::MetadataExt as _;
     let dir = tempfile::tempdir().unwrap();
-    let mut facility = Facility::open(dir.path()).unwrap();
+    let mut facility = Directory::open(dir.path()).unwrap();
     let both = [resource("Basic/1", "{}"), resource("Basic/2", "{}")];
     facility.deliver(&both).unwrap();
     let inode = || fs::metadata(dir.path().join(RESOURCES_FILE)).unwrap().ino();
@@ -68,33 +80,46 @@ fn delivering_again_has_no_second_effect() {
 #[test]
 fn what_cannot_be_a_line_is_refused_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let mut facility = Facility::open(dir.path()).unwrap();
+    let mut facility = Directory::open(dir.path()).unwrap();
     let long = "x".repeat(2_000_000);
     let all = [resource("Basic/1", "{}"), resource("a\tb", "{}"), resource("Basic/2", &long)];
     let refused = facility.deliver(&all).unwrap();
     assert_eq!(refused.len(), 2);
-    assert_eq!(refused["a\tb"], REFUSED_UNUSABLE);
+    let unusable = |answer: &Answer| matches!(answer, Answer::Refused { code, .. } if *code == REFUSED_UNUSABLE);
+    assert!(unusable(&refused["a\tb"]));
     assert_eq!(lines(dir.path()), ["{}"]);
+}
+
+#[test]
+fn what_is_withdrawn_stays_entered_in_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut facility = Directory::open(dir.path()).unwrap();
+    let flag = r#"{"resourceType":"Flag","id":"1","status":"active","code":{"text":"x"}}"#;
+    facility.deliver(&[resource("Flag/1", flag)]).unwrap();
+    let withdrawn = Outgoing { text: None, ..resource("Flag/1", "") };
+    let never_given = Outgoing { text: None, ..resource("Flag/2", "") };
+    assert!(facility.deliver(&[withdrawn, never_given]).unwrap().is_empty());
+    assert_eq!(lines(dir.path()), [flag.replace("active", "entered-in-error")]);
 }
 
 #[test]
 fn two_gateways_do_not_share_a_directory() {
     let dir = tempfile::tempdir().unwrap();
-    let facility = Facility::open(dir.path()).unwrap();
-    assert!(matches!(Facility::open(dir.path()), Err(FacilityError::InUse(_))));
+    let facility = Directory::open(dir.path()).unwrap();
+    assert!(matches!(Directory::open(dir.path()), Err(FacilityError::InUse(_))));
     drop(facility);
-    Facility::open(dir.path()).unwrap();
+    Directory::open(dir.path()).unwrap();
 }
 
 #[test]
 fn a_lost_file_is_made_again() {
     let dir = tempfile::tempdir().unwrap();
-    let mut facility = Facility::open(dir.path()).unwrap();
+    let mut facility = Directory::open(dir.path()).unwrap();
     facility.deliver(&[resource("Basic/1", "{}")]).unwrap();
     drop(facility);
     fs::remove_file(dir.path().join(RESOURCES_FILE)).unwrap();
     fs::write(dir.path().join("resources.ndjson.new"), b"half a li").unwrap();
-    Facility::open(dir.path()).unwrap();
+    Directory::open(dir.path()).unwrap();
     assert_eq!(lines(dir.path()), ["{}"]);
 }
 
@@ -105,7 +130,7 @@ const CHILD_DIR: &str = "HUZA_TEST_FACILITY";
 #[ignore = "run by a_killed_gateway_has_all_it_acknowledged"]
 fn child_that_delivers_for_ever() {
     let Ok(dir) = std::env::var(CHILD_DIR) else { return };
-    let mut facility = Facility::open(Path::new(&dir)).unwrap();
+    let mut facility = Directory::open(Path::new(&dir)).unwrap();
     let begin = facility.len();
     for number in begin.. {
         let text = format!("{{\"number\":{number},\"pad\":\"{}\"}}", "x".repeat(300));
@@ -144,7 +169,7 @@ fn a_killed_gateway_has_all_it_acknowledged() {
         }
         let published = lines(dir.path());
         assert!(published.len() > last.unwrap(), "before anybody repairs anything");
-        let facility = Facility::open(dir.path()).unwrap();
+        let facility = Directory::open(dir.path()).unwrap();
         assert!(facility.len() >= published.len());
         for (number, line) in lines(dir.path()).iter().enumerate() {
             assert!(line.starts_with(&format!("{{\"number\":{number},")), "{line}");

@@ -3,12 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use huza_crdt::node::Resource;
+use huza_crdt::node::{Answer, Outgoing};
 
 use crate::token::{Token, Tokens};
 
 /// The code with which it refuses.
 pub(crate) const REFUSAL: u16 = 422;
+
+fn refusal() -> Answer {
+    Answer::Refused { code: REFUSAL, why: "it is one of those that are refused".to_owned() }
+}
 
 /// A facility.
 #[derive(Debug, Default)]
@@ -35,15 +39,19 @@ impl Facility {
     /// Takes resources; the result is what it refuses.
     pub(crate) fn take(
         &mut self,
-        resources: &[Resource],
+        resources: &[Outgoing],
         tokens: &Tokens,
-    ) -> BTreeMap<String, u16> {
+    ) -> BTreeMap<String, Answer> {
         let mut refused = BTreeMap::new();
-        for Resource { key, text } in resources {
+        for Outgoing { key, text, .. } in resources {
+            let Some(text) = text else {
+                self.resources.remove(key);
+                continue;
+            };
             self.seen.extend(tokens.find(text.as_bytes()));
             if self.refuses(key) {
                 self.refused.insert(key.clone());
-                refused.insert(key.clone(), REFUSAL);
+                refused.insert(key.clone(), refusal());
                 continue;
             }
             let before = self.resources.insert(key.clone(), text.clone());
@@ -66,12 +74,25 @@ impl Facility {
 
 #[cfg(test)]
 mod tests {
+    use huza_crdt::id::RecordId;
+
     use super::*;
+
+    fn outgoing(text: &str) -> Outgoing {
+        Outgoing {
+            key: "Patient/1".into(),
+            text: Some(text.into()),
+            place: "Patient/1".into(),
+            record: RecordId([0; 16]),
+            heads: BTreeSet::new(),
+            references: BTreeMap::new(),
+        }
+    }
 
     #[test]
     fn a_repeated_delivery_has_no_second_effect() {
         let mut facility = Facility::new(0);
-        let one = |text: &str| [Resource { key: "Patient/1".into(), text: text.into() }];
+        let one = |text: &str| [outgoing(text)];
         assert!(facility.take(&one("a"), &Tokens::default()).is_empty());
         assert!(facility.take(&one("a"), &Tokens::default()).is_empty());
         assert!(facility.take(&one("b"), &Tokens::default()).is_empty());
@@ -82,8 +103,8 @@ mod tests {
     #[test]
     fn what_is_refused_is_not_kept() {
         let mut facility = Facility::new(1_000);
-        let resources = [Resource { key: "Patient/1".into(), text: "a".into() }];
-        assert_eq!(facility.take(&resources, &Tokens::default())["Patient/1"], REFUSAL);
+        let resources = [outgoing("a")];
+        assert_eq!(facility.take(&resources, &Tokens::default())["Patient/1"], refusal());
         assert!(facility.resources.is_empty());
     }
 }

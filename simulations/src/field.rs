@@ -99,7 +99,7 @@ impl Device {
                 }
                 Output::Work { token, job } => Input::Done { token, product: job.run() },
                 Output::Deliver { token, .. } => {
-                    Input::Delivered { token, refused: BTreeMap::new() }
+                    Input::Delivered { token, answers: BTreeMap::new() }
                 }
                 Output::Scrub { token, .. } => Input::Scrubbed { token },
                 Output::Send { pipe, bytes } => {

@@ -129,8 +129,8 @@ fn of_input(input: &Input) -> Entry {
         Input::Persisted { token } => entry("persisted", token.0, 0, b""),
         Input::StoreFailed { store, why } => debugged("store-failed", "-", &(store, why)),
         Input::Done { token, .. } => entry("done", token.0, 0, b""),
-        Input::Delivered { token, refused } => {
-            spelled("delivered", token.0, serde_json::to_vec(refused))
+        Input::Delivered { token, answers } => {
+            spelled("delivered", token.0, serde_json::to_vec(answers))
         }
         Input::Command { id, command } => spelled("command", id.0, serde_json::to_vec(command)),
         Input::ReaderOpened { worker } => entry("reader-opened", worker, 0, b""),
@@ -147,8 +147,8 @@ fn of_output(output: &Output) -> Entry {
             entry("persist", format_args!("{}:{store:?}", token.0), bytes.len(), &bytes)
         }
         Output::Work { token, job } => debugged("work", token.0, &job.name()),
-        Output::Deliver { token, resources } => {
-            entry("deliver", token.0, resources.len(), &codec::encode(resources))
+        Output::Deliver { token, resources, known } => {
+            entry("deliver", token.0, resources.len(), &codec::encode(&(resources, known)))
         }
         Output::CloseReader => entry("close-reader", "-", 0, b""),
         Output::Scrub { token, store } => debugged("scrub", token.0, store),

@@ -98,7 +98,8 @@ pub(crate) struct RunArgs {
     /// Neither keep addresses of devices that were met, nor dial those kept
     #[arg(long)]
     pub(crate) no_remember: bool,
-    /// A gateway's facility: resources.ndjson is kept in this folder
+    /// A gateway's facility: a folder, in which resources.ndjson is kept, or the URL of a FHIR R4
+    /// server [default: as huza.toml in the home says]
     #[arg(long, value_name = "DIR")]
     pub(crate) facility: Option<PathBuf>,
 }

@@ -5,6 +5,7 @@ pub(crate) mod telling;
 use std::collections::BTreeSet;
 
 use huza_crdt::node::Event;
+use huza_daemon::gateway::FacilitySetting;
 use huza_daemon::vault::{Unlock, Vault};
 use huza_daemon::{Home, RunOptions, ShellEvent};
 use tokio::sync::mpsc;
@@ -28,7 +29,7 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<(), Failure>
         dial: args.dial,
         mdns: args.no_mdns.then_some(false),
         remember: args.no_remember.then_some(false),
-        facility: args.facility,
+        facility: args.facility.as_deref().map(FacilitySetting::of_argument),
         ..RunOptions::default()
     };
     let asked = asked_to_end()?;

@@ -126,18 +126,27 @@ pub(crate) fn record_table(records: &[RecordStatus]) -> String {
     let rows: Vec<Vec<String>> = records
         .iter()
         .map(|record| {
-            let accepted = if record.refused { "REFUSED" } else { mark(record.accepted) };
+            let accepted = match refusal(record) {
+                Some(code) => format!("REFUSED ({code})"),
+                None => mark(record.accepted).to_owned(),
+            };
             vec![
                 record.record.to_string(),
                 record.changes.to_string(),
                 record.taken.to_string(),
                 mark(record.stored).to_owned(),
-                accepted.to_owned(),
+                accepted,
                 record.name.clone(),
             ]
         })
         .collect();
     output::table(&["record", "changes", "taken by", "stored", "accepted", "name"], &rows)
+}
+
+/// The code with which the facility refused something of a record.
+fn refusal(record: &RecordStatus) -> Option<u16> {
+    let refusals = record.receipts.iter().filter(|one| one.kind == ReceiptKind::Refused);
+    record.refused.then(|| refusals.map(|one| one.reason).max().unwrap_or_default())
 }
 
 const fn mark(yes: bool) -> &'static str {
@@ -193,6 +202,7 @@ fn of_record(record: &RecordStatus) -> Value {
         .map(|receipt| {
             json!({
                 "kind": kind_name(receipt.kind),
+                "reason": receipt.reason,
                 "issuer": receipt.issuer.to_string(),
                 "role": receipt.role.name(),
                 "statement": receipt.statement.to_string(),

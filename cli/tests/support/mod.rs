@@ -4,10 +4,12 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::indexing_slicing,
     reason = "a test's own helpers fail as tests do"
 )]
 
+pub(crate) mod fhir;
 pub(crate) mod hidden;
 
 use std::ffi::OsStr;

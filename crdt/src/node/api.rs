@@ -6,18 +6,19 @@ mod reply;
 
 use core::any::Any;
 use core::fmt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 pub use command::{AreaRef, BundleScope, Command, Order};
 pub use reply::{
-    CommandError, DueVisit, Finding, FoundRecord, KnownDevice, Level, QuarantinedLog,
-    ReceiptStatus, RecordStatus, Reply, SessionStatus, Status, Taken, TakenPart,
+    CommandError, DueVisit, FacilityState, FailedResource, Finding, FoundRecord, GatewayStatus,
+    KnownDevice, Level, QuarantinedLog, ReceiptStatus, RecordStatus, Reply, SessionStatus, Status,
+    Taken, TakenPart,
 };
 
 use crate::control::Reason;
-use crate::id::{CertId, Incarnation, LogId};
+use crate::id::{CertId, Head, Incarnation, LogId, RecordId};
 use crate::limits::{CARRY_BYTES, CARRY_MS};
 use crate::session::{Fault, Peer, Stats};
 use crate::store::{Batch, Range, Row, StoreKind};
@@ -151,12 +152,12 @@ pub enum Input {
         /// What the job gave.
         product: Product,
     },
-    /// The answer to [`Output::Deliver`]: the facility has durably taken all but those refused.
+    /// The answer to [`Output::Deliver`]: the facility has durably taken all but what is said here.
     Delivered {
         /// Which.
         token: Token,
-        /// Keys of resources it refused, each with a code.
-        refused: BTreeMap<String, u16>,
+        /// Key of a resource -> what else became of it.
+        answers: BTreeMap<String, Answer>,
     },
     /// A worker has unlocked the reader: its store is open. If it was open, the worker changes.
     ReaderOpened {
@@ -195,7 +196,7 @@ crate::debug_shows!(enum Input {
     Persisted { token },
     StoreFailed { store, why },
     Done { token, product },
-    Delivered { token, refused: BTreeMap::len },
+    Delivered { token, answers: BTreeMap::len },
     Command { id, command },
     News { token, bytes: Vec::len },
 });
@@ -231,8 +232,10 @@ pub enum Output {
     Deliver {
         /// For the answer.
         token: Token,
-        /// The resources that are new or have changed.
-        resources: Vec<Resource>,
+        /// The resources that are new or have changed, and those that are to be withdrawn.
+        resources: Vec<Outgoing>,
+        /// Of each record that they are of: all changes that count here.
+        known: BTreeMap<RecordId, BTreeSet<Head>>,
     },
     /// Close the reader's store and forget its key: nothing is asked of it until
     /// [`Input::ReaderOpened`].
@@ -302,7 +305,7 @@ crate::debug_shows!(enum Output {
     Event(event),
 });
 
-/// One FHIR resource for the facility.
+/// One FHIR resource.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource {
     /// `Type/id`, unique among all resources.
@@ -316,6 +319,53 @@ crate::debug_shows!(
         text: String::len,
     }
 );
+
+/// One FHIR resource on its way to the facility.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// `Type/id`, unique among all resources.
+    pub key: String,
+    /// JSON, verbatim where it was imported. None: the record no longer says so, and what the
+    /// facility has of it is entered in error.
+    pub text: Option<String>,
+    /// `Type/<uuid>`: where it is at a FHIR server.
+    pub place: String,
+    /// The record it is of.
+    pub record: RecordId,
+    /// The changes that it is made of, or withdrawn for.
+    pub heads: BTreeSet<Head>,
+    /// What it refers to: name, as it is written in the text, -> place at a FHIR server.
+    pub references: BTreeMap<String, String>,
+}
+
+crate::debug_shows!(
+    struct Outgoing {
+        text: Option::is_some,
+        heads: BTreeSet::len,
+    }
+);
+
+/// What became of a resource that was given to the facility and not simply taken.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The facility refuses it.
+    Refused {
+        /// The facility's code, as HTTP has them.
+        code: u16,
+        /// What it says.
+        why: String,
+    },
+    /// Nothing was done: the facility shows changes of the record that are not here yet.
+    Ahead,
+    /// It was taken, and refers to these places by identifier only, since nothing is there.
+    Incomplete {
+        /// Places at the facility.
+        missing: BTreeSet<String>,
+    },
+}
+
+crate::debug_shows!(enum Answer { Refused { code }, Ahead, Incomplete { missing: BTreeSet::len } });
 
 /// Heavy, pure work.
 pub struct Job {
@@ -470,6 +520,8 @@ pub enum Event {
         resources: usize,
         /// How many of them it refused.
         refused: usize,
+        /// How many of them wait, since it shows changes of their records that are not here.
+        ahead: usize,
     },
     /// A store failed, and the node stopped.
     Stopped {

@@ -340,6 +340,7 @@ impl Node {
             });
             let status = ReceiptStatus {
                 kind: receipt.kind,
+                reason: receipt.reason,
                 issuer: certificate,
                 role: lane.certificate(&certificate)?.role,
                 statement: *id,
@@ -395,18 +396,28 @@ impl Node {
             .filter(|(receipt, _)| carriers.iter().flatten().any(|place| covers(receipt, place)))
             .collect();
         let lane = self.carrier.lane.as_ref();
-        let all = |kind: ReceiptKind| {
-            let covered = |place: &(LogId, u64)| {
+        let covered = |kind: ReceiptKind, places: &[(LogId, u64)]| {
+            let by = |place: &(LogId, u64)| {
                 about.iter().any(|(receipt, status)| {
                     let weighty = lane.is_some_and(|lane| lane.is_weighty(status.issuer, receipt));
                     let counts = status.verified && weighty;
                     counts && receipt.kind == kind && covers(receipt, place)
                 })
             };
-            let one_is = |places: &Vec<(LogId, u64)>| places.iter().any(covered);
+            places.iter().any(by)
+        };
+        let all = |kind: ReceiptKind| {
+            let one_is = |places: &Vec<(LogId, u64)>| covered(kind, places);
             pending == 0 && !carriers.is_empty() && carriers.iter().all(one_is)
         };
-        let refused = about.iter().any(|(receipt, _)| receipt.kind == ReceiptKind::Refused);
+        // What was refused first and accepted since is accepted.
+        let refused = carriers.iter().any(|places| {
+            let said = |place| {
+                let no = |(receipt, _): &&(Receipt, _)| receipt.kind == ReceiptKind::Refused;
+                about.iter().copied().filter(no).any(|(receipt, _)| covers(receipt, place))
+            };
+            places.iter().any(said) && !covered(ReceiptKind::Accepted, places)
+        });
         let devices: BTreeSet<_> = self.carrier.taken.keys().map(|(_, device)| *device).collect();
         let took_all = |device: &&crate::id::DeviceKey| {
             let took = |(log, seq): &(LogId, u64)| {

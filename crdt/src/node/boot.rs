@@ -24,13 +24,14 @@ const CARRIER_TABLES: [Table; 6] = [
     Table::Taken,
     Table::Met,
 ];
-const READER_TABLES: [Table; 6] = [
+const READER_TABLES: [Table; 7] = [
     Table::ReaderMeta,
     Table::Summaries,
     Table::Pending,
     Table::Waiting,
     Table::Deliver,
     Table::Answered,
+    Table::Awaited,
 ];
 
 impl Node {
@@ -95,7 +96,8 @@ impl Node {
             | Table::Pending
             | Table::Waiting
             | Table::Deliver
-            | Table::Answered => {
+            | Table::Answered
+            | Table::Awaited => {
                 let reader = self.reader.as_mut()?;
                 match table {
                     Table::Summaries => {
@@ -113,6 +115,11 @@ impl Node {
                     }
                     Table::Deliver => {
                         reader.due.insert(u64::from_be_bytes(row_key.try_into().ok()?));
+                    }
+                    Table::Awaited => {
+                        let (name, record) = row_key.split_at_checked(16)?;
+                        let record = RecordId::from_slice(record)?;
+                        reader.awaited.entry(name.try_into().ok()?).or_default().insert(record);
                     }
                     _ => {
                         let log = LogId::from_slice(&row_key)?;
@@ -166,6 +173,7 @@ impl Node {
             key::AUDIT => reader.audit = codec::decode(value).ok()?,
             key::REVIEWED => reader.reviewed = codec::decode(value).ok()?,
             key::SEALING => reader.sealing = Some(codec::decode(value).ok()?),
+            key::DELIVERED => reader.delivered = codec::decode(value).ok()?,
             key::CURSOR => reader.cursor = codec::decode(value).ok()?,
             key::BOOT => self.boots.1 = codec::decode(value).ok()?,
             _ => {}
@@ -503,6 +511,7 @@ impl Node {
                 self.ask(id, command);
             }
             Command::Audit { after } => self.show_audit(id, after),
+            Command::Gateway => self.gateway_status(id),
             _ if self.carrier.membership.is_none() => {
                 let hint = "send its request to the authority and `huza join` the answer";
                 self.refuse(id, "not_joined", "this device has not joined a programme", hint);

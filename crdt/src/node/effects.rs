@@ -3,10 +3,11 @@
 //! Every request carries a token; what to do with the answer is kept here under that token. A
 //! chain of requests reads as one function with the next step inside the one before.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Node;
-use super::api::{Job, Output, Product, Resource, Token};
+use super::api::{Answer, Job, Outgoing, Output, Product, Token};
+use crate::id::{Head, RecordId};
 use crate::store::{Batch, Range, Row, StoreKind};
 
 /// Parts of one heavy work that run side by side: as many as phones have fast cores.
@@ -28,7 +29,7 @@ enum Waiting {
         split: u64,
         index: usize,
     },
-    Delivered(Then<BTreeMap<String, u16>>),
+    Delivered(Then<BTreeMap<String, Answer>>),
     Scrubbed(StoreKind, Then<()>),
 }
 
@@ -202,14 +203,15 @@ impl Node {
         }
     }
 
-    /// Gives resources to the facility, then goes on with those it refused.
+    /// Gives resources to the facility, then goes on with what it did not simply take.
     pub(super) fn deliver(
         &mut self,
-        resources: Vec<Resource>,
-        then: impl FnOnce(&mut Self, BTreeMap<String, u16>) + Send + 'static,
+        resources: Vec<Outgoing>,
+        known: BTreeMap<RecordId, BTreeSet<Head>>,
+        then: impl FnOnce(&mut Self, BTreeMap<String, Answer>) + Send + 'static,
     ) {
         let token = self.fx.token(Waiting::Delivered(Box::new(then)));
-        self.fx.outputs.push_back(Output::Deliver { token, resources });
+        self.fx.outputs.push_back(Output::Deliver { token, resources, known });
     }
 
     /// Has the shell make sure that what was deleted is nowhere in a store's file, then goes on.
@@ -266,9 +268,9 @@ impl Node {
         }
     }
 
-    pub(super) fn answered_delivered(&mut self, token: Token, refused: BTreeMap<String, u16>) {
+    pub(super) fn answered_delivered(&mut self, token: Token, answers: BTreeMap<String, Answer>) {
         if let Some(Waiting::Delivered(then)) = self.fx.waiting.remove(&token) {
-            then(self, refused);
+            then(self, answers);
         }
     }
 

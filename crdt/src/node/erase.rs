@@ -365,14 +365,16 @@ impl Node {
         // What other envelopes hold of them is to be ordered gone too: their numbers are in there.
         let ingest = [Range::all(Table::Ingest)].into_iter();
         let ingest = ingest.filter(|_| role == Some(Role::Authority));
-        let ranges = of(Table::Changes).chain(of(Table::Cards)).chain(ingest).collect();
+        let ranges = of(Table::Changes).chain(of(Table::Cards)).chain(of(Table::Failed));
+        let ranges = ranges.chain(ingest).collect();
         let pending = |(_, row): &(&(LogId, u64), &PendingRow)| records.contains(&row.record);
         let pending: Vec<(LogId, u64)> =
             reader.pending.iter().filter(pending).map(|(place, _)| *place).collect();
         self.gather(ranges, move |node, rows| {
             let mut batch = Batch::default();
             let (changes, rest) = rows.split_at(records.len().min(rows.len()));
-            let (cards, ingest) = rest.split_at(records.len().min(rest.len()));
+            let (cards, rest) = rest.split_at(records.len().min(rest.len()));
+            let (failed, ingest) = rest.split_at(records.len().min(rest.len()));
             let remains = node.remains(changes, ingest);
             for number in &remains {
                 batch.put(Table::Waiting, waiting_key(REMAINS, *number), []);
@@ -382,6 +384,9 @@ impl Node {
             }
             for (row_key, _) in cards.iter().flatten() {
                 batch.delete(Table::Cards, row_key.clone());
+            }
+            for (row_key, _) in failed.iter().flatten() {
+                batch.delete(Table::Failed, row_key.clone());
             }
             for (log, counter) in &pending {
                 batch.delete(Table::Pending, log_key(*log, *counter));

@@ -1,58 +1,80 @@
 //! A gateway gives the facility what its reader has filed, and remembers the answer.
+//!
+//! Envelopes wait in `deliver` until the facility has answered for every record in them. What
+//! becomes of a resource:
+//!
+//! | answer | what follows |
+//! |---|---|
+//! | taken | its hash is kept, so that it is not given again unchanged |
+//! | refused | it is set aside in `failed`, and its envelopes are signed for as refused, until it is given again on command, or has changed, and is taken |
+//! | the facility is ahead | its envelopes wait until more of the record comes |
+//! | incomplete | its record is looked at again once what it refers to has been delivered |
+//!
+//! What the facility was given and the record no longer shows is withdrawn.
+
+mod answer;
+mod failed;
+mod prepare;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::prepare::{Delivery, prepare};
 use super::Node;
-use super::api::{Event, Resource};
-use super::state::{Answered, DeliverRow};
-use super::write::stored_changes;
+use super::api::{Answer, Event, Outgoing};
+use super::state::{DeliverRow, Reader, ToldRow, key};
 use crate::audit::Action;
 use crate::codec;
-use crate::holdings::Span;
-use crate::id::{LogId, RecordId, hash_parts};
-use crate::record::{Document, project};
-use crate::store::{Batch, Range, Row, StoreKind, Table};
+use crate::id::{RecordId, hash_parts, truncated};
+use crate::store::{Range, Row, StoreKind, Table};
 
 /// Envelopes whose records are delivered together. // guess: bounds memory and a facility's wait
 const DELIVERED_AT_ONCE: usize = 256;
 
-/// The code with which an envelope is refused that holds a change which breaks the rules of
-/// records, and so never shows: nothing of it was given to the facility.
-const REFUSED_SET_ASIDE: u16 = 1;
+/// Stands for a name that has come: who waits for it waits no longer.
+pub(super) const NOW: [u8; 16] = [0; 16];
 
-/// Record -> key of a resource -> hash of its text: what the facility has.
-type Told = BTreeMap<RecordId, BTreeMap<String, [u8; 16]>>;
+/// Key of a resource -> what the facility has of it.
+type Told = BTreeMap<String, ToldRow>;
 
-/// What is to be delivered, and why.
-struct Delivery {
-    due: Vec<(u64, DeliverRow)>,
-    /// Envelopes with a change that waits for another, or of somebody who is hidden: the facility
-    /// has not all of them yet.
-    early: Vec<(u64, DeliverRow)>,
-    /// Of those due: envelopes with a change that can never show.
-    unfit: BTreeSet<(LogId, u64)>,
-    /// Filings done when this was prepared.
-    filings: u64,
-    /// What the facility will have been told of each record.
-    told: Told,
-    /// Resource -> record.
-    owners: BTreeMap<String, RecordId>,
+/// Hash of a name by which references mean a resource.
+fn name_hash(name: &str) -> [u8; 16] {
+    truncated(hash_parts("huza 2026 name of a resource", &[name.as_bytes()]))
+}
+
+/// Key of something about a resource of a record.
+fn failed_key(record: RecordId, key: &str) -> Vec<u8> {
+    [record.0, name_hash(key)].concat()
+}
+
+/// Key of something about a name and a record.
+fn name_key(name: [u8; 16], record: RecordId) -> Vec<u8> {
+    [name, record.0].concat()
+}
+
+impl Reader {
+    /// Records that are to be looked at again without a new envelope.
+    fn again(&self) -> impl Iterator<Item = RecordId> {
+        let now = self.awaited.get(&NOW).into_iter().flatten();
+        now.filter(|record| !self.gone.contains(record)).copied()
+    }
 }
 
 impl Node {
     pub(super) fn must_deliver(&self) -> bool {
-        self.reader
-            .as_ref()
-            .is_some_and(|reader| !reader.delivering && reader.due.len() > reader.held.len())
+        self.reader.as_ref().is_some_and(|reader| {
+            let due = reader.due.len() > reader.held.len() || reader.again().next().is_some();
+            due && !reader.delivering
+        })
     }
 
-    /// Delivers the records of the next envelopes.
+    /// Delivers the records of the next envelopes, and those to be looked at again.
     pub(super) fn deliver_next(&mut self) {
         let Some(reader) = &mut self.reader else { return };
         reader.busy = true;
         let filings = reader.filings;
         let ready = reader.due.iter().filter(|number| !reader.held.contains_key(number));
         let numbers: Vec<u64> = ready.copied().take(DELIVERED_AT_ONCE).collect();
+        let again: BTreeSet<RecordId> = reader.again().take(DELIVERED_AT_ONCE).collect();
         let exact = |number: &u64| Range {
             rows_max: 1,
             ..Range::prefix(Table::Deliver, number.to_be_bytes())
@@ -67,87 +89,105 @@ impl Node {
             let Some(reader) = &node.reader else { return };
             let named = due.iter().flat_map(|(_, row)| row.records.iter().copied());
             let (gone, records): (BTreeSet<RecordId>, BTreeSet<RecordId>) =
-                named.partition(|one| reader.gone.contains(one));
+                named.chain(again.iter().copied()).partition(|one| reader.gone.contains(one));
             // Who is only hidden may come back.
             let hidden = gone.difference(&reader.forgotten).copied().collect();
-            let changes = records.iter().map(|record| Range::prefix(Table::Changes, record.0));
-            let told = records.iter().map(|record| Range::prefix(Table::Delivered, record.0));
-            let ranges = changes.chain(told).collect();
+            let of = |table| records.iter().map(move |record| Range::prefix(table, record.0));
+            let ranges = of(Table::Changes).chain(of(Table::Delivered)).chain(of(Table::Failed));
+            let ranges = ranges.collect();
             node.gather(ranges, move |node, rows| {
                 node.work(
                     "project",
-                    move || prepare(due, filings, (&records, &hidden), &rows),
-                    |node, (delivery, resources)| node.hand_over(delivery, resources),
+                    move || prepare((due, again), filings, (&records, &hidden), &rows),
+                    Self::look_up,
                 );
             });
         });
     }
 
-    fn hand_over(&mut self, delivery: Delivery, resources: Vec<Resource>) {
-        let count = resources.len();
-        if count == 0 {
-            return self.delivered(delivery, 0, &BTreeMap::new());
+    /// Looks up what references to other records mean.
+    fn look_up(&mut self, mut delivery: Delivery) {
+        let names: Vec<String> = delivery.unresolved.iter().cloned().collect();
+        let of = |name: &String| Range::prefix(Table::Named, name_hash(name));
+        self.gather(names.iter().map(of).collect(), move |node, rows| {
+            for (name, rows) in names.into_iter().zip(rows) {
+                // Where two sources use one name, nobody can tell which is meant.
+                let [(_, place)] = rows.as_slice() else { continue };
+                let Ok(place) = String::from_utf8(place.clone()) else { continue };
+                delivery.resolve(&name, &place);
+            }
+            node.hand_over(delivery);
+        });
+    }
+
+    fn hand_over(&mut self, mut delivery: Delivery) {
+        let resources = delivery.news();
+        if resources.is_empty() {
+            return self.delivered(delivery, &[], &BTreeMap::new());
         }
         // A facility may take its time, or be away for days: the reader goes on meanwhile.
         if let Some(reader) = &mut self.reader {
             reader.delivering = true;
         }
         self.reader_idle();
-        self.deliver(resources, move |node, refused| node.delivered(delivery, count, &refused));
+        let known = core::mem::take(&mut delivery.known);
+        let sent = resources.clone();
+        self.deliver(resources, known, move |node, answers| {
+            node.delivered(delivery, &sent, &answers);
+        });
     }
 
     /// The facility has answered: remember it, then sign for it.
-    fn delivered(&mut self, delivery: Delivery, count: usize, refused: &BTreeMap<String, u16>) {
+    fn delivered(
+        &mut self,
+        mut delivery: Delivery,
+        sent: &[Outgoing],
+        answers: &BTreeMap<String, Answer>,
+    ) {
+        let at = self.now.stamp;
         let Some(reader) = &mut self.reader else { return };
-        let mut codes: BTreeMap<RecordId, u16> = BTreeMap::new();
-        for (resource, code) in refused {
-            if let Some(record) = delivery.owners.get(resource) {
-                codes.insert(*record, *code);
-            }
+        let mut outcome = delivery.settle(sent, answers, at);
+        for name in &outcome.came {
+            let waiting = reader.awaited.remove(name).into_iter().flatten();
+            outcome.awaited.extend(waiting.map(|record| (*name, record)));
         }
-        let mut batch = Batch::default();
-        let mut answered: BTreeMap<LogId, Answered> = BTreeMap::new();
-        for (number, row) in &delivery.due {
-            let of_log = answered
-                .entry(row.log)
-                .or_insert_with(|| reader.answered.get(&row.log).cloned().unwrap_or_default());
-            let span = Span { from: row.seq, to: row.seq, end: row.hash };
-            let unfit = delivery.unfit.contains(&(row.log, row.seq)).then_some(&REFUSED_SET_ASIDE);
-            match row.records.iter().find_map(|record| codes.get(record)).or(unfit) {
-                None => of_log.accepted.insert(span),
-                Some(code) => of_log.refused.entry(*code).or_default().insert(span),
-            }
-            batch.delete(Table::Deliver, number.to_be_bytes());
-        }
-        for (log, of_log) in &answered {
-            batch.put(Table::Answered, log.0, codec::encode(of_log));
-        }
-        for (record, resources) in &delivery.told {
-            batch.put(Table::Delivered, record.0, codec::encode(resources));
-        }
+        let awaited = outcome.write_awaited(&delivery.again);
+        let judged = delivery.judge(&outcome.ahead, &reader.answered, &mut outcome.batch);
+        let waits: usize = outcome.ahead.values().map(BTreeSet::len).sum();
+        let (count, refused, ahead) = (sent.len(), outcome.refused, outcome.ahead);
+        let total = reader.delivered + (count - refused - waits) as u64;
+        let mut batch = outcome.batch;
+        batch.put(Table::ReaderMeta, key::DELIVERED, codec::encode(&total));
         if count > 0 {
             self.audit(&mut batch, Action::Exported, format!("{count} resources to the facility"));
         }
         let Some(reader) = &mut self.reader else { return };
-        let (refused, early, filings) = (refused.len(), delivery.early, delivery.filings);
-        let done: Vec<u64> = delivery.due.iter().map(|(number, _)| *number).collect();
         reader.delivering = true;
         self.persist(StoreKind::Reader, batch, move |node| {
             if let Some(reader) = &mut node.reader {
                 reader.delivering = false;
-                for number in done {
+                reader.delivered = total;
+                for number in judged.done {
                     reader.due.remove(&number);
                 }
-                // If something was filed since, what they wait for may have come.
-                if reader.filings == filings {
-                    reader
-                        .held
-                        .extend(early.into_iter().map(|(number, row)| (number, row.records)));
+                reader.due.extend(judged.again);
+                let now = reader.awaited.entry(NOW).or_default();
+                now.retain(|record| !delivery.again.contains(record));
+                for (name, record) in awaited {
+                    reader.awaited.entry(name).or_default().insert(record);
                 }
-                reader.answered.append(&mut answered);
+                for record in delivery.told.keys() {
+                    reader.ahead.remove(record);
+                }
+                reader.ahead.extend(ahead);
+                // If something was filed since, what they wait for may have come.
+                if reader.filings == delivery.filings {
+                    reader.held.extend(judged.early);
+                }
+                reader.answered.extend(judged.answered);
             }
             if count > 0 {
-                node.event(Event::Delivered { resources: count, refused });
+                node.event(Event::Delivered { resources: count, refused, ahead: waits });
             }
             node.touch_receipts();
             if count == 0 {
@@ -155,52 +195,4 @@ impl Node {
             }
         });
     }
-}
-
-/// Projects the records, and leaves out what the facility has already. Envelopes with something of
-/// a hidden record stay due.
-fn prepare(
-    due: Vec<(u64, DeliverRow)>,
-    filings: u64,
-    (records, hidden): (&BTreeSet<RecordId>, &BTreeSet<RecordId>),
-    rows: &[Vec<Row>],
-) -> (Delivery, Vec<Resource>) {
-    let (changes, before) = rows.split_at(records.len().min(rows.len()));
-    let stored = stored_changes(changes);
-    let mut told: Told = BTreeMap::new();
-    for (row_key, value) in before.iter().flatten() {
-        if let (Some(record), Ok(resources)) = (RecordId::from_slice(row_key), codec::decode(value))
-        {
-            told.insert(record, resources);
-        }
-    }
-    let mut owners = BTreeMap::new();
-    let mut resources = Vec::new();
-    let mut waiting: BTreeSet<(LogId, u64)> = BTreeSet::new();
-    let mut unfit: BTreeSet<(LogId, u64)> = BTreeSet::new();
-    for record in records {
-        let changes = stored.get(record).map(Vec::as_slice).unwrap_or_default();
-        let raw = changes.iter().map(|(origin, row)| (*origin, &row.raw));
-        let document = Document::from_changes(*record, raw);
-        for (origin, row) in changes.iter().filter(|(origin, _)| !document.is_applied(*origin)) {
-            let set = if document.is_waiting(*origin) { &mut waiting } else { &mut unfit };
-            set.extend(row.place);
-        }
-        let view = document.view();
-        let known = told.entry(*record).or_default();
-        for projected in project(&view) {
-            let hash = crate::id::truncated(hash_parts(
-                "huza 2026 delivered resource",
-                &[projected.text.as_bytes()],
-            ));
-            if known.insert(projected.key.clone(), hash) != Some(hash) {
-                owners.insert(projected.key.clone(), *record);
-                resources.push(Resource { key: projected.key, text: projected.text });
-            }
-        }
-    }
-    let (early, due) = due.into_iter().partition(|(_, row): &(u64, DeliverRow)| {
-        waiting.contains(&(row.log, row.seq)) || row.records.iter().any(|one| hidden.contains(one))
-    });
-    (Delivery { due, early, unfit, filings, told, owners }, resources)
 }

@@ -16,10 +16,11 @@ use crate::crypto::{SealingKey, SigningKey, SymmetricKey};
 use crate::envelope::{ForkProof, Stored, Unnumbered};
 use crate::holdings::{Claims, Digests, Holdings, Spans};
 use crate::id::{
-    AreaTag, CertId, DeviceKey, EpochId, Hash, Incarnation, LogId, RecordId, StatementId, StoreId,
+    AreaTag, CertId, DeviceKey, EpochId, Hash, Head, Incarnation, LogId, RecordId, StatementId,
+    StoreId,
 };
 use crate::record::Summary;
-use crate::time::Millis;
+use crate::time::{Millis, Stamp};
 use crate::trust::approval::Membership;
 use crate::trust::{Issuer, Keyring};
 
@@ -30,6 +31,8 @@ pub(super) mod key {
     pub(crate) const NEXT_INGEST: &[u8] = b"next-ingest";
     pub(crate) const SEALING: &[u8] = b"sealing";
     pub(crate) const CURSOR: &[u8] = b"cursor";
+    /// Resources that the facility took, all in all.
+    pub(crate) const DELIVERED: &[u8] = b"delivered";
     /// Present while a new incarnation has still to begin.
     pub(crate) const ROLL: &[u8] = b"roll";
     /// Present while a new incarnation has still to find what it must publish again.
@@ -209,6 +212,29 @@ pub(super) struct DeliverRow {
 }
 
 crate::debug_shows!(struct DeliverRow { log, seq, records: Vec::len });
+
+/// What the facility was last given of a resource.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ToldRow {
+    /// Of text and references; none: it is to be given again.
+    pub(super) hash: Option<[u8; 16]>,
+    /// The changes that it was made of.
+    pub(super) heads: BTreeSet<Head>,
+}
+
+/// A resource that the facility refused.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct FailedRow {
+    pub(super) key: String,
+    pub(super) hash: [u8; 16],
+    pub(super) code: u16,
+    pub(super) why: String,
+    pub(super) at: Stamp,
+    /// The envelopes because of which it was given.
+    pub(super) envelopes: BTreeMap<u64, DeliverRow>,
+}
+
+crate::debug_shows!(struct FailedRow { code, at, envelopes });
 
 /// What the facility answered about a log.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -522,6 +548,13 @@ pub(super) struct Reader {
     pub(super) due: BTreeSet<u64>,
     /// Of them, those with a change that waits for another, and the records concerned.
     pub(super) held: BTreeMap<u64, Vec<RecordId>>,
+    /// Resources that wait because the facility shows changes of their records that are not here.
+    pub(super) ahead: BTreeMap<RecordId, BTreeSet<String>>,
+    /// Hash of a name that references mean -> records with a resource that waits for what it means;
+    /// under [`super::gateway::NOW`] those that wait no longer.
+    pub(super) awaited: BTreeMap<[u8; 16], BTreeSet<RecordId>>,
+    /// Resources that the facility took, all in all.
+    pub(super) delivered: u64,
     /// Whether the facility is being given something.
     pub(super) delivering: bool,
     /// When it last began to file, and whether something urgent came since.

@@ -180,6 +180,7 @@ impl Node {
                 }
                 self.reader_idle();
             }
+            Command::GatewayRetry { keys } => self.retry_failed(id, keys),
             _ => self.reader_idle(),
         }
     }

@@ -18,7 +18,7 @@ use super::genesis::{GENESIS_ACTOR, GENESIS_HASH, GENESIS_MAX_OP, map_id, with_g
 use super::screen::{OpRef, Screened, SetAsideReason, screen};
 use super::view::Value;
 use super::{CHANGE_BYTES_MAX, WORKER_BYTES_MAX};
-use crate::id::{Hash, Origin, RecordId};
+use crate::id::{Hash, Head, Origin, RecordId};
 use crate::time::Stamp;
 
 /// A change that was not applied, and why. The rest of the record goes on.
@@ -165,6 +165,29 @@ impl Document {
         let mut heads: Vec<_> = self.doc.get_heads().into_iter().map(|hash| hash.0).collect();
         heads.sort_unstable();
         heads
+    }
+
+    /// What a facility calls the change of `origin`, if it shows in this record.
+    #[must_use]
+    pub fn head(&self, origin: Origin) -> Option<Head> {
+        let hash = self.claims.get(&origin.actor())?;
+        self.applied.contains_key(hash).then(|| short(*hash))
+    }
+
+    /// All changes that show in this record.
+    #[must_use]
+    pub fn known(&self) -> BTreeSet<Head> {
+        self.applied.keys().copied().map(short).collect()
+    }
+
+    /// The changes that were made with knowledge of one of `heads`.
+    #[must_use]
+    pub fn after(&self, heads: &BTreeSet<Head>) -> BTreeSet<Head> {
+        let knows = |(hash, applied): &(&ChangeHash, &Applied)| {
+            let past = self.ancestors(&applied.deps);
+            past.iter().any(|one| one != *hash && heads.contains(&short(*one)))
+        };
+        self.applied.iter().filter(knows).map(|(hash, _)| short(*hash)).collect()
     }
 
     /// Writes `edits` as one change of `origin`, claimed to be made by `worker` at `at`, and
@@ -433,6 +456,11 @@ fn put_op(root: Root, key: &str, value: String, preds: Vec<OpRef>) -> Op {
         pred: preds.collect(),
         insert: false,
     }
+}
+
+/// A change as a facility sees it.
+fn short(hash: ChangeHash) -> Head {
+    Head(crate::id::truncated(hash.0))
 }
 
 fn op_of(id: &ObjId) -> Option<OpRef> {

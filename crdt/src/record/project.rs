@@ -12,7 +12,8 @@
 //! - A conflicting answer becomes one resource per value. Every conflict outside resources also
 //!   becomes a DetectedIssue that names each value, who wrote it and when, so none is dropped.
 //!
-//! References inside imported texts are not rewritten here; delivery to a FHIR server does that.
+//! References inside imported texts are not rewritten here; delivery to a FHIR server does that
+//! (see `server`).
 
 mod answer;
 mod danger;
@@ -21,16 +22,23 @@ mod node;
 mod patient;
 mod provenance;
 mod referral;
+pub mod server;
 mod visit;
+
+use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
 use self::patient::Patient;
 use self::visit::Visit;
-use super::view::{RecordView, Shown};
+use super::view::{RecordView, Shown, Value};
+use crate::id::Origin;
 
 /// Namespace of ids made here. Arbitrary, and fixed for ever.
 const NAMESPACE: Uuid = Uuid::from_u128(0x2f0c_93d1_7ab8_4c55_8e13_90d4_66fb_a72c);
+
+/// What stands between the key of a resource and the number of a version that is not the shown one.
+const CONFLICT: &str = "#conflict-";
 
 /// One resource for a facility.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +47,22 @@ pub struct Projected {
     pub key: String,
     /// One line of JSON.
     pub text: String,
+    /// The changes whose values it is made of.
+    pub sources: BTreeSet<Origin>,
+}
+
+impl Projected {
+    /// Whether it was imported, as the shown version or another.
+    #[must_use]
+    pub fn is_imported(&self, view: &RecordView) -> bool {
+        self.key.contains(CONFLICT) || view.resources.contains_key(&self.key)
+    }
+
+    /// Also made of these values.
+    fn of<'a>(mut self, values: impl IntoIterator<Item = &'a Value>) -> Self {
+        self.sources.extend(values.into_iter().map(|value| value.origin));
+        self
+    }
 }
 
 crate::debug_shows!(
@@ -54,10 +78,17 @@ pub fn project(view: &RecordView) -> Vec<Projected> {
     let mut all: Vec<Projected> = view.resources.iter().flat_map(versions).collect();
     all.extend(patient.projected(view));
     for (id, visit) in &view.visits {
-        all.extend(Visit::new(&patient.reference, id, visit).projected());
+        let visit = Visit::new(&patient.reference, id, visit);
+        all.extend(visit.projected().into_iter().map(|one| one.of(visit.values())));
     }
     all.extend(issue::conflicts(view, &patient.reference));
     all.extend(issue::suggested_links(view, &patient.reference));
+    // Whom all that is about: an imported Patient may have come later than the rest.
+    let imported = patient::imported(view).into_iter().flat_map(|(_, shown)| shown.all());
+    let imported: Vec<Origin> = imported.map(|value| value.origin).collect();
+    for one in all.iter_mut().filter(|one| !one.is_imported(view)) {
+        one.sources.extend(&imported);
+    }
     all.sort();
     all
 }
@@ -67,8 +98,10 @@ fn versions((key, shown): (&String, &Shown)) -> Vec<Projected> {
         .all()
         .enumerate()
         .map(|(n, value)| Projected {
-            key: if n == 0 { key.clone() } else { format!("{key}#conflict-{n}") },
+            key: if n == 0 { key.clone() } else { format!("{key}{CONFLICT}{n}") },
             text: value.value.clone(),
+            // Which of them is shown depends on all.
+            sources: shown.all().map(|value| value.origin).collect(),
         })
         .collect()
 }

@@ -11,10 +11,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use huza_crdt::crypto::Entropy;
+use huza_crdt::id::{Head, RecordId};
 use huza_crdt::limits::ERASURE_DELAY_MS;
 use huza_crdt::node::{
-    AreaRef, Carry, Command, CommandId, Config, Event, Input, Node, Now, Order, Output, PipeId,
-    ReaderState, Reply, Status,
+    Answer, AreaRef, Carry, Command, CommandId, Config, Event, Input, Node, Now, Order, Outgoing,
+    Output, PipeId, ReaderState, Reply, Status,
 };
 use huza_crdt::store::{MemoryStore, StoreKind};
 use huza_crdt::time::{Millis, Stamp};
@@ -22,12 +23,19 @@ use huza_crdt::trust::Role;
 use huza_crdt::trust::approval::{Approval, Welcome};
 use huza_crdt::trust::paper::{Centre, Programme};
 
+/// Changes of each record that count.
+pub type Known = BTreeMap<RecordId, BTreeSet<Head>>;
+
 pub struct Host {
     pub node: Node,
     pub store: MemoryStore,
     pub facility: BTreeMap<String, String>,
     /// Whether deliveries are left without an answer.
     pub facility_away: bool,
+    /// What the facility answers about the resource with this key.
+    pub answers: BTreeMap<String, Answer>,
+    /// Every delivery, with what the records know.
+    pub delivered: Vec<(Vec<Outgoing>, Known)>,
     pub events: Vec<Event>,
     pub replies: BTreeMap<CommandId, Reply>,
     pub sent: VecDeque<(PipeId, Vec<u8>)>,
@@ -63,6 +71,8 @@ impl Host {
             store: MemoryStore::default(),
             facility: BTreeMap::new(),
             facility_away: false,
+            answers: BTreeMap::new(),
+            delivered: Vec::new(),
             events: Vec::new(),
             replies: BTreeMap::new(),
             sent: VecDeque::new(),
@@ -98,6 +108,8 @@ impl Host {
             store,
             facility: self.facility.clone(),
             facility_away: self.facility_away,
+            answers: self.answers.clone(),
+            delivered: self.delivered.clone(),
             events: Vec::new(),
             replies: BTreeMap::new(),
             sent: VecDeque::new(),
@@ -185,9 +197,19 @@ impl Host {
                 }
                 Output::Work { token, job } => Input::Done { token, product: job.run() },
                 Output::Deliver { .. } if self.facility_away => continue,
-                Output::Deliver { token, resources } => {
-                    self.facility.extend(resources.into_iter().map(|one| (one.key, one.text)));
-                    Input::Delivered { token, refused: BTreeMap::new() }
+                Output::Deliver { token, resources, known } => {
+                    for one in &resources {
+                        match &one.text {
+                            Some(text) => self.facility.insert(one.key.clone(), text.clone()),
+                            None => self.facility.remove(&one.key),
+                        };
+                    }
+                    let answer = |one: &Outgoing| {
+                        Some((one.key.clone(), self.answers.get(&one.key)?.clone()))
+                    };
+                    let answers = resources.iter().filter_map(answer).collect();
+                    self.delivered.push((resources, known));
+                    Input::Delivered { token, answers }
                 }
                 Output::Scrub { token, .. } => Input::Scrubbed { token },
                 Output::Send { pipe, bytes } => {

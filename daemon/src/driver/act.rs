@@ -1,12 +1,16 @@
 //! What the driver does at each wake-up, and how it carries out what the node wants.
 
 use huza_crdt::{
-    node::{CommandId, Event, Input, Output, PipeId, Token},
+    node::{CommandId, Event, Input, Output, PipeId, Reply, Token},
     store::StoreKind,
 };
 
 use super::{
-    Driver, RunError, ShellEvent, Wake, crew::Done, facility::Trouble, locking::Waiting, names,
+    Driver, RunError, ShellEvent, Wake,
+    crew::Done,
+    facility::{Parcel, Trouble},
+    locking::Waiting,
+    names,
     stores::Answer,
 };
 use crate::{
@@ -81,7 +85,8 @@ impl Driver {
         match done {
             Done::Job(token, product) => self.handle(Input::Done { token, product }),
             Done::Facility(facility, result) => {
-                let now = self.clock.now().millis;
+                let now = self.clock.now();
+                let now = (now.millis, now.stamp);
                 match self.facility.done(&mut self.crew, now, facility, result) {
                     Ok(inputs) => inputs.into_iter().for_each(|input| self.handle(input)),
                     Err(Trouble { why, retry_ms }) => {
@@ -159,12 +164,16 @@ impl Driver {
                 }
             }
             Output::Work { token, job } => self.crew.job(token, job),
-            Output::Deliver { token, resources } => {
-                self.facility.take(&mut self.crew, token, resources);
+            Output::Deliver { token, resources, known } => {
+                self.facility.take(&mut self.crew, Parcel::new(token, resources, known));
             }
             Output::Send { pipe, bytes } => self.pipes.send(&self.net, pipe, bytes),
             Output::Close { pipe } => self.pipes.close(&self.net, pipe),
-            Output::Reply { id, reply } => {
+            Output::Reply { id, mut reply } => {
+                // Only here it is known how the facility is reached.
+                if let Reply::Gateway(status) = reply.as_mut() {
+                    status.facility = Some(self.facility.state());
+                }
                 if let Some(caller) = self.replies.remove(&id) {
                     caller.answer(*reply);
                 }

@@ -1,4 +1,4 @@
-//! Work beside the driver: heavy jobs of the node, the facility's directory, small files. Each on
+//! Work beside the driver: heavy jobs of the node, the facility, small files. Each on
 //! a thread for blocking work, and no more of the heavy ones at once than phones have fast cores.
 
 use std::{collections::VecDeque, path::PathBuf, sync::Arc};
@@ -8,7 +8,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::facility::Parcel;
 use crate::{
-    gateway::{Facility, FacilityError},
+    gateway::{Answers, Facility, FacilityError, FacilitySetting},
     home::Remembered,
 };
 
@@ -22,14 +22,11 @@ const JOBS_BUSY: usize = 256;
 #[derive(Debug)]
 pub(super) enum Done {
     Job(Token, Product),
-    /// The facility's directory, if it could be opened, and what a delivery gave.
-    Facility(Option<Box<Facility>>, Result<Refused, FacilityError>),
+    /// The facility, if it could be opened, and what a delivery gave.
+    Facility(Option<Box<Facility>>, Result<Answers, FacilityError>),
     /// A small file was written, or not.
     Saved(std::io::Result<()>),
 }
-
-/// Resources refused by the facility, each with a code.
-pub(super) type Refused = std::collections::BTreeMap<String, u16>;
 
 /// Everyone at work.
 #[derive(Debug, Default)]
@@ -50,16 +47,23 @@ impl Crew {
     pub(super) fn deliver(
         &mut self,
         open: Option<Box<Facility>>,
-        dir: PathBuf,
+        setting: Arc<FacilitySetting>,
         parcels: Arc<Vec<Parcel>>,
     ) {
         self.tasks.spawn_blocking(move || {
-            let mut facility = match open.map_or_else(|| Facility::open(&dir).map(Box::new), Ok) {
+            let open = open.map_or_else(|| Facility::open(&setting).map(Box::new), Ok);
+            let mut facility = match open {
                 Ok(facility) => facility,
                 Err(error) => return Done::Facility(None, Err(error)),
             };
-            let result = facility.deliver(parcels.iter().flat_map(|parcel| &parcel.resources));
-            Done::Facility(Some(facility), result)
+            let mut answers = Answers::new();
+            for parcel in parcels.iter() {
+                match facility.deliver(&parcel.resources, &parcel.known) {
+                    Ok(more) => answers.extend(more),
+                    Err(error) => return Done::Facility(Some(facility), Err(error)),
+                }
+            }
+            Done::Facility(Some(facility), Ok(answers))
         });
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
+    gateway::FacilitySetting,
     home::{Home, Remembered},
     net::{self, NetConfig, NetError},
     vault::Unlock,
@@ -26,8 +27,8 @@ pub struct RunOptions {
     pub gossip: Option<bool>,
     /// Whether to keep addresses of peers that were met, and to dial them.
     pub remember: Option<bool>,
-    /// Where a gateway writes what the facility receives.
-    pub facility: Option<PathBuf>,
+    /// Where a gateway's facility is.
+    pub facility: Option<FacilitySetting>,
     /// No network at all, whatever the settings say: what comes, comes through the local door.
     pub alone: bool,
     /// Longest pause before an address is dialled again, in milliseconds.
@@ -38,7 +39,7 @@ pub struct RunOptions {
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) net: NetConfig,
-    pub(super) facility: PathBuf,
+    pub(super) facility: FacilitySetting,
     pub(super) remember: bool,
 }
 
@@ -70,7 +71,7 @@ impl RunOptions {
                 ..net
             }
         };
-        let facility = self.facility.unwrap_or_else(|| home.path().join(config.facility));
+        let facility = self.facility.unwrap_or_else(|| config.facility.at(home.path()));
         Ok(Settings { net, facility, remember })
     }
 }

@@ -63,7 +63,7 @@ pub enum ShellEvent {
         /// Why.
         why: String,
     },
-    /// The facility's directory could not be written.
+    /// The facility could not be served.
     FacilityFailed {
         /// Why, and what to do.
         why: String,

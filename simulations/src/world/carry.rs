@@ -1,7 +1,7 @@
 //! Carrying out what nodes want: the shell of each host.
 
 use huza_crdt::codec;
-use huza_crdt::node::{Event, Input, Output, Reply, Resource, Token};
+use huza_crdt::node::{Event, Input, Outgoing, Output, Reply, Token};
 use huza_crdt::store::{Batch, Op, StoreKind, Table};
 
 use super::{Happening, World};
@@ -36,7 +36,7 @@ impl World {
                 let done = Input::Done { token, product: job.run() };
                 self.plan(self.now + delay, Happening::Hand(id, run, done));
             }
-            Output::Deliver { token, resources } => self.deliver(id, token, &resources),
+            Output::Deliver { token, resources, .. } => self.deliver(id, token, &resources),
             Output::CloseReader => {
                 self.check_sealed(id)?;
                 if let Some(host) = self.hosts.get_mut(&id) {
@@ -276,13 +276,13 @@ impl World {
     }
 
     /// The facility takes resources; the answer may be lost in a crash, the effect is not.
-    fn deliver(&mut self, id: HostId, token: Token, resources: &[Resource]) {
+    fn deliver(&mut self, id: HostId, token: Token, resources: &[Outgoing]) {
         let refused_per_mille = self.options.refused_per_mille;
         let facility =
             self.facilities.entry(id).or_insert_with(|| Facility::new(refused_per_mille));
-        let mut refused = std::collections::BTreeMap::new();
+        let mut answers = std::collections::BTreeMap::new();
         if self.options.planted != Some(Planted::FacilityForgets) {
-            refused = facility.take(resources, &self.laws.tokens);
+            answers = facility.take(resources, &self.laws.tokens);
         }
         if self.options.planted == Some(Planted::FacilityLoses) {
             facility.resources.retain(|key, _| resources.iter().all(|one| one.key != *key));
@@ -290,7 +290,7 @@ impl World {
         let delay = self.draws.disk.delay(DELIVER_MS_MAX);
         let Some(host) = self.hosts.get(&id) else { return };
         let run = host.run;
-        let answer = Input::Delivered { token, refused };
+        let answer = Input::Delivered { token, answers };
         self.plan(self.now + delay, Happening::Hand(id, run, answer));
     }
 

@@ -133,9 +133,13 @@ fn node_line(event: &Event) -> Option<String> {
             format!("Set aside from envelope {seq} of log {}: {why}.", log.short())
         }
         Event::Receipts { count } => format!("Signed {}.", output::count(*count, "receipt")),
-        Event::Delivered { resources, refused } => {
+        Event::Delivered { resources, refused, ahead } => {
             let resources = output::count(*resources, "resource");
-            format!("The facility was given {resources} and refused {refused}.")
+            let ahead = match ahead {
+                0 => String::new(),
+                ahead => format!(" {ahead} wait: it shows newer ones, from another gateway."),
+            };
+            format!("The facility was given {resources} and refused {refused}.{ahead}")
         }
         Event::Stopped { why, .. } => format!("A store failed: {why}."),
         _ => return None,

@@ -113,6 +113,13 @@ pub enum Command {
         /// The record after which to go on.
         after: Option<RecordId>,
     },
+    /// How the facility is served.
+    Gateway,
+    /// Give the facility again what it refused.
+    GatewayRetry {
+        /// Keys of resources; none means all.
+        keys: Vec<String>,
+    },
     /// Seal what is pending and give it numbers, without waiting for a contact.
     Seal,
     /// Seal what is pending, then close the reader.
@@ -234,6 +241,8 @@ crate::debug_shows!(
         Status,
         Peers,
         Export,
+        Gateway,
+        GatewayRetry { keys: Vec::len },
         Seal,
         Lock,
         Take,

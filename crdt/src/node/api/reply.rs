@@ -102,6 +102,13 @@ pub enum Reply {
         /// The record after which to go on; none if this was the last.
         next: Option<RecordId>,
     },
+    /// To [`Command::Gateway`].
+    Gateway(Box<GatewayStatus>),
+    /// To [`Command::GatewayRetry`]: so many are given again.
+    Retried {
+        /// How many.
+        resources: usize,
+    },
     /// To [`Command::BundleBegin`].
     BundleBegun {
         /// Its name in what follows.
@@ -182,6 +189,8 @@ crate::debug_shows!(enum Reply {
     Status(status),
     Peers { sessions },
     Exported { resources: Vec::len },
+    Gateway(status),
+    Retried { resources },
     Sealed { envelopes },
     BundleBegun { statements, envelopes },
     BundlePage,
@@ -339,6 +348,53 @@ pub struct Status {
     pub records: Vec<RecordStatus>,
 }
 
+/// How a gateway's facility is served.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayStatus {
+    /// Where it is and whether it answers: filled in by the shell of a running daemon.
+    pub facility: Option<FacilityState>,
+    /// Envelopes whose records it has still to be given.
+    pub queued: usize,
+    /// Resources that it took, all in all; one that changed counts again.
+    pub delivered: u64,
+    /// Resources that wait because it shows changes of their records that are not here yet.
+    pub ahead: usize,
+    /// Resources that it refused, in the order of their records.
+    pub failed: Vec<FailedResource>,
+}
+
+crate::debug_shows!(struct GatewayStatus { queued, delivered, ahead, failed: Vec::len });
+
+/// A resource that the facility refused.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedResource {
+    /// Its key.
+    pub key: String,
+    /// The record it is of.
+    pub record: RecordId,
+    /// The facility's code, as HTTP has them.
+    pub code: u16,
+    /// What the facility said.
+    pub why: String,
+    /// When, by this device's clock.
+    pub at: Stamp,
+}
+
+crate::debug_shows!(struct FailedResource { code, at });
+
+/// What a shell knows of the facility.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FacilityState {
+    /// A URL, or a directory.
+    pub place: String,
+    /// Whether the last attempt went well; none if there was none yet.
+    pub reachable: Option<bool>,
+    /// Since when that is so, by this device's clock.
+    pub since: Option<Stamp>,
+    /// If it does not go well: why, and what to do.
+    pub why: String,
+}
+
 /// How well something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -440,6 +496,8 @@ crate::debug_shows!(struct RecordStatus { changes, pending, taken, stored, accep
 pub struct ReceiptStatus {
     /// What it says.
     pub kind: ReceiptKind,
+    /// With [`ReceiptKind::Refused`] the code of the facility's answer, else 0.
+    pub reason: u16,
     /// The issuer's certificate.
     pub issuer: CertId,
     /// The issuer's role.

@@ -107,6 +107,34 @@ impl<'a> Json<'a> {
     }
 }
 
+impl Json<'_> {
+    /// The same value, members in their order and numbers as they are written, without space.
+    pub(crate) fn render(&self, out: &mut String) {
+        match self {
+            Self::Object(members) => {
+                out.push('{');
+                for (index, (key, value)) in members.iter().enumerate() {
+                    out.push_str(if index == 0 { "" } else { "," });
+                    quote(out, key);
+                    out.push(':');
+                    value.render(out);
+                }
+                out.push('}');
+            }
+            Self::Array(items) => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    out.push_str(if index == 0 { "" } else { "," });
+                    item.render(out);
+                }
+                out.push(']');
+            }
+            Self::String(text) => quote(out, text),
+            Self::Scalar(text) => out.push_str(text),
+        }
+    }
+}
+
 /// Appends a JSON string.
 pub(crate) fn quote(out: &mut String, text: &str) {
     out.push_str(&serde_json::Value::from(text).to_string());

@@ -17,11 +17,11 @@ pub(super) fn suggested_links(view: &RecordView, patient: &str) -> Vec<Projected
     view.links
         .iter()
         .filter(|(_, shown)| shown.all().any(|value| value.value == SUGGESTED_SAME_PERSON))
-        .map(|(other, _)| {
+        .map(|(other, shown)| {
             let id = made_id(&[&view.record.to_string(), "same", other]);
             let detail = format!("{SUGGESTED_SAME_PERSON} as record {other}");
             let status = Some(Node::text(PRELIMINARY));
-            issue((&id, status), patient, "duplicate", &[], &detail)
+            issue((&id, status), patient, "duplicate", &[], &detail).of(shown.all())
         })
         .collect()
 }
@@ -49,7 +49,11 @@ fn conflict(view: &RecordView, patient: &str, key: &str, shown: &Shown) -> Proje
     }
     let detail = format!("{key}: {}", values.join(" | "));
     let id = made_id(&[&view.record.to_string(), "conflict", key]);
-    issue((&id, status), patient, "conflict", &implicated, &detail)
+    let one = issue((&id, status), patient, "conflict", &implicated, &detail).of(shown.all());
+    match &visit {
+        Some((visit, _)) => one.of(visit.values()),
+        None => one,
+    }
 }
 
 fn issue(

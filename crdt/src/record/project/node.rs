@@ -1,5 +1,7 @@
 //! FHIR as JSON text: members in the order given, and nothing that is empty, which FHIR forbids.
 
+use std::collections::BTreeSet;
+
 use super::Projected;
 use crate::record::fhir::json::quote;
 use crate::time::Stamp;
@@ -16,7 +18,7 @@ pub(super) fn resource(
     let head = [("resourceType", Some(Node::text(kind))), ("id", Some(Node::text(id)))];
     let mut text = String::new();
     Node::object(head.into_iter().chain(members)).render(&mut text);
-    Projected { key: format!("{kind}/{id}"), text }
+    Projected { key: format!("{kind}/{id}"), text, sources: BTreeSet::new() }
 }
 
 /// A CodeableConcept of these codings, and what they say together.

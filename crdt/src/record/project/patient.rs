@@ -5,7 +5,7 @@ use super::made_id;
 use super::node::{Node, reference, resource};
 use crate::record::fhir::json;
 use crate::record::number;
-use crate::record::view::RecordView;
+use crate::record::view::{RecordView, Shown};
 
 /// The Patient that visits refer to.
 pub(super) struct Patient {
@@ -16,8 +16,7 @@ pub(super) struct Patient {
 
 impl Patient {
     pub(super) fn of(view: &RecordView) -> Self {
-        let imported = view.resources.iter().find(|(key, _)| key.starts_with("Patient/"));
-        let imported = imported.map(|(key, shown)| {
+        let imported = imported(view).map(|(key, shown)| {
             let id = json::parse(shown.text()).ok();
             let id = id.as_ref().and_then(|patient| patient.get("id")?.as_str());
             (key, id.map_or_else(|| key.clone(), |id| format!("Patient/{id}")))
@@ -85,5 +84,11 @@ impl Patient {
                 ("link", Node::list(links)),
             ],
         ))
+        .map(|one| one.of(view.person.values().flat_map(Shown::all)))
     }
+}
+
+/// The imported Patient that visits refer to.
+pub(super) fn imported(view: &RecordView) -> Option<(&String, &Shown)> {
+    view.resources.iter().find(|(key, _)| key.starts_with("Patient/"))
 }

@@ -9,8 +9,7 @@ use crate::id::LogId;
 
 /// One for a visit and all that became of it; `None` if the times that its writers claim are none.
 pub(super) fn of(visit: &Visit<'_>, all: &[Projected]) -> Option<Projected> {
-    let shown = visit.view.fields.values().chain(visit.view.answers.values());
-    let values: Vec<_> = shown.flat_map(|shown| shown.all()).collect();
+    let values: Vec<_> = visit.values().collect();
     let recorded = values.iter().map(|value| value.at).max().and_then(Node::instant)?;
     let workers: BTreeSet<&str> = values.iter().map(|value| value.worker.as_str()).collect();
     let devices: BTreeSet<(LogId, &str)> =

@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::node::{Node, coding, concept, display, hl7, reference, resource};
 use super::{Projected, danger, made_id, provenance, referral};
 use crate::record::form::{self, Form};
-use crate::record::view::{Shown, VisitView};
+use crate::record::view::{Shown, Value, VisitView};
 
 /// The form whose visits also become Consent resources.
 const CONSENT_FORM: &str = "consent";
@@ -43,6 +43,12 @@ impl<'a> Visit<'a> {
         }
         all.extend(provenance::of(self, &all));
         all
+    }
+
+    /// Every value of it.
+    pub(super) fn values(&self) -> impl Iterator<Item = &'a Value> + use<'a> {
+        let view = self.view;
+        view.fields.values().chain(view.answers.values()).flat_map(Shown::all)
     }
 
     /// Each value of an answer, the shown one first.

@@ -18,7 +18,7 @@ use std::{
 use huza_crdt::{id::hex, limits::RESOURCE_BYTES_MAX};
 use sha2::{Digest as _, Sha256};
 
-use super::{FacilityError, KEY_BYTES_MAX};
+use super::{super::FacilityError, KEY_BYTES_MAX};
 use crate::home::files;
 
 const FILE: &str = "resources.journal";
