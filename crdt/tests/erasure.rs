@@ -667,3 +667,24 @@ fn an_order_that_waits_is_not_trusted_of_a_stolen_device() {
         assert_eq!(story.hub.found("uwase"), 1);
     }
 }
+
+#[test]
+fn what_is_shut_out_while_its_envelope_goes_is_taken_out_of_a_reader_that_was_locked() {
+    let mut story = story();
+    story.order();
+    let Story { mut world, mut authority, mut hub, mut a, stays, .. } = story;
+    let certificate = a.status().certificate.unwrap();
+    let reason = Reason::Stolen;
+    let revoke = Order::Revoke { certificate, reason, trust: false, rotate: false };
+    assert!(matches!(authority.order(revoke), Reply::Issued { .. }));
+    assert_eq!((authority.found("uwase"), hub.found("uwase")), (0, 1));
+    hub.lock();
+    for _ in 0..2 {
+        world.meet(&mut authority, &mut hub);
+    }
+    hub.wait_for_erasures();
+    assert_eq!(whole(&hub), 1, "of what the phone wrote only the re-issue is left");
+    hub.unlock("nurse");
+    assert_eq!(hub.found("uwase"), 0, "it was filed from an envelope of which a stub is left");
+    assert!(hub.show(stays).is_none());
+}

@@ -500,15 +500,19 @@ impl Node {
                 remains |= self.leave_out(filing, &row, &change);
                 continue;
             }
-            let (log, seq) = change.signed;
             let all = stored.entry(record).or_default();
-            let changed = if displaced || self.is_quarantined((log, seq)) {
+            let held_back = self.is_quarantined(change.signed);
+            let changed = if displaced || held_back {
                 apart = true;
                 if self.comes_again(&row) {
                     self.publish_again(filing, all, (&row, area), change)
                 } else {
                     self.settle_apart(filing, all, &row, change.origin);
-                    set_apart(filing, all, &row, &change)
+                    // Where it is re-issued, an order may have taken what was signed before that was
+                    // looked at again.
+                    let signed = held_back.then_some(change.signed);
+                    let places = signed.into_iter().chain([(row.log, row.seq)]);
+                    set_apart(filing, all, &places.collect(), &change)
                 }
             } else {
                 self.file_change(filing, all, &row, change)
@@ -695,22 +699,23 @@ pub(super) fn waiting_key(epoch: EpochId, number: u64) -> Vec<u8> {
     [epoch.0.as_slice(), &number.to_be_bytes()].concat()
 }
 
-/// A change that is quarantined: what of it was filed is taken out again. Whether something was.
+/// A change that is quarantined: what of it was filed from these places is taken out again. Whether
+/// something was.
 fn set_apart(
     filing: &mut Filing,
     all: &mut Vec<(Origin, ChangeRow)>,
-    row: &IngestRow,
+    places: &BTreeSet<(LogId, u64)>,
     change: &Filed,
 ) -> bool {
-    let place = (row.log, row.seq);
     let same = |(origin, known): &(Origin, ChangeRow)| {
-        *origin == change.origin && known.raw == change.raw && known.places().any(|at| at == place)
+        let from = |at| places.contains(&at);
+        *origin == change.origin && known.raw == change.raw && known.places().any(from)
     };
     let Some(at) = all.iter().position(same) else { return false };
     let Origin { log, counter } = change.origin;
     let row_key = change_key(change.record, log, counter);
     if let Some((_, known)) = all.get_mut(at)
-        && known.not_in(place)
+        && places.iter().fold(true, |_, place| known.not_in(*place))
     {
         filing.batch.put(Table::Changes, row_key, codec::encode(known));
         return true;
