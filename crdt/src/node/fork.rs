@@ -75,6 +75,21 @@ impl Node {
         change.logs.insert(log, held);
     }
 
+    /// Keeps an envelope of another branch beside what is held in its place. What an order erases in
+    /// that place goes from it too.
+    pub(super) fn keep_beside(
+        &self,
+        change: &mut Change,
+        (log, seq): (LogId, u64),
+        stored: &Stored,
+    ) {
+        let hash = stored.wire.header(log, seq, stored.previous).hash();
+        let row_key = [log_key(log, seq).as_slice(), &hash.0].concat();
+        change.batch.put(Table::Forked, row_key, codec::encode(stored));
+        let lane = self.carrier.lane.iter();
+        change.erasures.extend(lane.flat_map(|lane| lane.erasures_about(&log, seq)));
+    }
+
     /// Of frozen logs whose true history is not held whole, looks whether what is wanted next was
     /// put aside: in front of a gap nobody knew that it is true, or another cut-off was in force.
     pub(super) fn seek_branches(&mut self) {
@@ -159,8 +174,7 @@ impl Node {
                 node.event(Event::Forked { log, seq });
                 let signature = one.wire.signature;
                 let kept = Stored { previous: one.header.previous, wire: one.wire };
-                let row_key = [log_key(log, seq).as_slice(), &one.hash.0].concat();
-                node.carrier.tasks.push_back(Task::KeepFork { row_key, kept: Box::new(kept) });
+                node.carrier.tasks.push_back(Task::KeepFork { log, seq, kept: Box::new(kept) });
                 node.prove_fork(seq, (one.header, signature));
             }
         });

@@ -142,9 +142,9 @@ impl Node {
                 let change = self.change();
                 self.commit(change, |_| {});
             }
-            Task::KeepFork { row_key, kept } => {
+            Task::KeepFork { log, seq, kept } => {
                 let mut change = self.change();
-                change.batch.put(Table::Forked, row_key, codec::encode(&*kept));
+                self.keep_beside(&mut change, (log, seq), &kept);
                 self.commit(change, |_| {});
             }
             Task::Roll => self.roll(),
@@ -513,8 +513,7 @@ impl Node {
             Fit::Unlinked(at) => at,
         };
         let stored = Stored { previous: header.previous, wire };
-        let row_key = [log_key(log, seq).as_slice(), &hash.0].concat();
-        change.batch.put(Table::Forked, row_key, codec::encode(&stored));
+        self.keep_beside(change, (log, seq), &stored);
         self.event(Event::Forked { log, seq });
         Placed::Contradicts(against, Box::new((header, stored.wire.signature)))
     }

@@ -310,7 +310,7 @@ pub(super) enum Task {
     /// Write down what peers acknowledged, as every other task does on the way.
     Remember,
     /// Keep an envelope of another branch of a forked log, as evidence.
-    KeepFork { row_key: Vec<u8>, kept: Box<Stored> },
+    KeepFork { log: LogId, seq: u64, kept: Box<Stored> },
     /// Begin a new incarnation.
     Roll,
     /// Find what a new incarnation must publish again.
