@@ -179,6 +179,12 @@ fn only_readers_that_show_what_they_hold_are_compared() {
     keeps_every_law(2897);
 }
 
+/// Mended in the law: of envelopes that wait for a key a reader says nothing.
+#[test]
+fn what_is_told_of_a_record_is_told_of_what_was_opened() {
+    keeps_every_law(762);
+}
+
 #[test]
 fn what_is_filed_while_a_judgement_is_looked_up_is_not_taken_for_quarantined() {
     keeps_every_law(2875);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::node::{Command, Reply};
+use huza_crdt::store::Table;
 
 use super::World;
 use crate::audit::{Model, Place};
@@ -76,6 +77,10 @@ impl World {
         }
         for id in self.readers() {
             let Some(mut shadow) = self.shadow(id) else { continue };
+            // What waits for a key is in no record yet, so nothing is said of it.
+            if !shadow.durable().rows(Table::Waiting).is_empty() {
+                continue;
+            }
             let reply = shadow.ask(Command::Status { records: true });
             let Some(Reply::Status(mut status)) = reply else { continue };
             self.spoil_status(&mut status);
