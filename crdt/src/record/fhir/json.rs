@@ -80,59 +80,59 @@ impl<'a> Json<'a> {
 
     /// The same value in one spelling: members sorted, no space, strings escaped one way.
     pub(crate) fn canonical(&self, out: &mut String) {
+        self.put(out, true);
+    }
+
+    /// The same value, members in their order and numbers as they are written, without space.
+    pub(crate) fn render(&self, out: &mut String) {
+        self.put(out, false);
+    }
+
+    fn put(&self, out: &mut String, sorted: bool) {
         match self {
             Self::Object(members) => {
-                let mut sorted: Vec<_> = members.iter().collect();
-                sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
-                out.push('{');
-                for (index, (key, value)) in sorted.into_iter().enumerate() {
-                    out.push_str(if index == 0 { "" } else { "," });
-                    quote(out, key);
-                    out.push(':');
-                    value.canonical(out);
+                let mut members: Vec<_> = members.iter().collect();
+                if sorted {
+                    members.sort_by(|(a, _), (b, _)| a.cmp(b));
                 }
-                out.push('}');
+                let members = members.into_iter().map(|(name, value)| (name.as_str(), value));
+                put_object(out, members, |out, value| value.put(out, sorted));
             }
-            Self::Array(items) => {
-                out.push('[');
-                for (index, item) in items.iter().enumerate() {
-                    out.push_str(if index == 0 { "" } else { "," });
-                    item.canonical(out);
-                }
-                out.push(']');
-            }
+            Self::Array(items) => put_array(out, items, |out, item| item.put(out, sorted)),
             Self::String(text) => quote(out, text),
             Self::Scalar(text) => out.push_str(text),
         }
     }
 }
 
-impl Json<'_> {
-    /// The same value, members in their order and numbers as they are written, without space.
-    pub(crate) fn render(&self, out: &mut String) {
-        match self {
-            Self::Object(members) => {
-                out.push('{');
-                for (index, (key, value)) in members.iter().enumerate() {
-                    out.push_str(if index == 0 { "" } else { "," });
-                    quote(out, key);
-                    out.push(':');
-                    value.render(out);
-                }
-                out.push('}');
-            }
-            Self::Array(items) => {
-                out.push('[');
-                for (index, item) in items.iter().enumerate() {
-                    out.push_str(if index == 0 { "" } else { "," });
-                    item.render(out);
-                }
-                out.push(']');
-            }
-            Self::String(text) => quote(out, text),
-            Self::Scalar(text) => out.push_str(text),
-        }
+/// Appends a JSON object.
+pub(crate) fn put_object<'a, T>(
+    out: &mut String,
+    members: impl IntoIterator<Item = (&'a str, T)>,
+    mut put: impl FnMut(&mut String, T),
+) {
+    out.push('{');
+    for (index, (name, value)) in members.into_iter().enumerate() {
+        out.push_str(if index == 0 { "" } else { "," });
+        quote(out, name);
+        out.push(':');
+        put(out, value);
     }
+    out.push('}');
+}
+
+/// Appends a JSON array.
+pub(crate) fn put_array<T>(
+    out: &mut String,
+    items: impl IntoIterator<Item = T>,
+    mut put: impl FnMut(&mut String, T),
+) {
+    out.push('[');
+    for (index, item) in items.into_iter().enumerate() {
+        out.push_str(if index == 0 { "" } else { "," });
+        put(out, item);
+    }
+    out.push(']');
 }
 
 /// Appends a JSON string.

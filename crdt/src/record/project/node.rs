@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Projected;
-use crate::record::fhir::json::quote;
+use crate::record::fhir::json::{put_array, put_object, quote};
 use crate::time::Stamp;
 
 /// Seconds of the years 1 to 9999, which FHIR R4 can write.
@@ -103,23 +103,10 @@ impl Node {
         match self {
             Self::Raw(text) => out.push_str(text),
             Self::Text(text) => quote(out, text),
-            Self::Array(items) => {
-                out.push('[');
-                for (index, item) in items.iter().enumerate() {
-                    out.push_str(if index == 0 { "" } else { "," });
-                    item.render(out);
-                }
-                out.push(']');
-            }
+            Self::Array(items) => put_array(out, items, |out, item| item.render(out)),
             Self::Object(members) => {
-                out.push('{');
-                for (index, (name, node)) in members.iter().enumerate() {
-                    out.push_str(if index == 0 { "" } else { "," });
-                    quote(out, name);
-                    out.push(':');
-                    node.render(out);
-                }
-                out.push('}');
+                let members = members.iter().map(|(name, node)| (*name, node));
+                put_object(out, members, |out, node| node.render(out));
             }
         }
     }
