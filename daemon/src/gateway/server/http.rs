@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
+use data_encoding::BASE64;
 use ureq::{
     Agent,
     tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem},
@@ -48,8 +49,8 @@ impl Http {
         }
         if let (Some(user), Some(path)) = (&setting.user, &setting.password_file) {
             let pair = Zeroizing::new(format!("{user}:{}", secret(path, "password")?.as_str()));
-            authorization =
-                Some(Zeroizing::new(format!("Basic {}", base64(pair.as_bytes()).as_str())));
+            let pair64 = Zeroizing::new(BASE64.encode(pair.as_bytes()));
+            authorization = Some(Zeroizing::new(format!("Basic {}", pair64.as_str())));
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
@@ -125,36 +126,4 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, FacilityError>
     let all: Vec<_> = all.collect();
     let none = FacilityError::Secret { path: path.to_owned(), what: "certificate in PEM" };
     if all.is_empty() { Err(none) } else { Ok(all) }
-}
-
-/// RFC 4648, with padding.
-fn base64(bytes: &[u8]) -> Zeroizing<String> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = Zeroizing::new(String::new());
-    for chunk in bytes.chunks(3) {
-        let all = chunk.iter().fold(0_usize, |all, byte| all << 8 | usize::from(*byte));
-        let all = all << (8 * (3 - chunk.len()));
-        for digit in 0..4 {
-            let value = all >> (18 - 6 * digit) & 63;
-            let digit = if digit <= chunk.len() { DIGITS.get(value) } else { None };
-            out.push(digit.map_or('=', |digit| char::from(*digit)));
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// From RFC 4648, section 10.
-    #[test]
-    fn base64_is_as_the_standard_says() {
-        let pairs =
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")];
-        for (text, want) in pairs {
-            assert_eq!(base64(text.as_bytes()).as_str(), want);
-        }
-        assert_eq!(base64(b"Aladdin:open sesame").as_str(), "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-    }
 }
