@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use huza_crdt::codec;
 use huza_crdt::control::{Opening, Statement, kind};
 use huza_crdt::envelope::{Content, Contents, Header, Item, Stored, Unnumbered};
-use huza_crdt::id::{AreaTag, DeviceKey, Hash, LogId, Origin, RecordId};
+use huza_crdt::id::{AreaTag, DeviceKey, EpochId, Hash, LogId, Origin, RecordId};
 use huza_crdt::record::{Document, unpack};
 use huza_crdt::store::Table;
 
@@ -138,10 +138,31 @@ impl Model {
         Document::from_changes(record, changes.iter().map(|(origin, raw)| (*origin, raw)))
     }
 
+    /// The records of which something is in one of these envelopes.
+    pub(crate) fn records_in(&self, places: &BTreeSet<Place>) -> BTreeSet<RecordId> {
+        let tokens = places.iter().filter_map(|place| self.places.get(place)).flatten();
+        tokens.filter_map(|token| self.tokens.get(token)).copied().collect()
+    }
+
     /// The records, with their areas.
     pub(crate) fn records(&self) -> impl Iterator<Item = (AreaTag, Document)> {
         self.changes.iter().map(|(record, changes)| (changes.0, self.document(*record, changes)))
     }
+}
+
+/// The envelopes that a reader cannot file yet.
+pub(crate) fn waiting(durable: &Durable) -> BTreeSet<Place> {
+    /// As the carrier numbers what it takes in: the place first.
+    type IngestRow = (LogId, u64, Hash, Option<(LogId, u64, u64)>);
+    let waits: BTreeSet<Vec<u8>> = durable
+        .rows(Table::Waiting)
+        .into_iter()
+        .filter_map(|(key, _)| Some(key.get(EpochId::LEN..)?.to_vec()))
+        .collect();
+    let rows = durable.rows(Table::Ingest).into_iter().filter(|(number, _)| waits.contains(number));
+    rows.filter_map(|(_, row)| codec::decode::<IngestRow>(&row).ok())
+        .map(|(log, seq, ..)| (log, seq))
+        .collect()
 }
 
 /// The logs whose openings are on a disk.

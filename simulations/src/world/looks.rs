@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::node::{Command, Reply};
-use huza_crdt::store::Table;
 
 use super::World;
-use crate::audit::{Model, Place};
+use crate::audit::{Model, Place, waiting};
 use crate::check::{alike, quarantine, told};
 use crate::host::{Host, HostId};
 use crate::token::Token;
@@ -77,14 +76,13 @@ impl World {
         }
         for id in self.readers() {
             let Some(mut shadow) = self.shadow(id) else { continue };
-            // What waits for a key is in no record yet, so nothing is said of it.
-            if !shadow.durable().rows(Table::Waiting).is_empty() {
-                continue;
-            }
             let reply = shadow.ask(Command::Status { records: true });
             let Some(Reply::Status(mut status)) = reply else { continue };
             self.spoil_status(&mut status);
             let Some(mine) = models.get(&id) else { continue };
+            // What waits for a key is in no record yet, so nothing is said of it.
+            let waits = mine.records_in(&waiting(shadow.durable()));
+            status.records.retain(|one| !waits.contains(&one.record));
             told::of_records(&status.records, mine, &everywhere, &self.laws.at_hubs)
                 .map_err(|broken| self.violated(Some(id), &broken))?;
             let stored = status.records.iter().filter(|one| one.stored).count();
