@@ -688,3 +688,34 @@ fn what_is_shut_out_while_its_envelope_goes_is_taken_out_of_a_reader_that_was_lo
     assert_eq!(hub.found("uwase"), 0, "it was filed from an envelope of which a stub is left");
     assert!(hub.show(stays).is_none());
 }
+
+/// A thief has written another history in the same place, and it comes after the order was followed.
+#[test]
+fn what_is_kept_beside_an_erased_envelope_goes_too() {
+    let mut world = World::new();
+    let mut authority = world.device(1, Role::Authority, &[]);
+    let mut hub = world.device(2, Role::Hub, &[]);
+    let mut a = world.device(3, Role::Worker, &["01"]);
+    let gone = a.person("Ingabire");
+    world.meet(&mut a, &mut hub);
+    let mut thief = a.over(a.backup());
+    let answers = |host: &mut Host, age| host.visit(gone, &[("age-months", age), ("cough", "yes")]);
+    let mut victim = world.device(4, Role::Worker, &["01"]);
+    assert!(matches!(answers(&mut thief, "15"), Reply::Written { .. }));
+    world.meet(&mut thief, &mut victim);
+    assert!(matches!(answers(&mut a, "14"), Reply::Written { .. }));
+    world.meet(&mut a, &mut hub);
+    for _ in 0..2 {
+        world.meet(&mut hub, &mut authority);
+    }
+    let reply = authority.order(Order::Erase { record: gone });
+    assert!(matches!(reply, Reply::Issued { .. }), "{reply:?}");
+    world.meet(&mut hub, &mut authority);
+    hub.wait_for_erasures();
+    assert_eq!(whole(&hub), 0);
+    world.meet(&mut victim, &mut hub);
+    let beside = hub.store.load(&Range::all(Table::Forked)).into_iter();
+    let beside: Vec<Stored> = beside.map(|(_, value)| codec::decode(&value).unwrap()).collect();
+    let is_stub = |one: &Stored| matches!(one.wire.content, Content::Erased { .. });
+    assert!(!beside.is_empty() && beside.iter().all(is_stub), "{} kept", beside.len());
+}
