@@ -19,8 +19,8 @@ use huza_crdt::time::Stamp;
 
 pub(crate) use authority::{
     ApproveArgs, AuthorityCommand, CreateArgs, EraseArgs, GrantArgs, IssueArgs, JudgeArgs,
-    PaperApproveArgs, PaperArgs, PaperCentreArgs, PaperCommand, PaperRevokeArgs, RecoverArgs,
-    RevokeArgs, RotateArgs,
+    PaperApproveArgs, PaperArgs, PaperCentreArgs, PaperCommand, PaperPublishArgs, PaperRevokeArgs,
+    PublishArgs, RecoverArgs, RevokeArgs, RotateArgs,
 };
 pub(crate) use bench::{
     BenchCommand, ContactArgs, FirstSyncArgs, MeetingArgs, Sizes, VisitSizeArgs,
@@ -304,6 +304,9 @@ pub(crate) enum FormsCommand {
 pub(crate) struct FormsShowArgs {
     /// The form's id
     pub(crate) form: String,
+    /// As TOML, the way it is published: to be changed, say
+    #[arg(long)]
+    pub(crate) toml: bool,
     #[command(flatten)]
     pub(crate) lang: LangArgs,
 }

@@ -131,7 +131,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Person(command) => person::run(context, command).await,
         Command::Visit(command) => visit::run(context, command).await,
         Command::Gateway(args) => gateway::run(context, args).await,
-        Command::Forms(args) => forms::run(context, &args),
+        Command::Forms(args) => forms::run(context, &args).await,
         Command::Reminders(args) => reminders::run(context, &args).await,
         Command::Status(args) => status::status(context, &args).await,
         Command::Peers => status::peers(context).await,

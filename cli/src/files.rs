@@ -111,23 +111,38 @@ pub(crate) fn read<T>(content: Content, path: &Path) -> Result<T, Failure>
 where
     T: Serialize + DeserializeOwned,
 {
-    let mut text = Vec::new();
-    let stdin = path == Path::new("-");
-    let read = if stdin {
-        std::io::stdin().lock().take(TEXT_BYTES_MAX).read_to_end(&mut text)
-    } else {
-        File::open(path).and_then(|file| file.take(TEXT_BYTES_MAX).read_to_end(&mut text))
-    };
-    read.map_err(|error| Failure::file("read", path, &error))?;
+    let text = bytes(path)?;
     parse(content, &String::from_utf8_lossy(&text)).map_err(|why| {
-        let from = if stdin {
-            "What was pasted".to_owned()
-        } else {
-            format!("The file {}", path.display())
-        };
-        Failure::new(Kind::Input, "text", format!("{from} {why}"))
+        Failure::new(Kind::Input, "text", format!("{} {why}", named(path)))
             .hint(format!("Give the whole line that holds {}", content.name()))
     })
+}
+
+/// The text in `path`, or on stdin for `-`, as it is.
+pub(crate) fn text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(bytes(path)?).map_err(|_other| {
+        Failure::new(Kind::Input, "text", format!("{} is not text in UTF-8", named(path)))
+            .hint("Save it as UTF-8 and try again")
+    })
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(TEXT_BYTES_MAX).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(TEXT_BYTES_MAX).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| Failure::file("read", path, &error))?;
+    Ok(bytes)
+}
+
+/// What a text came from, as a sentence begins with it.
+fn named(path: &Path) -> String {
+    if path == Path::new("-") {
+        return "What was pasted".to_owned();
+    }
+    format!("The file {}", path.display())
 }
 
 /// Reads the first thing of ours in `text`.

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use huza_crdt::crypto::Entropy;
 use huza_crdt::envelope::{Item, Payload};
 use huza_crdt::id::{LogId, Origin, RecordId, VisitId};
-use huza_crdt::record::{Document, Edit, Field, FieldType, Form, card, check, forms, pack};
+use huza_crdt::record::{Document, Edit, Field, FieldType, Form, Forms, card, check, pack};
 use huza_crdt::time::Stamp;
 
 /// Bytes of the dictionary. // measured with this example: single visits gain 1 % from twice the
@@ -305,12 +305,14 @@ impl World {
             }
             Kind::Resource => self.resources(),
             Kind::Visit | Kind::Antenatal | Kind::SickChild => {
+                let forms = Forms::built_in();
+                let any = self.below(forms.filled().count());
                 let form = match kind {
-                    Kind::Antenatal => 0,
-                    Kind::SickChild => 1,
-                    _ => self.below(forms().len()),
+                    Kind::Antenatal => forms.latest("anc"),
+                    Kind::SickChild => forms.latest("sick-child"),
+                    _ => forms.filled().nth(any),
                 };
-                let form = forms().get(form).expect("two forms");
+                let form = form.expect("a form of ours");
                 let (edit, card) = self.visit(form, origin, record, worker);
                 urgent = card;
                 vec![edit]
@@ -371,11 +373,10 @@ impl World {
         let visit: VisitId = origin.visit();
         let occurred = Stamp(self.now - self.below(7_200) as i64);
         let name = format!("{} {}", self.one(self.words.given), self.one(self.words.family));
-        let card = card(form, Some(&name), &checked, (record, visit), occurred);
+        let card = card(&form.name(), Some(&name), &checked, (record, visit), occurred);
         let edit = Edit::Visit {
             visit,
-            form: form.id.clone(),
-            version: form.version,
+            form: form.name(),
             occurred,
             worker: worker.to_owned(),
             answers: checked.answers,

@@ -43,6 +43,8 @@ pub enum Action {
     Recovered,
     /// A record was ordered to be erased.
     Ordered,
+    /// A form was published.
+    Published,
 }
 
 impl Action {
@@ -63,6 +65,7 @@ impl Action {
             Self::Erased => "erased",
             Self::Recovered => "recovered",
             Self::Ordered => "ordered",
+            Self::Published => "published",
         }
     }
 }
@@ -114,7 +117,8 @@ impl AuditEntry {
             | Action::Rotated
             | Action::Judged
             | Action::Recovered
-            | Action::Ordered => "110129",
+            | Action::Ordered
+            | Action::Published => "110129",
             Action::Erased => "110105",
         };
         let verb = match self.action {

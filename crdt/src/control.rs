@@ -15,7 +15,7 @@ mod statement;
 
 pub use body::{
     Admission, Body, CutOff, EnvelopePlace, Erasure, Grant, Opening, ProgrammeTime, PublishedKey,
-    Reason, Receipt, ReceiptKind, ReceiptRange, Revocation, Rung, kind,
+    Reason, Receipt, ReceiptKind, ReceiptRange, Revocation, Rung, form_body, form_text, kind,
 };
 pub use home::Home;
 pub use lane::{Admitted, Candidates, Lane, LaneError, programme_id};

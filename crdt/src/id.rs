@@ -162,9 +162,15 @@ bytes_id!(
     Head, 8
 );
 
+bytes_id!(
+    /// A published form: the first 8 bytes of the hash of its text.
+    FormDigest, 8
+);
+
 debug_short!(
     Hash,
     Head,
+    FormDigest,
     LogId,
     DeviceKey,
     CertId,
@@ -187,6 +193,7 @@ crate::debug_shows!(
 display_hex!(
     Hash,
     Head,
+    FormDigest,
     LogId,
     DeviceKey,
     CertId,

@@ -255,6 +255,29 @@ pub const LOAD_ROWS_MAX: usize = 4_096;
 /// Bytes after which a load gives no further row.
 pub const LOAD_BYTES_MAX: usize = 1_048_576;
 
+/// Longest text of a form, in bytes of TOML. // guess: six times the longest of ours
+pub const FORM_BYTES_MAX: usize = 65_536;
+
+/// Longest packed form, in bytes: what is left of [`STATEMENT_BYTES_MAX`] with issuer, number, scope
+/// and signature, rounded down.
+pub const FORM_BODY_BYTES_MAX: usize = STATEMENT_BYTES_MAX - 192;
+
+/// Most fields of a form. // guess: eight times the longest of ours
+pub const FORM_FIELDS_MAX: usize = 256;
+
+/// Longest id of a form, or of something in it, in bytes.
+pub const FORM_ID_BYTES_MAX: usize = 48;
+
+/// Longest sign of a danger, in bytes: some of them fit a card.
+pub const SIGN_BYTES_MAX: usize = 24;
+
+/// Longest label, source or code of a form, in bytes. // guess: a few sentences of advice
+pub const LABEL_BYTES_MAX: usize = 1_024;
+
+/// Most forms published by one issuer. A stolen authority device fills its own share, no more.
+/// // guess: ten versions of all that we know
+pub const FORMS_PER_ISSUER_MAX: usize = 256;
+
 /// Longest text that a form field takes, in characters, unless the form says less.
 pub const TEXT_CHARS_MAX: usize = 2_000;
 

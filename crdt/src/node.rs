@@ -53,6 +53,7 @@ mod effects;
 mod erase;
 mod filing;
 mod fork;
+mod forms;
 mod gateway;
 mod grace;
 mod health;
@@ -78,8 +79,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use api::{
     Answer, AreaRef, BundleScope, Carry, Command, CommandError, CommandId, Config, DueVisit, Event,
     FacilityState, FailedResource, Finding, FoundRecord, GatewayStatus, Input, Job, KnownDevice,
-    Level, Now, Order, Outgoing, Output, PipeId, Product, QuarantinedLog, ReaderState,
-    ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus, Status, Taken, TakenPart, Token,
+    Level, Now, Order, Outgoing, Output, PipeId, Product, PublishedForm, QuarantinedLog,
+    ReaderState, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus, Status, Taken,
+    TakenPart, Token,
 };
 
 use crate::control::Statement;

@@ -33,6 +33,7 @@ mod document;
 mod edit;
 mod fhir;
 mod form;
+mod forms;
 mod genesis;
 mod number;
 mod ops;
@@ -57,8 +58,9 @@ pub use fhir::{
 };
 pub use form::{
     Advice, Choice, Code, Comparison, Condition, DangerRule, End, Field, FieldType, FollowUp, Form,
-    Label, Language, Range, form, forms, labels_to_review,
+    FormError, FormName, Label, Language, Range,
 };
+pub use forms::{Forms, form, form_text};
 pub use genesis::{genesis, genesis_hash};
 pub(crate) use number::is_partial_date;
 pub use packed::{PackError, pack, unpack};
@@ -66,9 +68,9 @@ pub use project::{Projected, project, server};
 pub use reminder::{Due, Reminder, reminders};
 pub use screen::SetAsideReason;
 pub(crate) use short::Before;
-pub use summary::{Demographics, Summary};
+pub use summary::{Demographics, Summary, is_unread};
 pub(crate) use summary::{Query, Texts};
-pub use validate::{Checked, Danger, FieldError, FieldProblem, FieldWarning, advice, check};
+pub use validate::{Checked, Danger, FieldError, FieldProblem, FieldWarning, check};
 pub use view::{RecordView, Shown, Value, VisitView};
 
 use crate::limits::{

@@ -36,7 +36,7 @@ use huza_crdt::id::{
     AreaTag, CatchmentTag, CertId, Hash, Incarnation, LogId, Origin, RecordId, StatementId,
     StoreId, hex, unhex,
 };
-use huza_crdt::record::{Card, Document, Edit, card, check, forms, genesis, pack, unpack};
+use huza_crdt::record::{Card, Document, Edit, card, check, form, genesis, pack, unpack};
 use huza_crdt::session::difference::{ShortId, encode};
 use huza_crdt::session::frame::{Bytes, Channel, Frame, Hello, Run, ShortSpan, ToldLog, VERSION};
 use huza_crdt::time::Stamp;
@@ -157,7 +157,7 @@ fn origin() -> Origin {
 }
 
 fn visit() -> (Edit, Vec<u8>) {
-    let form = forms().iter().find(|form| form.id == "sick-child").unwrap();
+    let form = form("sick-child", 1).unwrap();
     let answers =
         [("age-months", "14"), ("temperature", "38.9"), ("convulsions", "yes"), ("cough", "no")];
     let answers: BTreeMap<String, String> =
@@ -165,11 +165,10 @@ fn visit() -> (Edit, Vec<u8>) {
     let checked = check(form, &answers).unwrap();
     let visit = origin().visit();
     let ids = (RecordId([9; 16]), visit);
-    let card = card(form, Some("Keza Uwimana"), &checked, ids, Stamp(1_795_421_700));
+    let card = card(&form.name(), Some("Keza Uwimana"), &checked, ids, Stamp(1_795_421_700));
     let edit = Edit::Visit {
         visit,
-        form: form.id.clone(),
-        version: form.version,
+        form: form.name(),
         occurred: Stamp(1_795_421_700),
         worker: "CHW-0142".to_owned(),
         answers: checked.answers,

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use huza_crdt::id::{LogId, Origin, RecordId, VisitId};
 use huza_crdt::record::{
-    Comparison, Condition, Document, Edit, Field, FieldType, Form, Projected, check, form, forms,
+    Comparison, Condition, Document, Edit, Field, FieldType, Form, Forms, Projected, check, form,
     project,
 };
 use huza_crdt::time::Stamp;
@@ -74,8 +74,7 @@ fn fillings(form: &Form) -> BTreeMap<String, Answers> {
 fn visit(form: &Form, answers: &Answers) -> Edit {
     Edit::Visit {
         visit: VISIT,
-        form: form.id.clone(),
-        version: form.version,
+        form: form.name(),
         occurred: OCCURRED,
         worker: "Claudine".to_owned(),
         answers: check(form, answers).unwrap().answers,
@@ -170,7 +169,7 @@ fn references(of: &Value, to: &mut BTreeSet<String>) {
 /// What holds of every export.
 fn holds_together(document: &Document) -> BTreeMap<String, Value> {
     let view = document.view();
-    let all = texts(&project(&view));
+    let all = texts(&project(&view, &Forms::built_in()));
     let mut named = BTreeSet::new();
     for (key, one) in &all {
         assert_eq!(
@@ -212,10 +211,10 @@ fn said(all: &BTreeMap<String, Value>) -> usize {
 #[test]
 fn every_form_reaches_a_facility_whole() {
     let out = std::env::var_os("HUZA_FHIR_OUT");
-    for form in forms() {
+    for form in Forms::built_in().filled() {
         let mut lines = String::new();
         let mut export = |document: &Document| {
-            for one in project(&document.view()) {
+            for one in project(&document.view(), &Forms::built_in()) {
                 writeln!(lines, "{}", one.text).unwrap();
             }
         };
@@ -281,7 +280,7 @@ fn assert_in_error(document: &Document) {
 /// What becomes of these answers, by type of resource.
 fn exported(id: &str, answers: &[(&str, &str)]) -> BTreeMap<String, Value> {
     let answers = answers.iter().map(|(field, value)| ((*field).into(), (*value).into())).collect();
-    texts(&project(&filled(form(id, 1).unwrap(), "one", &answers).view()))
+    texts(&project(&filled(form(id, 1).unwrap(), "one", &answers).view(), &Forms::built_in()))
 }
 
 #[test]
@@ -366,7 +365,8 @@ fn a_referral_is_one_service_request() {
     assert_eq!(of_kind(&all, "Observation")[0]["valueString"], "soon");
     assert!(of_kind(&all, "ServiceRequest")[0]["priority"].is_null());
     // Of two opinions both destinations stay, and the more urgent priority.
-    let all = texts(&project(&in_conflict(form("referral", 1).unwrap()).view()));
+    let all =
+        texts(&project(&in_conflict(form("referral", 1).unwrap()).view(), &Forms::built_in()));
     let request = of_kind(&all, "ServiceRequest")[0];
     assert_eq!(request["priority"], "stat");
     assert_eq!(request["locationCode"].as_array().unwrap().len(), 2);
@@ -374,7 +374,7 @@ fn a_referral_is_one_service_request() {
 
 #[test]
 fn provenance_names_each_worker_and_device() {
-    let all = texts(&project(&in_conflict(form("anc", 1).unwrap()).view()));
+    let all = texts(&project(&in_conflict(form("anc", 1).unwrap()).view(), &Forms::built_in()));
     let provenance = of_kind(&all, "Provenance")[0];
     assert_eq!(provenance["recorded"], "2026-11-23T08:15:02Z", "the latest time that was claimed");
     let agents = provenance["agent"].as_array().unwrap();
@@ -393,9 +393,12 @@ fn provenance_names_each_worker_and_device() {
 
 #[test]
 fn what_came_apart_is_the_same_in_any_order() {
-    for form in forms() {
+    for form in Forms::built_in().filled() {
         let document = in_conflict(form);
-        let (a, b) = (project(&document.view()), project(&in_conflict(form).view()));
+        let (a, b) = (
+            project(&document.view(), &Forms::built_in()),
+            project(&in_conflict(form).view(), &Forms::built_in()),
+        );
         assert!(a == b, "{}", form.id);
     }
 }
@@ -414,7 +417,7 @@ fn nothing_is_empty_and_nothing_is_outside_of_time() {
         answers.insert("act".to_owned(), String::new());
     }
     document.write(origin, late, "Claudine", &[edit]).unwrap().unwrap();
-    let all = project(&document.view());
+    let all = project(&document.view(), &Forms::built_in());
     for one in &all {
         for wrong in ["\"\"", "{}", "[]", "null", &late.to_string()] {
             assert!(!one.text.contains(wrong), "{}", one.text);

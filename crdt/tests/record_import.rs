@@ -7,8 +7,8 @@ use std::path::Path;
 
 use huza_crdt::id::{LogId, Origin, RecordId, VisitId};
 use huza_crdt::record::{
-    Document, Edit, Import, ImportError, ImportRun, Incoming, Place, ProblemReason, Projected,
-    RecordView, SUGGESTED_SAME_PERSON, batches, disambiguate, edits_by_record, project,
+    Document, Edit, Forms, Import, ImportError, ImportRun, Incoming, Place, ProblemReason,
+    Projected, RecordView, SUGGESTED_SAME_PERSON, batches, disambiguate, edits_by_record, project,
     read_bundle,
 };
 use huza_crdt::time::Stamp;
@@ -81,7 +81,7 @@ impl Phone {
     }
 
     fn projected(&self) -> Vec<Projected> {
-        self.views().iter().flat_map(project).collect()
+        self.views().iter().flat_map(|view| project(view, &Forms::built_in())).collect()
     }
 }
 
@@ -246,7 +246,7 @@ fn a_contradicting_person_is_told_apart_with_everything_they_own() {
     assert_eq!(second.links.len(), 2);
     phone.import(first);
     // Another run, later: the record that exists tells.
-    let summary = phone.records[&base].summary();
+    let summary = phone.records[&base].summary(&Forms::built_in());
     let raw = read(&bundle(&[&man, observation]));
     assert_eq!(disambiguate(&summary, &raw.incoming[0]), Some(second.incoming[0].record));
     let later = ImportRun::new().settle(raw, |record| (record == base).then(|| summary.clone()));
@@ -295,8 +295,7 @@ fn broken_bundles_import_nothing_and_broken_entries_leave_the_rest() {
 fn visit(id: u8, weight: &str) -> Edit {
     Edit::Visit {
         visit: VisitId([id; 16]),
-        form: "anc".into(),
-        version: 1,
+        form: huza_crdt::record::form("anc", 1).unwrap().name(),
         occurred: Stamp(1_795_421_700),
         worker: "Uwase".into(),
         answers: BTreeMap::from([
@@ -327,7 +326,7 @@ fn two_phones_that_import_the_same_and_both_add_lose_and_hide_nothing() {
     let view = a.records[&record].view();
     assert_eq!((view.visits.len(), view.resources.len()), (2, 2));
     assert!(view.conflicts().is_empty(), "equal imports are no conflict");
-    let summary = a.records[&record].summary();
+    let summary = a.records[&record].summary(&Forms::built_in());
     assert_eq!((summary.name(), summary.visits, summary.urgent), ("Aline Uwimana".into(), 2, true));
     assert!(summary.matches("UWIMANA al\u{ed}ne") && !summary.matches("aline kagabo"));
     assert_eq!(a.projected(), b.projected());

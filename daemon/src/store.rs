@@ -325,6 +325,6 @@ const fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'s
 const fn format_name(kind: StoreKind) -> &'static [u8] {
     match kind {
         StoreKind::Carrier => b"huza carrier 1",
-        StoreKind::Reader => b"huza reader 2",
+        StoreKind::Reader => b"huza reader 3",
     }
 }

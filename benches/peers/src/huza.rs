@@ -176,11 +176,10 @@ impl World {
                 };
                 let name = format!("{} {}", fields["name/given"], fields["name/family"]);
                 let visit = origin(at).visit();
-                let card = card(form, Some(&name), &checked, (record, visit), *occurred);
+                let card = card(&form.name(), Some(&name), &checked, (record, visit), *occurred);
                 let visit = Edit::Visit {
                     visit,
-                    form: form.id.clone(),
-                    version: form.version,
+                    form: form.name(),
                     occurred: *occurred,
                     worker: worker.clone(),
                     answers: checked.answers,

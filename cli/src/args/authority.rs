@@ -46,6 +46,14 @@ pub(crate) enum AuthorityCommand {
     Grant(GrantArgs),
     /// Help a worker who forgot the secret; make sure who asks
     Recover(RecoverArgs),
+    /// Publish a form, new or changed: every device of the health centre fills and reads it
+    #[command(
+        after_help = "Example:\n  huza forms show anc --toml > anc.toml    (then change it, and its version to 2)\n  \
+        huza authority publish anc.toml\n\n\
+        Visits keep the version by which they were written. Nothing is withdrawn: publish a corrected\n\
+        version."
+    )]
+    Publish(PublishArgs),
     /// Sign what time it is, for devices without a clock
     Time,
     /// What the keys on paper do, when there is no authority device
@@ -183,6 +191,14 @@ pub(crate) struct GrantArgs {
     pub(crate) village: Vec<String>,
 }
 
+/// `huza authority publish`
+#[derive(Debug, Args)]
+pub(crate) struct PublishArgs {
+    /// The form, as TOML; - reads it from stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) form: PathBuf,
+}
+
 /// `huza authority recover`
 #[derive(Debug, Args)]
 pub(crate) struct RecoverArgs {
@@ -207,6 +223,9 @@ pub(crate) enum PaperCommand {
     Revoke(PaperRevokeArgs),
     /// Make the key of another health centre, with a programme's or district's key
     Centre(PaperCentreArgs),
+    /// Publish a form with a key on paper: for the whole programme, say; `huza take` brings it to a
+    /// device
+    Publish(PaperPublishArgs),
 }
 
 /// A key on paper.
@@ -243,6 +262,18 @@ pub(crate) struct PaperRevokeArgs {
     #[arg(long)]
     pub(crate) reason: ReasonName,
     /// Where to write the statement
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// `huza authority paper publish`
+#[derive(Debug, Args)]
+pub(crate) struct PaperPublishArgs {
+    #[command(flatten)]
+    pub(crate) paper: PaperArgs,
+    #[command(flatten)]
+    pub(crate) publish: PublishArgs,
+    /// Where to write the statements
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 }

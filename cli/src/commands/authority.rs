@@ -7,14 +7,15 @@ use std::path::Path;
 
 use huza_crdt::id::{CertId, LogId, RecordId};
 use huza_crdt::node::{Command, Order, QuarantinedLog, Reply, Status};
+use huza_crdt::record::Form;
 use huza_crdt::trust::Role;
 use huza_crdt::trust::approval::{Approval, JoinRequest};
 use huza_crdt::trust::recovery::RecoveryRequest;
 use serde_json::{Value, json};
 
 use crate::args::{
-    ApproveArgs, AuthorityCommand, EraseArgs, GrantArgs, IssueArgs, JudgeArgs, RecoverArgs,
-    RevokeArgs, RotateArgs,
+    ApproveArgs, AuthorityCommand, EraseArgs, GrantArgs, IssueArgs, JudgeArgs, PublishArgs,
+    RecoverArgs, RevokeArgs, RotateArgs,
 };
 use crate::commands::{Context, devices};
 use crate::error::{Failure, Kind};
@@ -35,6 +36,7 @@ pub(crate) async fn run(context: &Context, command: AuthorityCommand) -> Result<
         AuthorityCommand::Erase(args) => erase(context, &args).await,
         AuthorityCommand::Grant(args) => grant(context, &args).await,
         AuthorityCommand::Recover(args) => recover(context, &args).await,
+        AuthorityCommand::Publish(args) => publish(context, &args).await,
         AuthorityCommand::Time => {
             let reply = order(context, Order::Time).await?;
             issued(context, &reply, "")
@@ -44,6 +46,26 @@ pub(crate) async fn run(context: &Context, command: AuthorityCommand) -> Result<
 
 async fn order(context: &Context, order: Order) -> Result<Reply, Failure> {
     context.ask(Command::Order(Box::new(order))).await
+}
+
+async fn publish(context: &Context, args: &PublishArgs) -> Result<(), Failure> {
+    let text = form_text(args)?;
+    let reply = order(context, Order::Publish { text }).await?;
+    let next =
+        "Every device of the health centre fills and reads it once it has met one that has it.";
+    issued(context, &reply, next)
+}
+
+/// The text of a form that holds together.
+fn form_text(args: &PublishArgs) -> Result<String, Failure> {
+    let text = files::text(&args.form)?;
+    let form = Form::read(&text).map_err(|error| {
+        let message = sentence(&error.to_string());
+        Failure::new(Kind::Input, "bad_form", message.trim_end_matches('.'))
+            .hint("Correct the file and publish it again; nothing was published")
+    })?;
+    drop(form);
+    Ok(text)
 }
 
 /// Says what was done, and what must happen now.

@@ -1,7 +1,10 @@
 //! `huza forms`: what can be asked at a visit, in three languages.
 
+use std::sync::Arc;
+
+use huza_crdt::node::{Command, PublishedForm, Reply};
 use huza_crdt::record::{
-    self, Comparison, Condition, DangerRule, Field, FieldType, Form, Language, Range,
+    self, Comparison, Condition, DangerRule, Field, FieldType, Form, Forms, Language, Range,
 };
 use serde_json::{Value, json};
 
@@ -10,18 +13,75 @@ use crate::commands::Context;
 use crate::error::{Failure, Kind};
 use crate::output;
 
+/// The forms that this device fills, and those that were published.
+struct Known {
+    forms: Forms,
+    published: Vec<(Form, PublishedForm)>,
+    /// Published forms that only a later version of this program can read.
+    unreadable: usize,
+}
+
+impl Known {
+    /// As the device knows them; without a device those that are compiled in.
+    async fn ask(context: &Context) -> Result<Self, Failure> {
+        let asked = context.with_device(async |device| device.call(Command::Forms).await).await;
+        let all = match asked {
+            Ok(Reply::Forms { forms }) => forms,
+            Ok(_) => return Err(Failure::answer("forms")),
+            Err(failure) if failure.kind == Kind::Home => Vec::new(),
+            Err(failure) => return Err(failure),
+        };
+        let count = all.len();
+        let read = |one: PublishedForm| Some((Form::read(&one.text).ok()?, one));
+        let mut published: Vec<(Form, PublishedForm)> = all.into_iter().filter_map(read).collect();
+        // The programme's behind those of a health centre, as the device has them.
+        published.sort_by_key(|(_, one)| one.centre.is_none());
+        let others = published.iter().map(|(form, _)| Arc::new(form.clone()));
+        let forms = Forms::built_in().with(others);
+        let unreadable = count - published.len();
+        Ok(Self { forms, published, unreadable })
+    }
+
+    fn latest(&self, id: &str) -> Result<&Form, Failure> {
+        self.forms.latest(id).ok_or_else(|| {
+            let known: Vec<_> = self.forms.filled().map(|form| form.id.as_str()).collect();
+            Failure::new(Kind::Input, "unknown_form", format!("There is no form {id}"))
+                .hint(format!("The forms are {}", known.join(", ")))
+        })
+    }
+
+    /// Who gave it, and its text.
+    fn source(&self, form: &Form) -> (String, &str) {
+        match self.published.iter().find(|(known, _)| known == form) {
+            None => ("huza".to_owned(), record::form_text(&form.id).unwrap_or_default()),
+            Some((_, one)) => {
+                let by = one.centre.as_ref();
+                (by.map_or("programme".to_owned(), |code| format!("centre {code}")), &one.text)
+            }
+        }
+    }
+}
+
 /// Lists, or shows one.
-pub(crate) fn run(context: &Context, args: &FormsArgs) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context, args: &FormsArgs) -> Result<(), Failure> {
+    let known = Known::ask(context).await?;
     match &args.command {
-        None => list(context, args.lang.lang.into()),
-        Some(FormsCommand::Show(show)) => one(context, latest(&show.form)?, show.lang.lang.into()),
-        Some(FormsCommand::Review) => review(context),
+        None => list(context, &known, args.lang.lang.into()),
+        Some(FormsCommand::Show(show)) => {
+            let form = known.latest(&show.form)?;
+            let (source, toml) = known.source(form);
+            if show.toml {
+                return context.output.answer(&json!({ "toml": toml }), toml.trim_end());
+            }
+            one(context, form, &source, show.lang.lang.into())
+        }
+        Some(FormsCommand::Review) => review(context, &known.forms),
     }
 }
 
 /// What a native speaker has still to confirm.
-fn review(context: &Context) -> Result<(), Failure> {
-    let labels = record::labels_to_review();
+fn review(context: &Context, forms: &Forms) -> Result<(), Failure> {
+    let labels = forms.labels_to_review();
     let rows: Vec<Vec<String>> = labels
         .iter()
         .map(|(place, label)| vec![place.clone(), label.rw.clone(), label.en.clone()])
@@ -34,48 +94,44 @@ fn review(context: &Context) -> Result<(), Failure> {
         "{}\n\n{} texts of {} forms wait for a native speaker.",
         output::table(&["place", "Kinyarwanda", "English"], &rows),
         rows.len(),
-        record::forms().len(),
+        forms.filled().count(),
     );
     context.output.answer(&json!({ "to_review": value }), &text)
 }
 
-/// The highest version of a form.
-pub(crate) fn latest(id: &str) -> Result<&'static Form, Failure> {
-    let of_id = record::forms().iter().filter(|form| form.id == id);
-    of_id.max_by_key(|form| form.version).ok_or_else(|| {
-        let known: Vec<_> = record::forms().iter().map(|form| form.id.as_str()).collect();
-        Failure::new(Kind::Input, "unknown_form", format!("There is no form {id}"))
-            .hint(format!("The forms are {}", known.join(", ")))
-    })
+fn list(context: &Context, known: &Known, language: Language) -> Result<(), Failure> {
+    let row = |form: &Form| {
+        let title = form.title.text(language).to_owned();
+        vec![form.id.clone(), form.version.to_string(), known.source(form).0, title]
+    };
+    let rows: Vec<Vec<String>> = known.forms.filled().map(row).collect();
+    let value = |form: &Form| {
+        json!({
+            "id": form.id,
+            "version": form.version,
+            "from": known.source(form).0,
+            "title": form.title.text(language),
+            "fields": form.fields.len(),
+        })
+    };
+    let value: Vec<Value> = known.forms.filled().map(value).collect();
+    let mut text = output::table(&["form", "version", "from", "title"], &rows);
+    if known.unreadable > 0 {
+        text.push_str(&format!(
+            "\n\n{} published forms need a later version of huza.",
+            known.unreadable
+        ));
+    }
+    let value = json!({ "forms": value, "unreadable": known.unreadable });
+    context.output.answer(&value, &text)
 }
 
-fn list(context: &Context, language: Language) -> Result<(), Failure> {
-    let forms = record::forms();
-    let rows: Vec<Vec<String>> = forms
-        .iter()
-        .map(|form| {
-            vec![form.id.clone(), form.version.to_string(), form.title.text(language).to_owned()]
-        })
-        .collect();
-    let value: Vec<Value> = forms
-        .iter()
-        .map(|form| {
-            json!({
-                "id": form.id,
-                "version": form.version,
-                "title": form.title.text(language),
-                "fields": form.fields.len(),
-            })
-        })
-        .collect();
-    let text = output::table(&["form", "version", "title"], &rows);
-    context.output.answer(&json!({ "forms": value }), &text)
-}
-
-fn one(context: &Context, form: &Form, language: Language) -> Result<(), Failure> {
+fn one(context: &Context, form: &Form, source: &str, language: Language) -> Result<(), Failure> {
     let value = json!({
         "id": form.id,
         "version": form.version,
+        "digest": form.digest,
+        "from": source,
         "title": form.title.text(language),
         "fields": form.fields.iter().map(|f| field_json(f, language)).collect::<Vec<_>>(),
         "dangers": form.dangers.iter().map(|d| danger_json(d, language)).collect::<Vec<_>>(),

@@ -45,20 +45,11 @@ fn row(one: &DueVisit, language: Language) -> Vec<String> {
     vec![
         state.to_owned(),
         day(one.reminder.due),
-        what(one, language),
+        one.rule.label.text(language).to_owned(),
         one.name.clone(),
         one.area.clone(),
         one.record.to_string(),
     ]
-}
-
-/// What is to be done; the rule's own name if this program does not know the form's version.
-fn what(one: &DueVisit, language: Language) -> String {
-    let rule = one.reminder.follow_up();
-    rule.map_or_else(
-        || format!("{}/{}", one.reminder.form, one.reminder.rule),
-        |rule| rule.label.text(language).to_owned(),
-    )
 }
 
 fn day(at: Stamp) -> String {
@@ -67,19 +58,18 @@ fn day(at: Stamp) -> String {
 }
 
 fn of_due(one: &DueVisit, language: Language) -> Value {
-    let rule = one.reminder.follow_up();
     json!({
         "state": one.state,
         "due": one.reminder.due.to_string(),
         "late": one.reminder.late.to_string(),
         "done": one.reminder.done.map(|at| at.to_string()),
-        "what": what(one, language),
-        "awaits": rule.map(|rule| &rule.form),
-        "awaits_answers": rule.map(|rule| &rule.answers),
-        "source": rule.map(|rule| &rule.source),
-        "confirmed": rule.map(|rule| rule.verified),
+        "what": one.rule.label.text(language),
+        "awaits": one.rule.form,
+        "awaits_answers": one.rule.answers,
+        "source": one.rule.source,
+        "confirmed": one.rule.verified,
         "after_visit": one.reminder.visit,
-        "after_form": one.reminder.form,
+        "after_form": one.reminder.form.id,
         "worker": one.reminder.worker,
         "record": one.record.to_string(),
         "name": one.name,

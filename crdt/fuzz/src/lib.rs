@@ -41,7 +41,7 @@ use huza_crdt::envelope::{Payload, Stored};
 use huza_crdt::holdings::Spans;
 use huza_crdt::id::{LogId, Origin, RecordId};
 use huza_crdt::node::{Input, PipeId};
-use huza_crdt::record::{Card, Document, pack, read_bundle, unpack, view_of};
+use huza_crdt::record::{Card, Document, Forms, pack, read_bundle, unpack, view_of};
 use huza_crdt::session::difference::{ShortId, Symbol};
 use huza_crdt::session::frame::{Frame, take_frame};
 use huza_crdt::store::MemoryStore;
@@ -101,10 +101,10 @@ fn changes(bytes: &[u8]) {
     let mut document = Document::new(RecordId([2; 16]));
     document.apply([(origin, &raw)]);
     assert!(document.changes() + document.waiting() + document.set_aside().len() == 1);
-    let _summary = document.summary();
+    let _summary = document.summary(&Forms::built_in());
     let view = view_of(document.record(), core::iter::once((origin, raw.as_slice())));
     assert!(view == document.view(), "two readings of one change");
-    for one in huza_crdt::record::project(&document.view()) {
+    for one in huza_crdt::record::project(&document.view(), &Forms::built_in()) {
         assert!(!one.key.is_empty());
     }
 }

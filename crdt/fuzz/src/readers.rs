@@ -2,10 +2,10 @@
 
 use huza_crdt::audit::AuditEntry;
 use huza_crdt::codec;
-use huza_crdt::control::{Body, Statement, kind};
+use huza_crdt::control::{Body, Statement, form_text, kind};
 use huza_crdt::envelope::{Payload, Reissue, Stored};
 use huza_crdt::holdings::{Held, Span, Spans};
-use huza_crdt::record::{Card, Summary, read_bundle};
+use huza_crdt::record::{Card, Form, Summary, read_bundle};
 use huza_crdt::session::frame::{Frame, take_frame_within};
 use huza_crdt::trust::approval::{Approval, JoinRequest, Membership, Welcome};
 use huza_crdt::trust::paper::{Centre, District, Programme};
@@ -64,6 +64,7 @@ pub fn read(bytes: &[u8]) {
                 assert_eq!(card.encode(), bytes);
             }
             if let Ok(text) = core::str::from_utf8(bytes) {
+                drop(Form::read(text));
                 drop(read_bundle(text, Some("fuzz")));
             }
         }
@@ -87,16 +88,17 @@ fn body(number: u8, bytes: &[u8]) {
         Body::Erasure(one) => codec::encode(one),
         Body::Rung(one) => codec::encode(one),
         Body::ProgrammeTime(one) => codec::encode(one),
-        Body::Certificate(_) | Body::Unread => bytes.to_vec(),
+        Body::Certificate(_) | Body::Form | Body::Unread => bytes.to_vec(),
     };
     assert_eq!(written, bytes, "two spellings of one body");
-    assert_eq!(body == Body::Unread, !(kind::OPENING..=kind::PROGRAMME_TIME).contains(&number));
+    assert_eq!(body == Body::Unread, !(kind::OPENING..=kind::FORM).contains(&number));
 }
 
 fn statement(bytes: &[u8]) {
     if let Ok(statement) = Statement::from_bytes(bytes) {
         assert_eq!(statement.to_bytes(), bytes);
         drop(Body::read(statement.kind(), statement.body()));
+        drop(form_text(&statement).map(|text| Form::read(&text)));
     }
 }
 

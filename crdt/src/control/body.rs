@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Statement;
 use crate::codec::{self, DecodeError};
 use crate::crypto::SealingPublic;
 use crate::envelope::ForkProof;
 use crate::id::{
     AreaTag, CertId, DeviceKey, EpochId, Hash, Incarnation, LogId, StatementId, StoreId,
 };
-use crate::limits::RANGES_MAX;
+use crate::limits::{FORM_BODY_BYTES_MAX, FORM_BYTES_MAX, RANGES_MAX};
+use crate::pack;
 use crate::time::Stamp;
 use crate::trust::AreaScope;
 
@@ -36,6 +38,8 @@ pub mod kind {
     pub const RUNG: u8 = 10;
     /// Authority-signed time: [`super::ProgrammeTime`].
     pub const PROGRAMME_TIME: u8 = 11;
+    /// A form: its text as [`crate::record::Form::read`] takes it, packed ([`crate::pack`]).
+    pub const FORM: u8 = 12;
 }
 
 /// Begins a log. The log's id is the hash of the statement that holds this.
@@ -268,6 +272,8 @@ pub enum Body {
     Rung(Rung),
     /// [`kind::PROGRAMME_TIME`].
     ProgrammeTime(ProgrammeTime),
+    /// [`kind::FORM`]: carried by all, read by those who fill it, see [`form_text`].
+    Form,
     /// Any other kind: carried, not read.
     Unread,
 }
@@ -290,9 +296,24 @@ impl Body {
             kind::ERASURE => Self::Erasure(Box::new(erasure(bytes)?)),
             kind::RUNG => Self::Rung(codec::decode(bytes)?),
             kind::PROGRAMME_TIME => Self::ProgrammeTime(codec::decode(bytes)?),
+            kind::FORM => Self::Form,
             _ => Self::Unread,
         })
     }
+}
+
+/// The body of a statement that publishes a form; none if it is too long for a statement.
+#[must_use]
+pub fn form_body(text: &str) -> Option<Vec<u8>> {
+    let body = pack::pack(text.as_bytes()).ok()?;
+    Some(body).filter(|body| body.len() <= FORM_BODY_BYTES_MAX)
+}
+
+/// The text of the form that a statement publishes, if it is one and can be unpacked.
+#[must_use]
+pub fn form_text(statement: &Statement) -> Option<String> {
+    let body = Some(statement.body()).filter(|_| statement.kind() == kind::FORM)?;
+    String::from_utf8(pack::unpack(body, FORM_BYTES_MAX).ok()?).ok()
 }
 
 fn revocation(bytes: &[u8]) -> Result<Revocation, DecodeError> {

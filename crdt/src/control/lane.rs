@@ -16,7 +16,8 @@ use crate::id::{
     AreaTag, CertId, DeviceKey, EpochId, Hash, LogId, ProgrammeId, StatementId, StoreId,
 };
 use crate::limits::{
-    CHAIN_MAX, STATEMENTS_PER_ISSUER_MAX, STATEMENTS_PER_WORKER_MAX, UNREAD_PER_ISSUER_MAX,
+    CHAIN_MAX, FORMS_PER_ISSUER_MAX, STATEMENTS_PER_ISSUER_MAX, STATEMENTS_PER_WORKER_MAX,
+    UNREAD_PER_ISSUER_MAX,
 };
 use crate::time::Stamp;
 use crate::trust::{Certificate, CertificateError, Issuer, Role};
@@ -50,6 +51,30 @@ pub enum LaneError {
 
 /// A receipt's place: a later receipt of the same place replaces an earlier one.
 type Slot = (Issuer, StoreId, LogId, ReceiptKind, u16);
+
+/// Statements of which an issuer has few.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Few {
+    Forms,
+    Unread,
+}
+
+impl Few {
+    const fn of(body: &Body) -> Option<Self> {
+        match body {
+            Body::Form => Some(Self::Forms),
+            Body::Unread => Some(Self::Unread),
+            _ => None,
+        }
+    }
+
+    const fn most(self) -> usize {
+        match self {
+            Self::Forms => FORMS_PER_ISSUER_MAX,
+            Self::Unread => UNREAD_PER_ISSUER_MAX,
+        }
+    }
+}
 
 /// What became of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,8 +121,8 @@ pub struct Lane {
     pub(super) times: BTreeMap<Issuer, (StatementId, Stamp)>,
     numbers: BTreeMap<(Issuer, u64), StatementId>,
     counts: BTreeMap<Issuer, usize>,
-    /// Of them, of kinds that this version does not read.
-    unread: BTreeMap<Issuer, BTreeSet<(u64, StatementId)>>,
+    /// Of them, those of which an issuer has few: forms, and kinds that this version does not read.
+    few: BTreeMap<(Issuer, Few), BTreeSet<(u64, StatementId)>>,
     forked: BTreeMap<LogId, u64>,
 }
 
@@ -123,7 +148,7 @@ impl Lane {
             times: BTreeMap::new(),
             numbers: BTreeMap::new(),
             counts: BTreeMap::new(),
-            unread: BTreeMap::new(),
+            few: BTreeMap::new(),
             forked: BTreeMap::new(),
         }
     }
@@ -154,6 +179,12 @@ impl Lane {
     /// A certificate, with the statements that hold it.
     pub(super) fn holders(&self, id: &CertId) -> Option<(&Certificate, &BTreeSet<StatementId>)> {
         self.certificates.get(id).map(|(certificate, holders)| (certificate, holders))
+    }
+
+    /// Every statement that publishes a form, in force or not.
+    pub fn forms(&self) -> impl Iterator<Item = &Statement> {
+        let forms = self.few.iter().filter(|((_, kind), _)| *kind == Few::Forms);
+        forms.flat_map(|(_, forms)| forms).filter_map(|(_, id)| self.statements.get(id))
     }
 
     /// Every certificate.
@@ -348,13 +379,13 @@ impl Lane {
         if replaced.is_none() && count(&self.counts) >= self.most_of(issuer) {
             return Err(LaneError::TooMany);
         }
-        if body == Body::Unread {
+        if let Some(kind) = Few::of(&body) {
             // The lowest numbers stay, whatever came first: else members who were given different
             // ones would differ for ever.
-            let unread = self.unread.entry(issuer).or_default();
-            unread.insert((statement.number(), id));
-            if unread.len() > UNREAD_PER_ISSUER_MAX {
-                let last = unread.pop_last().map(|(_, last)| last);
+            let few = self.few.entry((issuer, kind)).or_default();
+            few.insert((statement.number(), id));
+            if few.len() > kind.most() {
+                let last = few.pop_last().map(|(_, last)| last);
                 if last == Some(id) {
                     return Err(LaneError::TooMany);
                 }
@@ -446,7 +477,7 @@ impl Lane {
                 let at = self.forked.entry(proof.log()).or_insert(u64::MAX);
                 *at = proof.one.0.seq.min(proof.other.0.seq).min(*at);
             }
-            Body::Unread => {}
+            Body::Form | Body::Unread => {}
         }
     }
 }
@@ -497,6 +528,7 @@ impl Candidates<'_> {
             | Body::Erasure(_)
             | Body::Rung(_)
             | Body::ProgrammeTime(_)
+            | Body::Form
             | Body::Unread => {}
         }
         Ok(signed)

@@ -43,6 +43,13 @@ impl Lane {
             Body::Erasure(erasure) => within(erasure.area) && self.may_erase(issuer, erasure)?,
             Body::Rung(rung) => self.governs(issuer, &rung.opens),
             Body::ProgrammeTime(_) => scope == Scope::Programme && self.is_authority(issuer),
+            Body::Form => self.governs(
+                issuer,
+                &match scope {
+                    Scope::Programme => AreaScope::Programme,
+                    Scope::Catchment(tag) => AreaScope::Catchment(tag),
+                },
+            ),
             Body::Unread => true,
         };
         if entitled { Ok(()) } else { Err(LaneError::NotEntitled) }

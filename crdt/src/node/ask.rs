@@ -109,12 +109,12 @@ impl Node {
         let due = rows.filter_map(|record| reader.visible(record)).flat_map(|row| {
             let (record, name) = (row.summary.record, row.summary.name());
             let area = reader.keyring.name(row.area).map(ToString::to_string).unwrap_or_default();
-            row.summary.reminders.into_iter().map(move |reminder| DueVisit {
-                state: reminder.at(now),
-                reminder,
-                record,
-                name: name.clone(),
-                area: area.clone(),
+            let forms = self.forms(row.area);
+            row.summary.reminders.into_iter().filter_map(move |reminder| {
+                // None if the form counts no more: who published it is shut out.
+                let rule = reminder.follow_up(&forms)?.clone();
+                let (name, area) = (name.clone(), area.clone());
+                Some(DueVisit { state: reminder.at(now), rule, reminder, record, name, area })
             })
         });
         let mut due: Vec<DueVisit> = due.collect();
@@ -159,9 +159,9 @@ impl Node {
         let prefix = |record: &RecordId| Range::prefix(Table::Changes, record.0);
         self.gather(records.iter().map(prefix).collect(), move |node, rows| {
             let stored = stored_changes(&rows);
-            let all = stored
-                .iter()
-                .flat_map(|(record, changes)| project(&document(*record, changes).view()));
+            let all = stored.iter().flat_map(|(record, changes)| {
+                project(&document(*record, changes).view(), &node.forms_of(*record))
+            });
             let resources = all.map(|one| Resource { key: one.key, text: one.text }).collect();
             node.reply(id, Reply::Exported { resources, next });
         });
@@ -195,7 +195,7 @@ impl Node {
     }
 
     /// The name of a part of the programme, if this reader may know it; else its tag.
-    fn scope_name(&self, scope: &AreaScope) -> String {
+    pub(super) fn scope_name(&self, scope: &AreaScope) -> String {
         let keyring = self.reader.as_ref().map(|reader| &reader.keyring);
         match scope {
             AreaScope::Programme => "the programme".to_owned(),

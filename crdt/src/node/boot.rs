@@ -201,6 +201,7 @@ impl Node {
         }
         self.carrier.holdings.statements = lane.statements().map(|(id, _)| *id).collect();
         self.carrier.lane = Some(lane);
+        self.follow_forms();
         for (log, index, row) in core::mem::take(&mut self.boot_outbox) {
             if let Some(own) = self.carrier.own.values_mut().find(|own| own.row.log == log) {
                 own.outbox.insert(index, row);
@@ -397,6 +398,7 @@ impl Node {
             node.carrier.digests = None;
             node.carrier.claims = None;
             node.settle_home();
+            node.follow_forms();
             // Open sessions were proven by another certificate, and their peers do not know this one.
             for pipe in node.sessions.keys().copied().collect::<Vec<_>>() {
                 node.part(pipe);
@@ -456,6 +458,7 @@ impl Node {
                 self.reply(id, Reply::Checked { findings });
             }
             Command::Devices => self.devices(id),
+            Command::Forms => self.published_forms(id),
             Command::SignRecovery { reply_to, slots } => {
                 let Some(key) = self.carrier.identity.as_ref().map(Identity::key) else {
                     let hint = "make them with `huza init`";

@@ -24,7 +24,7 @@ use crate::envelope::{
 };
 use crate::id::{AreaTag, EpochId, Hash, LogId, Origin, RecordId, StatementId};
 use crate::limits::ENVELOPE_BYTES_TARGET;
-use crate::record::{Summary, view_of};
+use crate::record::view_of;
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::time::Stamp;
 use crate::trust::{Keyring, Role, epoch_of};
@@ -332,8 +332,7 @@ impl Node {
                     continue;
                 };
                 let left = left.into_iter().map(|(origin, row)| (*origin, row.raw.as_slice()));
-                let summary = Summary::from(&view_of(record, left));
-                let row = SummaryRow { area, summary };
+                let row = SummaryRow::of(area, &view_of(record, left), &node.forms(area));
                 batch.put(Table::Summaries, record.0, codec::encode(&row));
                 summaries.push(row);
             }

@@ -17,7 +17,7 @@ use crate::control::Lane;
 use crate::envelope::{Content, Stored};
 use crate::id::{AreaTag, DeviceKey, EpochId, LogId, Origin, RecordId};
 use crate::limits::LOAD_ROWS_MAX;
-use crate::record::{Summary, view_of};
+use crate::record::{Forms, view_of};
 use crate::session::Session;
 use crate::store::{Range, Row, StoreKind, Table};
 use crate::time::Millis;
@@ -71,8 +71,8 @@ struct Missing {
     openings: usize,
 }
 
-/// A record with all its changes.
-type Filable = (RecordId, AreaTag, Vec<(Origin, ChangeRow)>);
+/// A record with all its changes, and the forms of its area.
+type Filable = (RecordId, AreaTag, Vec<(Origin, ChangeRow)>, Forms);
 
 impl Node {
     pub(super) fn must_file(&self) -> bool {
@@ -317,6 +317,7 @@ impl Node {
             self.file_one(&mut filing, &mut stored, one);
         }
         (filing.keyrings, filing.openings) = (missing.keyrings, missing.openings);
+        filing.published = self.carrier.published.changes;
         for (number, epoch) in &missing.rows {
             filing.batch.put(Table::Waiting, waiting_key(*epoch, *number), []);
             filing.waiting.push((*number, *epoch));
@@ -333,7 +334,9 @@ impl Node {
         let mut documents = Vec::new();
         for (record, area) in dirty {
             match stored.remove(&record) {
-                Some(changes) if !changes.is_empty() => documents.push((record, area, changes)),
+                Some(changes) if !changes.is_empty() => {
+                    documents.push((record, area, changes, self.forms(area)));
+                }
                 _ => {
                     filing.batch.delete(Table::Summaries, record.0);
                     filing.emptied.push(record);
@@ -402,6 +405,10 @@ impl Node {
                 // An opening did.
                 node.refile_unopened();
             }
+            if filing.published != node.carrier.published.changes {
+                // A form did.
+                node.list_unread();
+            }
             node.reader_idle();
         });
     }
@@ -429,7 +436,7 @@ fn forked_key(row: &IngestRow) -> Vec<u8> {
     [log_key(row.log, row.seq).as_slice(), &row.hash.0].concat()
 }
 
-fn summarise((record, area, changes): Filable) -> SummaryRow {
+fn summarise((record, area, changes, forms): Filable) -> SummaryRow {
     let changes = changes.iter().map(|(origin, row)| (*origin, row.raw.as_slice()));
-    SummaryRow { area, summary: Summary::from(&view_of(record, changes)) }
+    SummaryRow::of(area, &view_of(record, changes), &forms)
 }

@@ -25,6 +25,7 @@ use super::state::{DeliverRow, Reader, ToldRow, key};
 use crate::audit::Action;
 use crate::codec;
 use crate::id::{RecordId, hash_parts, truncated};
+use crate::record::Forms;
 use crate::store::{Range, Row, StoreKind, Table};
 
 /// Envelopes whose records are delivered together. // guess: bounds memory and a facility's wait
@@ -47,7 +48,7 @@ fn failed_key(record: RecordId, key: &str) -> Vec<u8> {
 }
 
 /// Key of something about a name and a record.
-fn name_key(name: [u8; 16], record: RecordId) -> Vec<u8> {
+pub(super) fn name_key(name: [u8; 16], record: RecordId) -> Vec<u8> {
     [name, record.0].concat()
 }
 
@@ -95,6 +96,8 @@ impl Node {
             let of = |table| records.iter().map(move |record| Range::prefix(table, record.0));
             let ranges = of(Table::Changes).chain(of(Table::Delivered)).chain(of(Table::Failed));
             let ranges = ranges.collect();
+            let with_forms = |record: &RecordId| (*record, node.forms_of(*record));
+            let records: BTreeMap<RecordId, Forms> = records.iter().map(with_forms).collect();
             node.gather(ranges, move |node, rows| {
                 node.work(
                     "project",

@@ -74,6 +74,8 @@ pub(super) struct Change {
     pub(super) next_ingest: u64,
     /// Whether reading keys may have come.
     pub(super) granted: bool,
+    /// Whether forms have come.
+    pub(super) published: bool,
     /// Whether devices or keys have come to be known, or were shut out.
     pub(super) trusts: bool,
     /// Certificates that were revoked, and whether anything was that decides on quarantine.
@@ -235,6 +237,9 @@ impl Node {
             }
             if change.judged || grown {
                 node.mark();
+            }
+            if change.published || change.judged {
+                node.follow_forms();
             }
             if change.granted {
                 node.open_grants();
@@ -616,6 +621,7 @@ impl Node {
                     Body::Admission(_) => change.judged = true,
                     Body::Receipt(_) => change.vouched = true,
                     Body::Opening(_) => change.opened = true,
+                    Body::Form => change.published = true,
                     Body::Certificate(_) => change.judged |= lane.has_revocations(),
                     Body::Erasure(_) => {
                         change.erasures.insert(id);

@@ -9,6 +9,9 @@ use crate::codec;
 use crate::id::{AreaTag, RecordId};
 use crate::record::{Query, Texts};
 
+/// Bytes of a stored row in front of the summary: the area, and whether something is unread.
+const BEFORE_SUMMARY: usize = AreaTag::LEN + 1;
+
 /// Every record of which something is filed.
 #[derive(Default)]
 pub(super) struct Listing(BTreeMap<RecordId, Box<[u8]>>);
@@ -46,6 +49,12 @@ impl Listing {
         AreaTag::from_slice(self.0.get(record)?.get(..AreaTag::LEN)?)
     }
 
+    /// Every record that was listed without the form of one of its visits.
+    pub(super) fn unread(&self) -> impl Iterator<Item = RecordId> {
+        let unread = |row: &[u8]| row.get(AreaTag::LEN) == Some(&1);
+        self.0.iter().filter(move |(_, row)| unread(row)).map(|(record, _)| *record)
+    }
+
     /// Every record from this id on.
     pub(super) fn from(&self, first: RecordId) -> impl Iterator<Item = RecordId> {
         self.0.range(first..).map(|(record, _)| *record)
@@ -54,7 +63,7 @@ impl Listing {
     /// Every record that a query finds.
     pub(super) fn search(&self, query: &Query) -> impl Iterator<Item = RecordId> {
         let finds = |row: &[u8]| {
-            let summary = row.get(AreaTag::LEN..).unwrap_or_default();
+            let summary = row.get(BEFORE_SUMMARY..).unwrap_or_default();
             let read = postcard::take_from_bytes::<Texts<'_>>(summary);
             read.is_ok_and(|(texts, _)| query.finds(texts.all()))
         };
@@ -82,7 +91,7 @@ mod tests {
             latest: None,
             reminders: vec![],
         };
-        SummaryRow { area: AreaTag([3; 16]), summary }
+        SummaryRow { area: AreaTag([3; 16]), unread: name.starts_with('J'), summary }
     }
 
     #[test]
@@ -98,6 +107,7 @@ mod tests {
                 assert_eq!(found == 1, row.summary.matches(query), "{query} in {name}");
             }
             assert_eq!(listing.area(&row.summary.record), Some(row.area));
+            assert_eq!(listing.unread().count(), usize::from(row.unread));
         }
     }
 

@@ -80,6 +80,7 @@ impl Node {
         reader.busy = false;
         reader.pending_since = (!reader.pending.is_empty()).then_some(now);
         self.open_grants();
+        self.list_unread();
         if self.must_roll {
             self.begin_anew();
         } else if core::mem::take(&mut self.must_recover) {

@@ -49,6 +49,7 @@ impl Node {
             Order::Erase { record } => self.begin_erase(id, record),
             Order::Grant { certificate, villages } => self.grant(id, certificate, &villages),
             Order::Recover { request } => self.help_recover(id, &request),
+            Order::Publish { text } => self.publish(id, &text),
             Order::Time => {
                 let body = codec::encode(&ProgrammeTime { time: self.now.stamp });
                 let mut change = self.change();
@@ -76,7 +77,7 @@ impl Node {
         }
     }
 
-    fn finish_order(&mut self, id: CommandId, change: Change, done: Vec<String>) {
+    pub(super) fn finish_order(&mut self, id: CommandId, change: Change, done: Vec<String>) {
         let statements = change.added.len();
         self.commit(change, move |node| {
             node.reply(id, Reply::Issued { statements, done });

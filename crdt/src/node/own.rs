@@ -17,7 +17,7 @@ use crate::crypto::SymmetricKey;
 use crate::envelope::{Header, Payload, Urgency};
 use crate::holdings::Held;
 use crate::id::{AreaTag, DeviceKey, Hash, Incarnation, LogId, Origin, RecordId};
-use crate::record::{Summary, view_of};
+use crate::record::view_of;
 use crate::session::Phase;
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 
@@ -219,8 +219,7 @@ impl Node {
         for (record, area) in dirty {
             let changes = stored.get(&record).map(Vec::as_slice).unwrap_or_default();
             let raw = changes.iter().map(|(origin, row)| (*origin, row.raw.as_slice()));
-            let summary = Summary::from(&view_of(record, raw));
-            let row = SummaryRow { area, summary };
+            let row = SummaryRow::of(area, &view_of(record, raw), &self.forms(area));
             batch.put(Table::Summaries, record.0, codec::encode(&row));
             summaries.push(row);
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::api::{BundleScope, Command, CommandId, Now, Order, PipeId};
 use super::carry::Ages;
 use super::check::{Heard, Parcel};
+use super::forms::Published;
 use super::listing::Listing;
 use crate::audit::AuditHead;
 use crate::codec;
@@ -19,7 +20,7 @@ use crate::id::{
     AreaTag, CertId, DeviceKey, EpochId, Hash, Head, Incarnation, LogId, RecordId, StatementId,
     StoreId,
 };
-use crate::record::Summary;
+use crate::record::{Forms, RecordView, Summary, is_unread};
 use crate::time::{Millis, Stamp};
 use crate::trust::approval::Membership;
 use crate::trust::{Issuer, Keyring};
@@ -199,7 +200,16 @@ crate::debug_shows!(struct PendingRow { area, bytes, urgent });
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct SummaryRow {
     pub(super) area: AreaTag,
+    /// Whether it has a visit whose form was not known when it was listed.
+    pub(super) unread: bool,
     pub(super) summary: Summary,
+}
+
+impl SummaryRow {
+    /// A record as it is listed, as far as these forms can be read.
+    pub(super) fn of(area: AreaTag, view: &RecordView, forms: &Forms) -> Self {
+        Self { area, unread: is_unread(view, forms), summary: Summary::of(view, forms) }
+    }
 }
 
 /// An envelope whose records the facility has still to be given.
@@ -379,6 +389,8 @@ pub(super) struct Carrier {
     pub(super) identity: Option<Identity>,
     pub(super) membership: Option<Membership>,
     pub(super) lane: Option<Lane>,
+    /// Of it, the forms.
+    pub(super) published: Published,
     pub(super) holdings: Holdings,
     /// Whether headers that judgements name are being looked up: until then it is not known what
     /// is quarantined.
@@ -542,6 +554,8 @@ pub(super) struct Reader {
     /// Ingest number of each envelope that waits -> the key epoch that it waits for, or what stands
     /// for another reason.
     pub(super) waiting: BTreeMap<u64, EpochId>,
+    /// Records to be listed anew: they had visits whose form was not known.
+    pub(super) relist: BTreeSet<RecordId>,
     /// Envelopes that waited for a key which has come: ingest numbers.
     pub(super) refile: BTreeSet<u64>,
     /// Ingest numbers of envelopes whose records the facility has still to be given.

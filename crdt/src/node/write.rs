@@ -11,7 +11,7 @@ use crate::codec;
 use crate::id::{AreaTag, LogId, Origin, RecordId, VisitId};
 use crate::limits::{ENVELOPE_BYTES_TARGET, PENDING_MS_MAX};
 use crate::record::{
-    Checked, Document, Edit, Form, Import, ImportRun, Place, batches, card, check, forms,
+    Checked, Document, Edit, FormName, Forms, Import, ImportRun, Place, batches, card, check,
     is_partial_date, read_bundle,
 };
 use crate::store::{Batch, Range, Row, StoreKind, Table};
@@ -43,9 +43,16 @@ struct Draft {
     content: Content,
 }
 
+/// Where it is written: the log of an area, the counter of its next change, and the area's forms.
+struct Open {
+    log: LogId,
+    counter: u64,
+    forms: Forms,
+}
+
 enum Content {
     Edits(Vec<Edit>),
-    Visit { form: &'static Form, checked: Checked, occurred: Stamp, name: Option<String> },
+    Visit { form: FormName, checked: Checked, occurred: Stamp, name: Option<String> },
 }
 
 /// A change that was made.
@@ -106,6 +113,9 @@ impl Node {
                 self.file();
             }
             !yields
+        } else if self.must_relist() && !locking {
+            self.relist();
+            true
         } else if self.must_settle_review() {
             self.settle_review();
             true
@@ -247,15 +257,15 @@ impl Node {
         answers: &BTreeMap<String, String>,
     ) -> Option<Draft> {
         let (area, name) = self.known(id, record)?;
-        let latest = forms().iter().filter(|known| known.id == form).max_by_key(|f| f.version);
-        let Some(form) = latest else {
+        let forms = self.forms(area);
+        let Some(form) = forms.latest(form) else {
             let message = format!("there is no form {form:?}");
             self.decline(id, "unknown_form", &message, "`huza forms` lists them");
             return None;
         };
         match check(form, answers) {
             Ok(checked) => {
-                let content = Content::Visit { form, checked, occurred, name };
+                let content = Content::Visit { form: form.name(), checked, occurred, name };
                 Some(Draft { area, record: Some(record), content })
             }
             Err(errors) => {
@@ -357,8 +367,11 @@ impl Node {
             .iter()
             .filter_map(|area| Some((*area, self.carrier.own.get(area)?.row.log)))
             .collect();
-        let logs: BTreeMap<AreaTag, (LogId, u64)> =
-            own.into_iter().map(|(area, log)| (area, (log, self.next_counter(log)))).collect();
+        let open = |(area, log)| {
+            let (counter, forms) = (self.next_counter(log), self.forms(area));
+            (area, Open { log, counter, forms })
+        };
+        let logs: BTreeMap<AreaTag, Open> = own.into_iter().map(open).collect();
         let prefix = |record: RecordId| Range::prefix(Table::Changes, record.0);
         let ranges = plan.drafts.iter().filter_map(|draft| draft.record).map(prefix).collect();
         let at = self.now.stamp;
@@ -480,9 +493,8 @@ fn reply_to(
     Reply::Written {
         record: record.unwrap_or(RecordId([0; 16])),
         visit,
-        dangers: checked.map_or_else(Vec::new, |checked| {
-            checked.dangers.iter().map(|danger| danger.sign.clone()).collect()
-        }),
+        dangers: checked.map_or_else(Vec::new, |checked| checked.dangers.clone()),
+        advice: checked.map_or_else(Vec::new, |checked| checked.advice.clone()),
         warnings: checked.map_or_else(Vec::new, |checked| {
             checked.warnings.iter().map(ToString::to_string).collect()
         }),
@@ -503,14 +515,15 @@ pub(super) fn stored_changes(rows: &[Vec<Row>]) -> BTreeMap<RecordId, Vec<(Origi
 /// Makes all changes of a plan.
 fn make(
     plan: &Plan,
-    mut logs: BTreeMap<AreaTag, (LogId, u64)>,
+    mut logs: BTreeMap<AreaTag, Open>,
     rows: &[Vec<Row>],
     at: Stamp,
 ) -> Result<Outcome, String> {
     let stored = stored_changes(rows);
     let mut outcome = Outcome::default();
     for draft in &plan.drafts {
-        let (log, counter) = logs.get_mut(&draft.area).ok_or("the area has no log")?;
+        let Open { log, counter, forms } =
+            logs.get_mut(&draft.area).ok_or("the area has no log")?;
         let begin = Origin { log: *log, counter: *counter };
         let record = draft.record.unwrap_or_else(|| begin.record());
         let changes = stored.get(&record).into_iter().flatten();
@@ -533,7 +546,7 @@ fn make(
         if matches!(draft.content, Content::Visit { .. }) {
             outcome.visit = Some(begin.visit());
         }
-        outcome.summaries.push(SummaryRow { area: draft.area, summary: document.summary() });
+        outcome.summaries.push(SummaryRow::of(draft.area, &document.view(), forms));
     }
     Ok(outcome)
 }
@@ -552,8 +565,7 @@ impl Draft {
                 let visit = begin.visit();
                 let edit = Edit::Visit {
                     visit,
-                    form: form.id.clone(),
-                    version: form.version,
+                    form: form.clone(),
                     occurred: *occurred,
                     worker: worker.to_owned(),
                     answers: checked.answers.clone(),

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::form::Form;
+use super::form::FormName;
 use super::validate::Checked;
 use crate::codec::{self, DecodeError};
 use crate::id::{RecordId, VisitId};
@@ -64,7 +64,7 @@ impl Card {
 /// The card of a visit; empty if it is not urgent.
 #[must_use]
 pub fn card(
-    form: &Form,
+    form: &FormName,
     name: Option<&str>,
     checked: &Checked,
     (record, visit): (RecordId, VisitId),
@@ -100,7 +100,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::record::form::{FieldType, form};
+    use crate::record::form;
+    use crate::record::form::FieldType;
     use crate::record::validate::check;
 
     const IDS: (RecordId, VisitId) = (RecordId([1; 16]), VisitId([2; 16]));
@@ -119,7 +120,7 @@ mod tests {
         answers.insert("respiratory-rate".into(), "70".into());
         let checked = check(form, &answers).unwrap();
         let name = "\u{1F600}".repeat(40);
-        let bytes = card(form, Some(&name), &checked, IDS, Stamp(1_795_421_700));
+        let bytes = card(&form.name(), Some(&name), &checked, IDS, Stamp(1_795_421_700));
         assert!(bytes.len() <= CARD_BYTES_MAX, "{}", bytes.len());
         let card = Card::decode(&bytes).unwrap();
         assert_eq!(card.name.chars().count(), 12);
@@ -134,6 +135,6 @@ mod tests {
         let form = form("sick-child", 1).unwrap();
         let answers = BTreeMap::from([("age-months".into(), "3".into())]);
         let checked = check(form, &answers).unwrap();
-        assert!(card(form, None, &checked, IDS, Stamp(0)).is_empty());
+        assert!(card(&form.name(), None, &checked, IDS, Stamp(0)).is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CHANGE_OPS_MAX, KEY_BYTES_MAX};
+use super::{CHANGE_OPS_MAX, FormName, KEY_BYTES_MAX};
 use crate::id::{RecordId, VisitId};
 use crate::limits::RESOURCE_BYTES_MAX;
 use crate::redacted::Redacted;
@@ -69,10 +69,8 @@ pub enum Edit {
     Visit {
         /// Its id; a new one is [`crate::id::Origin::visit`].
         visit: VisitId,
-        /// Id of the form that was filled.
-        form: String,
-        /// Version of the form.
-        version: u32,
+        /// The form that was filled.
+        form: FormName,
         /// When it took place, as the worker says.
         occurred: Stamp,
         /// Who visited; may differ from who writes it down.
@@ -200,11 +198,11 @@ impl Edit {
             Self::Person { field, value } => {
                 vec![((Root::Person, field.clone()), value.clone())]
             }
-            Self::Visit { visit, form, version, occurred, worker, answers } => {
+            Self::Visit { visit, form, occurred, worker, answers } => {
                 let key = |name: &str| (Root::Visits, format!("{visit}/{name}"));
                 let mut puts = vec![
-                    (key("form"), form.clone()),
-                    (key("version"), version.to_string()),
+                    (key("form"), form.id.clone()),
+                    (key("version"), form.version()),
                     (key("occurred"), occurred.to_string()),
                     (key("worker"), worker.clone()),
                 ];

@@ -1,14 +1,60 @@
 //! Forms as data: which fields a visit has, their ranges, labels and codes, what makes it urgent, what
 //! is advised, and what is due after it.
 //!
-//! The forms are TOML files of `crdt/forms`, compiled in. A form's id and version name it for
-//! ever: what changes its meaning gets a new version, old versions stay readable. An unknown form
-//! is an error when entering and never when viewing.
+//! A form is written as TOML. Those of `crdt/forms` are compiled in; others are published by an
+//! authority and travel (see [`super::Forms`]). A form's name is for ever: what changes its meaning
+//! gets a new version, old versions stay readable. An unknown form is an error when entering and
+//! never when viewing.
 
+mod check;
+
+use core::fmt;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+pub use self::check::FormError;
+pub(super) use self::check::parse;
+use crate::id::{FormDigest, hash_parts, truncated};
+
+/// Names one form for ever. A published one is named by its text too, so that nobody can publish
+/// another under the same id and version and change what visits mean.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FormName {
+    /// Its id, such as `anc`.
+    pub id: String,
+    /// Its version, from 1.
+    pub version: u32,
+    /// The digest of its text; none of a form that is compiled in.
+    pub digest: Option<FormDigest>,
+}
+
+impl FormName {
+    /// Reads what a visit says: the form's id, and `2` or `2+<digest>`.
+    #[must_use]
+    pub fn read(id: &str, version: &str) -> Option<Self> {
+        let (number, digest) = match version.split_once('+') {
+            None => (version, None),
+            Some((number, digest)) => (number, Some(FormDigest::from_hex(digest)?)),
+        };
+        Some(Self { id: id.to_owned(), version: number.parse().ok()?, digest })
+    }
+
+    /// Its version as a visit says it.
+    #[must_use]
+    pub fn version(&self) -> String {
+        match self.digest {
+            None => self.version.to_string(),
+            Some(digest) => format!("{}+{digest}", self.version),
+        }
+    }
+}
+
+impl fmt::Display for FormName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.id, self.version())
+    }
+}
 
 /// One version of one form.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -35,9 +81,27 @@ pub struct Form {
     /// What is due no more after such a visit.
     #[serde(default)]
     pub ends: Vec<End>,
+    /// The digest of its text, if it was published.
+    #[serde(skip)]
+    pub digest: Option<FormDigest>,
 }
 
 impl Form {
+    /// Reads a form that is published, and checks that it holds together.
+    ///
+    /// # Errors
+    /// If it is too long, not TOML of a form, or contradicts itself: with everything that is wrong.
+    pub fn read(text: &str) -> Result<Self, FormError> {
+        let digest = truncated(hash_parts("huza 2026 form", &[text.as_bytes()]));
+        Ok(Self { digest: Some(FormDigest(digest)), ..check::parse(text)? })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> FormName {
+        FormName { id: self.id.clone(), version: self.version, digest: self.digest }
+    }
+
     /// The field with this id.
     #[must_use]
     pub fn field(&self, id: &str) -> Option<&Field> {
@@ -45,7 +109,7 @@ impl Form {
     }
 
     /// Gives each field without a code the one of this form.
-    fn with_codes(mut self) -> Self {
+    pub(super) fn with_codes(mut self) -> Self {
         for field in self.fields.iter_mut().filter(|field| field.codes.is_empty()) {
             field.codes.push(Code {
                 system: format!("urn:huza:form:{}", self.id),
@@ -56,12 +120,6 @@ impl Form {
             });
         }
         self
-    }
-
-    /// The rule with this sign.
-    #[must_use]
-    pub fn danger(&self, sign: &str) -> Option<&DangerRule> {
-        self.dangers.iter().find(|rule| rule.sign == sign)
     }
 }
 
@@ -78,7 +136,7 @@ pub enum Language {
 }
 
 /// A text in three languages.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
     /// Kinyarwanda.
@@ -203,7 +261,7 @@ pub struct DangerRule {
 }
 
 /// What a worker is advised to do, if all conditions hold.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Advice {
     /// Its id in the form.
@@ -219,7 +277,7 @@ pub struct Advice {
 }
 
 /// A visit that is due after another one, if all conditions hold. See [`super::reminders`].
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FollowUp {
     /// Its id in the form.
@@ -266,7 +324,7 @@ pub struct End {
 }
 
 /// `field op value`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Condition {
     /// Id of the field.
@@ -278,7 +336,7 @@ pub struct Condition {
 }
 
 /// A comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Comparison {
     /// Equal.
     #[serde(rename = "=")]
@@ -295,161 +353,4 @@ pub enum Comparison {
     /// Above or equal.
     #[serde(rename = ">=")]
     AtLeast,
-}
-
-macro_rules! texts {
-    ($($id:literal,)*) => {
-        [$(include_str!(concat!("../../forms/", $id, ".toml")),)*]
-    };
-}
-
-static FORMS: LazyLock<Vec<Form>> = LazyLock::new(|| {
-    let texts = texts![
-        "anc",
-        "birth",
-        "case",
-        "case-follow-up",
-        "child-health",
-        "consent",
-        "death",
-        "departure",
-        "newborn",
-        "nutrition",
-        "postnatal",
-        "pregnancy",
-        "red-alert",
-        "red-alert-result",
-        "referral",
-        "referral-result",
-        "refusal",
-        "risk",
-        "risk-result",
-        "sick-child",
-    ];
-    let form = |text| {
-        #[expect(clippy::expect_used, reason = "compiled in, and a test parses them")]
-        let form: Form = toml::from_str(text).expect("a form of ours parses");
-        form.with_codes()
-    };
-    texts.into_iter().map(form).collect()
-});
-
-/// All forms that can be filled.
-#[must_use]
-pub fn forms() -> &'static [Form] {
-    &FORMS
-}
-
-/// One version of one form; `None` if it is unknown.
-#[must_use]
-pub fn form(id: &str, version: u32) -> Option<&'static Form> {
-    forms().iter().find(|form| form.id == id && form.version == version)
-}
-
-/// Every label whose Kinyarwanda still needs a native reviewer, with its place in its form
-/// (`anc/field/weight`).
-#[must_use]
-pub fn labels_to_review() -> Vec<(String, &'static Label)> {
-    let of_form = |form: &'static Form| {
-        let id = &form.id;
-        let title = core::iter::once((format!("{id}/title"), &form.title));
-        let fields = form.fields.iter().flat_map(move |field| {
-            let at = format!("{id}/field/{}", field.id);
-            let choice_at = at.clone();
-            let choices = field
-                .choices
-                .iter()
-                .map(move |choice| (format!("{choice_at}/{}", choice.id), &choice.label));
-            core::iter::once((at, &field.label)).chain(choices)
-        });
-        let dangers = form
-            .dangers
-            .iter()
-            .map(move |rule| (format!("{id}/danger/{}", rule.sign), &rule.label));
-        let advice = form.advice.iter();
-        let advice = advice.map(move |one| (format!("{id}/advice/{}", one.id), &one.label));
-        let due = form.follow_ups.iter();
-        let due = due.map(move |one| (format!("{id}/follow-up/{}", one.id), &one.label));
-        title.chain(fields).chain(dangers).chain(advice).chain(due)
-    };
-    forms().iter().flat_map(of_form).filter(|(_, label)| label.review).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::path::Path;
-
-    use super::*;
-    use crate::record::number;
-
-    #[test]
-    fn forms_hold_together() {
-        assert!(form("anc", 99).is_none());
-        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("forms");
-        assert_eq!(forms().len(), std::fs::read_dir(here).unwrap().count(), "a file is left out");
-        for form in forms() {
-            let ids: BTreeSet<_> = form.fields.iter().map(|field| &field.id).collect();
-            assert_eq!(ids.len(), form.fields.len(), "{}: a field twice", form.id);
-            for field in &form.fields {
-                assert!(!field.codes.is_empty(), "{}: no code", field.id);
-                assert_eq!(field.kind == FieldType::Choice, !field.choices.is_empty());
-                for range in field.hard.iter().chain(&field.soft) {
-                    assert_range(field, range);
-                }
-            }
-            for rule in &form.dangers {
-                assert!(!rule.when.is_empty() && rule.sign.len() <= 24, "{}", rule.sign);
-                assert_conditions(form, &rule.when);
-            }
-            let advised: BTreeSet<_> = form.advice.iter().map(|one| &one.id).collect();
-            assert_eq!(advised.len(), form.advice.len(), "{}: an advice twice", form.id);
-            for one in &form.advice {
-                assert_conditions(form, &one.when);
-            }
-            for one in &form.ends {
-                assert_conditions(form, &one.when);
-                let known = |id: &String| forms().iter().any(|other| other.id == *id);
-                assert!(one.forms.iter().all(known), "{}", form.id);
-            }
-            for one in &form.follow_ups {
-                assert_conditions(form, &one.when);
-                assert_conditions(form, &one.unless);
-                assert!(one.due_hours < one.late_hours, "{}", one.id);
-                let awaited = forms().iter().find(|other| other.id == one.form).unwrap();
-                assert!(one.answers.keys().all(|id| awaited.field(id).is_some()), "{}", one.id);
-                let both = |id: &String| awaited.field(id).is_some() && form.field(id).is_some();
-                assert!(one.same.iter().all(both), "{}", one.id);
-                let from = one.from.as_deref().map(|id| form.field(id).unwrap().kind);
-                assert!(from.is_none_or(|kind| kind == FieldType::Date), "{}", one.id);
-            }
-        }
-    }
-
-    fn assert_conditions(form: &Form, when: &[Condition]) {
-        for on in when {
-            let field =
-                form.field(&on.field).unwrap_or_else(|| panic!("{}: {}", form.id, on.field));
-            let choices = &field.choices;
-            assert!(choices.is_empty() || choices.iter().any(|choice| choice.id == on.value));
-        }
-    }
-
-    fn assert_range(field: &Field, range: &Range) {
-        match field.kind {
-            FieldType::Date => assert!(number::is_date(&range.min) && number::is_date(&range.max)),
-            FieldType::Integer | FieldType::Decimal => {
-                assert!(number::compare(&range.min, &range.max).unwrap().is_lt(), "{}", field.id);
-            }
-            other => panic!("{}: a range on {other:?}", field.id),
-        }
-    }
-
-    #[test]
-    fn unconfirmed_labels_and_codes_are_listed() {
-        assert!(labels_to_review().iter().any(|(at, _)| at == "sick-child/field/drink-unable"));
-        assert!(!labels_to_review().iter().any(|(at, _)| at == "anc/field/weight"));
-        let malaria = form("sick-child", 1).unwrap().field("malaria-rdt").unwrap();
-        assert!(malaria.codes.iter().any(|code| code.code == "70569-9" && !code.verified));
-    }
 }

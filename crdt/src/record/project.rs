@@ -31,6 +31,7 @@ use uuid::Uuid;
 
 use self::patient::Patient;
 use self::visit::Visit;
+use super::forms::Forms;
 use super::view::{RecordView, Shown, Value};
 use crate::id::Origin;
 
@@ -71,17 +72,18 @@ crate::debug_shows!(
     }
 );
 
-/// Everything a facility receives of a record, sorted by key.
+/// Everything a facility receives of a record, sorted by key. Visits whose forms are not among these
+/// are given as they were written.
 #[must_use]
-pub fn project(view: &RecordView) -> Vec<Projected> {
+pub fn project(view: &RecordView, forms: &Forms) -> Vec<Projected> {
     let patient = Patient::of(view);
     let mut all: Vec<Projected> = view.resources.iter().flat_map(versions).collect();
     all.extend(patient.projected(view));
     for (id, visit) in &view.visits {
-        let visit = Visit::new(&patient.reference, id, visit);
+        let visit = Visit::new(forms, &patient.reference, id, visit);
         all.extend(visit.projected().into_iter().map(|one| one.of(visit.values())));
     }
-    all.extend(issue::conflicts(view, &patient.reference));
+    all.extend(issue::conflicts(view, forms, &patient.reference));
     all.extend(issue::suggested_links(view, &patient.reference));
     // Whom all that is about: an imported Patient may have come later than the rest.
     let imported = patient::imported(view).into_iter().flat_map(|(_, shown)| shown.all());

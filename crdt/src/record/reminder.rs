@@ -8,7 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::form::{self, End, FollowUp, Form};
+use super::form::{End, FollowUp, Form, FormName};
+use super::forms::Forms;
 use super::number::{self, parse_stamp};
 use super::validate::holds;
 use super::view::{RecordView, Shown, VisitView};
@@ -26,16 +27,14 @@ pub struct Reminder {
     /// The visit that asks for it.
     pub visit: String,
     /// That visit's form.
-    pub form: String,
-    /// Its version.
-    pub version: u32,
+    pub form: FormName,
     /// The rule of that form.
     pub rule: String,
     /// Who made that visit.
     pub worker: String,
 }
 
-crate::debug_shows!(struct Reminder { due, late, done, form, version, rule });
+crate::debug_shows!(struct Reminder { due, late, done, form, rule });
 
 /// How far something is that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -63,10 +62,10 @@ impl Reminder {
         }
     }
 
-    /// The rule that asks for it; none if this program does not know that version of the form.
+    /// The rule that asks for it; none if the form is not among these.
     #[must_use]
-    pub fn follow_up(&self) -> Option<&'static FollowUp> {
-        let form = form::form(&self.form, self.version)?;
+    pub fn follow_up<'a>(&self, forms: &'a Forms) -> Option<&'a FollowUp> {
+        let form = forms.get(&self.form)?;
         form.follow_ups.iter().find(|rule| rule.id == self.rule)
     }
 }
@@ -75,14 +74,14 @@ impl Reminder {
 struct Made<'a> {
     id: &'a str,
     at: Stamp,
-    form: &'static Form,
+    form: &'a Form,
     visit: &'a VisitView,
 }
 
 impl<'a> Made<'a> {
-    fn of(id: &'a str, visit: &'a VisitView) -> Option<Self> {
-        let (name, version) = visit.form().filter(|_| !visit.is_void())?;
-        Some(Self { id, at: visit.occurred()?, form: form::form(name, version)?, visit })
+    fn of(forms: &'a Forms, id: &'a str, visit: &'a VisitView) -> Option<Self> {
+        let name = visit.form().filter(|_| !visit.is_void())?;
+        Some(Self { id, at: visit.occurred()?, form: forms.get(&name)?, visit })
     }
 
     /// Whether what this rule asks for is due no more after this visit.
@@ -97,11 +96,11 @@ impl<'a> Made<'a> {
     }
 }
 
-/// Everything that was ever due for a person by the forms that this program knows, the earliest first.
+/// Everything that was ever due for a person by these forms, the earliest first.
 #[must_use]
-pub fn reminders(view: &RecordView) -> Vec<Reminder> {
+pub fn reminders(view: &RecordView, forms: &Forms) -> Vec<Reminder> {
     let made: Vec<Made<'_>> =
-        view.visits.iter().filter_map(|(id, visit)| Made::of(id, visit)).collect();
+        view.visits.iter().filter_map(|(id, visit)| Made::of(forms, id, visit)).collect();
     let mut all: Vec<Reminder> = Vec::new();
     for asks in &made {
         let due = asks.form.follow_ups.iter().filter_map(|rule| remind(asks, rule, &made));
@@ -149,8 +148,7 @@ fn remind(asks: &Made<'_>, rule: &FollowUp, made: &[Made<'_>]) -> Option<Reminde
         late: hours(rule.late_hours),
         done,
         visit: asks.id.to_owned(),
-        form: asks.form.id.clone(),
-        version: asks.form.version,
+        form: asks.form.name(),
         rule: rule.id.clone(),
         worker: asks.visit.field("worker").unwrap_or_default().to_owned(),
     })
@@ -192,6 +190,10 @@ mod tests {
         }
     }
 
+    fn all(view: &RecordView) -> Vec<Reminder> {
+        reminders(view, &Forms::built_in())
+    }
+
     fn at(text: &str) -> Stamp {
         parse_stamp(text).unwrap()
     }
@@ -199,23 +201,23 @@ mod tests {
     #[test]
     fn the_result_of_a_red_alert_is_awaited_at_once_and_late_after_a_day() {
         let alert = visit("red-alert", "2026-11-01T08:00:00Z", &[("place", "home")]);
-        let [one] = reminders(&view(vec![alert.clone()])).try_into().unwrap();
+        let [one] = all(&view(vec![alert.clone()])).try_into().unwrap();
         let now = at("2026-11-01T08:00:00Z");
         assert_eq!((one.at(now), one.at(Stamp(now.0 + 24 * HOUR))), (Due::Now, Due::Overdue));
         assert_eq!(
-            (one.worker.as_str(), one.follow_up().unwrap().form.as_str()),
+            (one.worker.as_str(), one.follow_up(&Forms::built_in()).unwrap().form.as_str()),
             ("Keza", "red-alert-result")
         );
         // A phone that was away for a month shows the same.
         let result = visit("red-alert-result", "2026-11-01T15:00:00Z", &[]);
-        let [one] = reminders(&view(vec![alert.clone(), result.clone()])).try_into().unwrap();
+        let [one] = all(&view(vec![alert.clone(), result.clone()])).try_into().unwrap();
         assert_eq!(one.done, Some(at("2026-11-01T15:00:00Z")));
         assert_eq!(one.at(at("2026-12-01T00:00:00Z")), Due::Done);
         // A result of something before does not count, nor one that was entered in error.
         let earlier = visit("red-alert-result", "2026-11-01T07:59:59Z", &[]);
         let mut void = result;
         void.fields.insert("void".into(), shown("wrong person"));
-        let [one] = reminders(&view(vec![alert, earlier, void])).try_into().unwrap();
+        let [one] = all(&view(vec![alert, earlier, void])).try_into().unwrap();
         assert_eq!(one.done, None);
     }
 
@@ -223,7 +225,7 @@ mod tests {
     fn newborn_visits_are_counted_from_the_birth_and_told_apart_by_their_number() {
         let birth = visit("birth", "2026-11-05T10:00:00Z", &[("birth-date", "2026-11-04")]);
         let second = visit("newborn", "2026-11-10T09:00:00Z", &[("round", "2")]);
-        let all = reminders(&view(vec![birth, second]));
+        let all = all(&view(vec![birth, second]));
         let newborn: Vec<_> = all.iter().filter(|one| one.rule.starts_with("newborn")).collect();
         let due: Vec<_> = newborn.iter().map(|one| one.due.to_string()).collect();
         assert_eq!(due, ["2026-11-06T00:00:00Z", "2026-11-10T00:00:00Z", "2026-12-02T00:00:00Z"]);
@@ -235,8 +237,7 @@ mod tests {
     #[test]
     fn what_is_due_every_month_is_due_after_the_latest() {
         let months = ["2026-08-03T08:00:00Z", "2026-09-01T08:00:00Z"];
-        let all =
-            reminders(&view(months.iter().map(|at| visit("child-health", at, &[])).collect()));
+        let all = all(&view(months.iter().map(|at| visit("child-health", at, &[])).collect()));
         let done: Vec<_> = all.iter().map(|one| one.done.is_some()).collect();
         assert_eq!(done, [true, false]);
         assert_eq!(all[1].due.to_string(), "2026-09-29T08:00:00Z");
@@ -245,16 +246,16 @@ mod tests {
     #[test]
     fn conditions_decide_and_a_death_ends_what_is_due_for_whom_it_names() {
         let measured = |muac| visit("nutrition", "2026-11-01T08:00:00Z", &[("muac", muac)]);
-        assert!(reminders(&view(vec![measured("12.5")])).is_empty());
-        assert_eq!(reminders(&view(vec![measured("12.4")])).len(), 1);
+        assert!(all(&view(vec![measured("12.5")])).is_empty());
+        assert_eq!(all(&view(vec![measured("12.4")])).len(), 1);
         let death = |who| visit("death", "2026-11-02T08:00:00Z", &[("who", who)]);
-        assert!(reminders(&view(vec![measured("12.4"), death("child")])).is_empty());
+        assert!(all(&view(vec![measured("12.4"), death("child")])).is_empty());
         // A newborn's death leaves what is due for the mother; who comes back is asked for again.
         let birth = visit("birth", "2026-11-01T10:00:00Z", &[("birth-date", "2026-11-01")]);
-        let left = reminders(&view(vec![birth, death("newborn")]));
+        let left = all(&view(vec![birth, death("newborn")]));
         assert!(left.len() == 3 && left.iter().all(|one| one.rule.starts_with("postnatal")));
         let away = visit("departure", "2026-10-01T08:00:00Z", &[]);
-        assert_eq!(reminders(&view(vec![away, measured("12.4")])).len(), 1);
+        assert_eq!(all(&view(vec![away, measured("12.4")])).len(), 1);
     }
 
     #[test]
@@ -269,7 +270,7 @@ mod tests {
             first.map(|one| one.done.is_some()).collect()
         };
         let both = vec![born("1", "no"), born("2", "no"), seen];
-        assert_eq!(first(reminders(&view(both))), [false, true]);
-        assert!(first(reminders(&view(vec![born("1", "yes")]))).is_empty());
+        assert_eq!(first(all(&view(both))), [false, true]);
+        assert!(first(all(&view(vec![born("1", "yes")]))).is_empty());
     }
 }

@@ -34,7 +34,8 @@ use std::collections::BTreeMap;
 
 use super::chunk::{Body, Reader, put_prefixed, put_sleb, put_uleb};
 use super::edit::{self, Edit, Key, Root};
-use super::form::{Field, FieldType, Form, form};
+use super::form::{Field, FieldType, Form};
+use super::forms::form;
 use super::genesis::{GENESIS_ACTOR, GENESIS_HASH, GENESIS_MAX_OP};
 use super::number::parse_stamp;
 use super::ops::{self, Put};
@@ -304,8 +305,7 @@ fn new_visit(
 ) -> Edit {
     Edit::Visit {
         visit: origin.visit(),
-        form: form.id.clone(),
-        version: form.version,
+        form: form.name(),
         occurred,
         worker: worker.to_owned(),
         answers,

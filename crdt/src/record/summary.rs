@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Document;
 use super::fhir::json::{self, Json};
-use super::form;
+use super::forms::Forms;
 use super::reminder::{Reminder, reminders};
 use super::validate;
 use super::view::{RecordView, VisitView};
@@ -195,13 +195,15 @@ fn human_name(name: &Json<'_>) -> Option<String> {
 impl Document {
     /// Its entry in a list.
     #[must_use]
-    pub fn summary(&self) -> Summary {
-        Summary::from(&self.view())
+    pub fn summary(&self, forms: &Forms) -> Summary {
+        Summary::of(&self.view(), forms)
     }
 }
 
-impl From<&RecordView> for Summary {
-    fn from(view: &RecordView) -> Self {
+impl Summary {
+    /// A record's entry in a list, as far as these forms can be read.
+    #[must_use]
+    pub fn of(view: &RecordView, forms: &Forms) -> Self {
         let patient = patient_text(view);
         let mut names = person_names(view);
         if names.is_empty() {
@@ -234,9 +236,9 @@ impl From<&RecordView> for Summary {
             visits: count(valid.len()),
             resources: count(view.resources.len()),
             has_conflict: !view.conflicts().is_empty(),
-            urgent: latest.is_some_and(|visit| is_urgent(visit)),
+            urgent: latest.is_some_and(|visit| is_urgent(visit, forms)),
             latest: latest.and_then(|visit| visit.occurred()),
-            reminders: reminders(view),
+            reminders: reminders(view, forms),
         }
     }
 }
@@ -256,11 +258,17 @@ fn is_visit(visit: &VisitView) -> bool {
     !visit.is_void() && visit.fields.contains_key("form")
 }
 
-fn is_urgent(visit: &VisitView) -> bool {
-    let Some(form) = visit.form().and_then(|(id, version)| form::form(id, version)) else {
-        return false;
-    };
-    validate::signs(form, visit).next().is_some()
+fn is_urgent(visit: &VisitView, forms: &Forms) -> bool {
+    let name = visit.form();
+    let form = name.and_then(|name| forms.get(&name));
+    form.is_some_and(|form| validate::signs(form, visit).next().is_some())
+}
+
+/// Whether a record has a visit whose form is not among these: it may mean more than is listed.
+#[must_use]
+pub fn is_unread(view: &RecordView, forms: &Forms) -> bool {
+    let mut visits = view.visits.values().filter(|visit| is_visit(visit));
+    visits.any(|visit| visit.form().is_none_or(|name| forms.get(&name).is_none()))
 }
 
 /// Given and family name in their shown values, then with each conflicting part.

@@ -4,6 +4,8 @@ use core::cmp::Ordering;
 use core::fmt;
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::form::{
     Advice, Comparison, Condition, DangerRule, Field, FieldType, Form, Label, Range,
 };
@@ -21,12 +23,15 @@ pub struct Checked {
     pub warnings: Vec<FieldWarning>,
     /// Danger signs; any makes the visit urgent.
     pub dangers: Vec<Danger>,
+    /// What the worker is advised to do.
+    pub advice: Vec<Advice>,
 }
 
 crate::debug_shows!(
     struct Checked {
         warnings: Vec::len,
         dangers: Vec::len,
+        advice: Vec::len,
     }
 );
 
@@ -39,7 +44,7 @@ impl Checked {
 }
 
 /// A danger sign that is present.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Danger {
     /// Its code.
     pub sign: String,
@@ -154,7 +159,8 @@ impl fmt::Display for Unit<'_> {
 /// # Errors
 /// Every problem that was found, in the order of the form's fields, unknown fields last.
 pub fn check(form: &Form, answers: &BTreeMap<String, String>) -> Result<Checked, Vec<FieldError>> {
-    let mut checked = Checked { answers: BTreeMap::new(), warnings: vec![], dangers: vec![] };
+    let mut checked =
+        Checked { answers: BTreeMap::new(), warnings: vec![], dangers: vec![], advice: vec![] };
     let mut errors = Vec::new();
     for field in &form.fields {
         let given = answers.get(&field.id).map(|value| value.trim()).filter(|v| !v.is_empty());
@@ -180,6 +186,7 @@ pub fn check(form: &Form, answers: &BTreeMap<String, String>) -> Result<Checked,
         return Err(errors);
     }
     checked.dangers = dangers(form, &checked.answers);
+    checked.advice = advice(form, &checked.answers);
     Ok(checked)
 }
 
@@ -210,11 +217,10 @@ pub(super) fn signs<'a>(
     })
 }
 
-/// What the worker is advised to do, by normalised answers.
-#[must_use]
-pub fn advice<'a>(form: &'a Form, answers: &BTreeMap<String, String>) -> Vec<&'a Advice> {
+/// What normalised answers advise.
+fn advice(form: &Form, answers: &BTreeMap<String, String>) -> Vec<Advice> {
     let answer = |field: &str| answers.get(field).map(String::as_str);
-    form.advice.iter().filter(|one| holds(form, &one.when, answer)).collect()
+    form.advice.iter().filter(|one| holds(form, &one.when, answer)).cloned().collect()
 }
 
 /// Whether normalised answers fulfil all of these conditions.
@@ -319,7 +325,7 @@ const fn expected(kind: FieldType) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::form::form;
+    use crate::record::form;
 
     fn answers(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(field, value)| ((*field).into(), (*value).into())).collect()
@@ -399,16 +405,16 @@ mod tests {
     #[test]
     fn advice_follows_from_the_answers() {
         let case = form("case", 1).unwrap();
-        let advised = |pairs: &[(&str, &str)]| -> Vec<&str> {
+        let advised = |pairs: &[(&str, &str)]| -> Vec<String> {
             let checked = check(case, &answers(pairs)).unwrap();
-            advice(case, &checked.answers).into_iter().map(|one| one.id.as_str()).collect()
+            checked.advice.into_iter().map(|one| one.id).collect()
         };
         assert_eq!(advised(&[("malaria-rdt", "positive"), ("diarrhoea", "no")]), ["malaria"]);
         assert_eq!(
             advised(&[("diarrhoea", "yego"), ("convulsions", "yes")]),
             ["diarrhoea", "refer-convulsions"]
         );
-        assert!(advised(&[]).is_empty());
+        assert_eq!(advised(&[]), Vec::<String>::new());
     }
 
     #[test]

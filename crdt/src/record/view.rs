@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::{Document, Root};
+use super::{Document, FormName, Root};
 use crate::id::{Origin, RecordId};
 use crate::time::Stamp;
 
@@ -85,10 +85,10 @@ impl VisitView {
         self.field("occurred").and_then(super::number::parse_stamp)
     }
 
-    /// Id and version of its form.
+    /// The name of its form.
     #[must_use]
-    pub fn form(&self) -> Option<(&str, u32)> {
-        Some((self.field("form")?, self.field("version")?.parse().ok()?))
+    pub fn form(&self) -> Option<FormName> {
+        FormName::read(self.field("form")?, self.field("version")?)
     }
 }
 

@@ -19,7 +19,7 @@ use super::approval::{
 use super::certificate::{AreaScope, Certificate, CertificateError, Issuer, Role};
 use super::keyring::CatchmentSecret;
 use crate::codec;
-use crate::control::{Reason, Revocation, Scope, Statement, kind, programme_id};
+use crate::control::{Reason, Revocation, Scope, Statement, form_body, kind, programme_id};
 use crate::crypto::{Entropy, SealingKey, SealingPublic, SigningKey, SymmetricKey};
 use crate::id::{CertId, DeviceKey, Hash, ProgrammeId};
 use crate::limits::CERT_AREAS_MAX;
@@ -90,6 +90,12 @@ impl Office {
         let (logs, statements) = (Vec::new(), Vec::new());
         let body = codec::encode(&Revocation { certificate, reason, logs, statements });
         self.sign(Scope::Programme, kind::REVOCATION, body)
+    }
+
+    /// Publishes a form for everybody, or for these health centres.
+    fn publish(&mut self, text: &str, scopes: Vec<Scope>) -> Option<Vec<Statement>> {
+        let body = form_body(text)?;
+        Some(scopes.into_iter().map(|one| self.sign(one, kind::FORM, body.clone())).collect())
     }
 }
 
@@ -176,6 +182,11 @@ impl Programme {
     pub fn revoke(&mut self, certificate: CertId, reason: Reason) -> Statement {
         self.0.revoke(certificate, reason)
     }
+
+    /// Publishes a form ([`crate::record::Form::read`]) for everybody; none if it is too long.
+    pub fn publish(&mut self, text: &str) -> Option<Vec<Statement>> {
+        self.0.publish(text, vec![Scope::Programme])
+    }
 }
 
 /// A district's key on paper: it certifies its health centres.
@@ -208,6 +219,14 @@ impl District {
     /// Shuts a certificate of the district out.
     pub fn revoke(&mut self, certificate: CertId, reason: Reason) -> Statement {
         self.office.revoke(certificate, reason)
+    }
+
+    /// Publishes a form for each of its health centres; none if it is too long.
+    pub fn publish(&mut self, text: &str) -> Option<Vec<Statement>> {
+        let id = self.office.id();
+        let scope = |code: &String| Scope::Catchment(CatchmentSecret::tag_of(id, code));
+        let scopes = self.catchments.iter().map(scope).collect();
+        self.office.publish(text, scopes)
     }
 }
 
@@ -310,6 +329,12 @@ impl Centre {
     /// Shuts a certificate of the catchment out.
     pub fn revoke(&mut self, certificate: CertId, reason: Reason) -> Statement {
         self.office.revoke(certificate, reason)
+    }
+
+    /// Publishes a form for its catchment; none if it is too long.
+    pub fn publish(&mut self, text: &str) -> Option<Vec<Statement>> {
+        let scopes = vec![self.scope()];
+        self.office.publish(text, scopes)
     }
 }
 

@@ -9,7 +9,7 @@ use huza_crdt::control::{Erasure, Opening, Statement, kind};
 use huza_crdt::envelope::{ForkProof, Stored, Urgency};
 use huza_crdt::id::{CatchmentTag, DeviceKey, LogId, Origin, RecordId};
 use huza_crdt::node::{RecordStatus, Status};
-use huza_crdt::record::{project, view_of};
+use huza_crdt::record::{Forms, project, view_of};
 use huza_crdt::store::Table;
 use huza_crdt::trust::directory_area;
 
@@ -244,7 +244,7 @@ pub(crate) fn filed(durable: &Durable, records: &BTreeSet<RecordId>) -> Resource
         let raw = changes.iter().map(|(origin, raw)| (*origin, raw.as_slice()));
         view_of(*record, raw)
     });
-    let resources = views.flat_map(|view| project(&view));
+    let resources = views.flat_map(|view| project(&view, &Forms::built_in()));
     resources.map(|resource| (resource.key, resource.text)).collect()
 }
 
@@ -254,7 +254,7 @@ pub(crate) fn expected(model: &Model, nature: &Nature, auditor: &Auditor) -> Res
         nature.covers.iter().filter_map(|village| auditor.area(*village)).collect();
     areas.insert(directory_area());
     let records = model.records().filter(|(area, _)| areas.contains(area));
-    let resources = records.flat_map(|(_, document)| project(&document.view()));
+    let resources = records.flat_map(|(_, document)| project(&document.view(), &Forms::built_in()));
     resources.map(|resource| (resource.key, resource.text)).collect()
 }
 
@@ -262,8 +262,10 @@ pub(crate) fn expected(model: &Model, nature: &Nature, auditor: &Auditor) -> Res
 /// not taken back.
 pub(crate) fn without(expected: &Resources, model: &Model) -> Resources {
     let held_back = model.records().filter(|(_, one)| model.held_back.contains(&one.record()));
-    let keys: BTreeSet<String> =
-        held_back.flat_map(|(_, one)| project(&one.view())).map(|one| one.key).collect();
+    let keys: BTreeSet<String> = held_back
+        .flat_map(|(_, one)| project(&one.view(), &Forms::built_in()))
+        .map(|one| one.key)
+        .collect();
     let kept = expected.iter().filter(|(key, _)| !keys.contains(*key));
     kept.map(|(key, text)| (key.clone(), text.clone())).collect()
 }

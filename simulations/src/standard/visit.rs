@@ -70,11 +70,10 @@ fn item(workload: Workload, index: u64, change: &Change, worker: &str) -> Option
     let form = form(id, 1)?;
     let checked = check(form, answers).ok()?;
     let name = format!("{} {}", fields.get("name/given")?, fields.get("name/family")?);
-    let card = card(form, Some(&name), &checked, (record, origin.visit()), *occurred);
+    let card = card(&form.name(), Some(&name), &checked, (record, origin.visit()), *occurred);
     let visit = Edit::Visit {
         visit: origin.visit(),
-        form: form.id.clone(),
-        version: form.version,
+        form: form.name(),
         occurred: *occurred,
         worker: worker.to_owned(),
         answers: checked.answers,

@@ -29,7 +29,8 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::args::{
-    CreateArgs, PaperApproveArgs, PaperArgs, PaperCentreArgs, PaperCommand, PaperRevokeArgs,
+    CreateArgs, PaperApproveArgs, PaperArgs, PaperCentreArgs, PaperCommand, PaperPublishArgs,
+    PaperRevokeArgs,
 };
 use crate::commands::Context;
 use crate::error::{Failure, Kind};
@@ -84,6 +85,7 @@ pub(super) fn run(context: &Context, command: PaperCommand) -> Result<(), Failur
         PaperCommand::Approve(args) => approve(context, &args),
         PaperCommand::Revoke(args) => revoke(context, &args),
         PaperCommand::Centre(args) => centre(context, &args),
+        PaperCommand::Publish(args) => publish(context, &args),
     }
 }
 
@@ -269,6 +271,33 @@ fn revoke(context: &Context, args: &PaperRevokeArgs) -> Result<(), Failure> {
     );
     let value = json!({ "certificate": certificate.to_string(), "statements": line.trim_end() });
     context.output.answer(&value, &text)
+}
+
+fn publish(context: &Context, args: &PaperPublishArgs) -> Result<(), Failure> {
+    let text = super::form_text(&args.publish)?;
+    let mut file = Pending::begin(&args.out, false, false)?;
+    let mut paper = Paper::open(&args.paper)?;
+    let statements = match &mut paper.office {
+        Office::Programme(programme) => programme.publish(&text),
+        Office::District(_, district) => district.publish(&text),
+        Office::Centre(centre) => centre.publish(&text),
+    };
+    let statements: Vec<Statement> = statements.ok_or_else(|| {
+        let message = "This form is too long to travel, even when it is packed";
+        Failure::new(Kind::Input, "form_too_long", message)
+            .hint("Shorten it; nothing was published")
+    })?;
+    paper.replace()?;
+    let line = files::line(Content::Statements, &statements);
+    file.append(line.as_bytes())?;
+    file.publish()?;
+    print_again(context, &paper);
+    let out = args.out.display();
+    let text = format!(
+        "The form is signed.\nNext: bring {out} to any device of the programme, the hub best, and \
+         there: huza take {out}"
+    );
+    context.output.answer(&json!({ "statements": line.trim_end() }), &text)
 }
 
 fn centre(context: &Context, args: &PaperCentreArgs) -> Result<(), Failure> {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use huza_crdt::id::RecordId;
 use huza_crdt::node::{AreaRef, Command, Reply};
-use huza_crdt::record::Form;
+use huza_crdt::record::{Danger, Form, Forms};
 use huza_crdt::time::Stamp;
 
 use super::programme::Members;
-use crate::commands::{forms, import, person, visit};
+use crate::commands::{import, person, visit};
 use crate::error::Failure;
 use crate::output::{self, Output};
 use crate::shell::Device;
@@ -137,7 +137,8 @@ async fn bring_in(output: Output, device: &mut Device, files: &[PathBuf]) -> Res
 
 /// Records one person and one visit, and says so.
 async fn record(output: Output, device: &mut Device, entry: &Visit) -> Result<(), Failure> {
-    let form = forms::latest(entry.form)?;
+    let forms = Forms::built_in();
+    let form = forms.latest(entry.form).ok_or_else(|| Failure::answer("forms"))?;
     let id = add_person(device, entry).await?;
     let mut answers = map(entry.answers);
     if entry.form == "anc" {
@@ -166,7 +167,7 @@ async fn add_person(device: &mut Device, entry: &Visit) -> Result<RecordId, Fail
     }
 }
 
-fn line(entry: &Visit, form: &Form, dangers: &[String]) -> String {
+fn line(entry: &Visit, form: &Form, dangers: &[Danger]) -> String {
     let answers = entry.answers.iter().filter_map(|(id, value)| {
         let field = form.field(id)?;
         let unit = field.unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
@@ -180,7 +181,7 @@ fn line(entry: &Visit, form: &Form, dangers: &[String]) -> String {
         form.title.en,
         answers.join(", ")
     );
-    let signs: Vec<String> = dangers.iter().map(|sign| visit::sign_label(form, sign)).collect();
+    let signs: Vec<String> = dangers.iter().map(|one| visit::both(&one.label)).collect();
     if !signs.is_empty() {
         line.push_str(&format!("\n     DANGER: {}. It travels first.", signs.join("; ")));
     }

@@ -96,6 +96,8 @@ pub enum Command {
     },
     /// What is due for the people of the areas that this device reads.
     Reminders,
+    /// The forms that were published.
+    Forms,
     /// Everything about one record.
     Show {
         /// Which.
@@ -224,6 +226,11 @@ pub enum Order {
     },
     /// Say what time it is.
     Time,
+    /// Publish a form for the health centres of this device.
+    Publish {
+        /// Its text, as [`crate::record::Form::read`] takes it.
+        text: String,
+    },
 }
 
 crate::debug_shows!(
@@ -237,6 +244,7 @@ crate::debug_shows!(
         Import,
         Find,
         Reminders,
+        Forms,
         Show,
         Status,
         Peers,
@@ -266,4 +274,5 @@ crate::debug_shows!(enum Order {
     Grant { certificate },
     Recover,
     Time,
+    Publish,
 });

@@ -13,7 +13,7 @@ use crate::crypto::SealingPublic;
 use crate::id::{
     AreaTag, CertId, DeviceKey, LogId, ProgrammeId, RecordId, StatementId, StoreId, VisitId,
 };
-use crate::record::{Due, Reminder};
+use crate::record::{Advice, Danger, Due, FollowUp, Reminder};
 use crate::session::{Peer, Stats};
 use crate::time::Stamp;
 use crate::trust::Role;
@@ -53,7 +53,9 @@ pub enum Reply {
         /// The visit, if it was one.
         visit: Option<VisitId>,
         /// Danger signs found.
-        dangers: Vec<String>,
+        dangers: Vec<Danger>,
+        /// What the worker is advised to do.
+        advice: Vec<Advice>,
         /// What the user should look at again.
         warnings: Vec<String>,
     },
@@ -82,6 +84,11 @@ pub enum Reply {
     Reminders {
         /// What is due, was, or will be.
         due: Vec<DueVisit>,
+    },
+    /// To [`Command::Forms`].
+    Forms {
+        /// The forms.
+        forms: Vec<PublishedForm>,
     },
     /// To [`Command::Show`]: the record as JSON text.
     Shown {
@@ -185,6 +192,7 @@ crate::debug_shows!(enum Reply {
     Imported { resources, records, unchanged, kept_apart },
     Found { records: Vec::len },
     Reminders { due: Vec::len },
+    Forms { forms },
     Shown,
     Status(status),
     Peers { sessions },
@@ -282,6 +290,8 @@ pub struct DueVisit {
     pub state: Due,
     /// What is due, and when.
     pub reminder: Reminder,
+    /// The rule that asks for it.
+    pub rule: FollowUp,
     /// For whom.
     pub record: RecordId,
     /// Name, as shown.
@@ -291,6 +301,17 @@ pub struct DueVisit {
 }
 
 crate::debug_shows!(struct DueVisit { state, reminder });
+
+/// A form that was published and counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedForm {
+    /// Its text, as [`crate::record::Form::read`] takes it.
+    pub text: String,
+    /// The health centre for which it was published, by its name if that is known; none: all.
+    pub centre: Option<String>,
+    /// The statement that holds it.
+    pub statement: StatementId,
+}
 
 /// How a device stands.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

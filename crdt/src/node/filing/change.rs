@@ -36,6 +36,8 @@ pub(super) struct Filing {
     /// The state of the keyring with which keys were looked for, and the openings known then.
     pub(super) keyrings: u64,
     pub(super) openings: usize,
+    /// The state of the forms by which records are listed.
+    pub(super) published: u64,
     /// Records of which nothing is left.
     pub(super) emptied: Vec<RecordId>,
     /// Whether something of it was written as an outsider and erased since.

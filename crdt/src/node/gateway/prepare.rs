@@ -8,7 +8,7 @@ use crate::id::{Head, LogId, Origin, RecordId, hash_parts, truncated};
 use crate::node::api::Outgoing;
 use crate::node::state::{ChangeRow, DeliverRow, FailedRow};
 use crate::node::write::stored_changes;
-use crate::record::{Document, project, server};
+use crate::record::{Document, Forms, project, server};
 use crate::store::{Batch, Row, Table};
 
 /// What is to be delivered, and what has to be known when the facility has answered.
@@ -50,7 +50,7 @@ pub(super) struct Delivery {
 pub(super) fn prepare(
     (due, again): (Vec<(u64, DeliverRow)>, BTreeSet<RecordId>),
     filings: u64,
-    (records, hidden): (&BTreeSet<RecordId>, &BTreeSet<RecordId>),
+    (records, hidden): (&BTreeMap<RecordId, Forms>, &BTreeSet<RecordId>),
     rows: &[Vec<Row>],
 ) -> Delivery {
     let hidden = hidden.clone();
@@ -69,15 +69,15 @@ pub(super) fn prepare(
         }
     }
     let stored = stored_changes(changes);
-    for record in records {
+    for (record, forms) in records {
         let changes = stored.get(record).map(Vec::as_slice).unwrap_or_default();
-        delivery.add(*record, changes);
+        delivery.add(*record, changes, forms);
     }
     delivery
 }
 
 impl Delivery {
-    fn add(&mut self, record: RecordId, changes: &[(Origin, ChangeRow)]) {
+    fn add(&mut self, record: RecordId, changes: &[(Origin, ChangeRow)], forms: &Forms) {
         let raw = changes.iter().map(|(origin, row)| (*origin, &row.raw));
         let document = Document::from_changes(record, raw);
         for (origin, row) in changes.iter().filter(|(origin, _)| !document.is_applied(*origin)) {
@@ -86,7 +86,7 @@ impl Delivery {
             set.extend(row.place);
         }
         let view = document.view();
-        let shown = project(&view);
+        let shown = project(&view, forms);
         // Names that mean two things mean nothing.
         let mut table: BTreeMap<String, Option<String>> = BTreeMap::new();
         for one in shown.iter().filter(|one| server::place(record, &one.key) == one.key) {

@@ -13,17 +13,17 @@ use crate::record::view::Value;
 pub(super) struct Answer<'a> {
     pub(super) visit: &'a Visit<'a>,
     /// `None` where the form or the field is unknown.
-    pub(super) field: Option<&'static Field>,
+    pub(super) field: Option<&'a Field>,
     pub(super) field_id: &'a str,
     pub(super) value: &'a Value,
     pub(super) is_shown: bool,
 }
 
 /// The resource that a value becomes.
-enum Kind {
+enum Kind<'a> {
     Observation,
-    Condition(&'static Field),
-    Immunization(&'static Field),
+    Condition(&'a Field),
+    Immunization(&'a Field),
     /// It is said in the one of the visit.
     ServiceRequest,
 }
@@ -49,7 +49,7 @@ impl Answer<'_> {
         }
     }
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> Kind<'_> {
         let value = &self.value.value;
         match self.field.map(|field| (field, field.resource.as_str())) {
             Some((field, "Condition")) if value == "yes" => Kind::Condition(field),

@@ -4,12 +4,13 @@ use super::node::{Node, coding, concept, reference, resource};
 use super::visit::Visit;
 use super::{Projected, made_id};
 use crate::record::fhir::SUGGESTED_SAME_PERSON;
+use crate::record::forms::Forms;
 use crate::record::view::{RecordView, Shown};
 
 /// One for each conflict outside imported resources.
-pub(super) fn conflicts(view: &RecordView, patient: &str) -> Vec<Projected> {
+pub(super) fn conflicts(view: &RecordView, forms: &Forms, patient: &str) -> Vec<Projected> {
     let all = view.conflicts().into_iter().filter(|(key, _)| !key.starts_with("resources/"));
-    all.map(|(key, shown)| conflict(view, patient, &key, shown)).collect()
+    all.map(|(key, shown)| conflict((view, forms), patient, &key, shown)).collect()
 }
 
 /// One for each record that may be about the same person.
@@ -29,14 +30,19 @@ pub(super) fn suggested_links(view: &RecordView, patient: &str) -> Vec<Projected
 /// Nobody has looked into it.
 const PRELIMINARY: &str = "preliminary";
 
-fn conflict(view: &RecordView, patient: &str, key: &str, shown: &Shown) -> Projected {
+fn conflict(
+    (view, forms): (&RecordView, &Forms),
+    patient: &str,
+    key: &str,
+    shown: &Shown,
+) -> Projected {
     let values: Vec<String> = shown
         .all()
         .map(|value| format!("{} ({}, {})", value.value, value.worker, value.at))
         .collect();
     let of_visit = key.strip_prefix("visits/").and_then(|key| key.split_once('/'));
     let visit = of_visit.and_then(|(id, name)| {
-        Some((Visit::new(patient, id, view.visits.get(id)?), name.strip_prefix("answer/")))
+        Some((Visit::new(forms, patient, id, view.visits.get(id)?), name.strip_prefix("answer/")))
     });
     let mut status = Some(Node::text(PRELIMINARY));
     let mut implicated = Vec::new();

@@ -3,7 +3,8 @@
 use super::answer::Answer;
 use super::node::{Node, coding, concept, display, hl7, reference, resource};
 use super::{Projected, danger, made_id, provenance, referral};
-use crate::record::form::{self, Form};
+use crate::record::form::Form;
+use crate::record::forms::Forms;
 use crate::record::view::{Shown, Value, VisitView};
 
 /// The form whose visits also become Consent resources.
@@ -17,14 +18,19 @@ pub(super) struct Visit<'a> {
     pub(super) patient: &'a str,
     pub(super) id: &'a str,
     pub(super) view: &'a VisitView,
-    pub(super) form: Option<&'static Form>,
+    pub(super) form: Option<&'a Form>,
     /// What the visit calls its form, known or not.
     pub(super) form_id: &'a str,
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(patient: &'a str, id: &'a str, view: &'a VisitView) -> Self {
-        let form = view.form().and_then(|(id, version)| form::form(id, version));
+    pub(super) fn new(
+        forms: &'a Forms,
+        patient: &'a str,
+        id: &'a str,
+        view: &'a VisitView,
+    ) -> Self {
+        let form = view.form().and_then(|name| forms.get(&name));
         Self { patient, id, view, form, form_id: view.field("form").unwrap_or_default() }
     }
 
