@@ -242,16 +242,34 @@ fn what_a_thief_published_counts_no_more_once_he_is_shut_out() {
     assert!(matches!(fill(&mut phone, record, &[("asked", "yes")]), Reply::Written { .. }));
     assert_eq!(due(&mut phone).len(), 1);
     let thief = authority.status().certificate.unwrap();
-    let statements = vec![world.centre.revoke(thief, Reason::Stolen)];
-    phone.call(Command::Take { statements });
-    assert!(published(&mut phone).is_empty());
+    let mut other = world.device(2, Role::Authority, &[]);
+    world.meet(&mut phone, &mut other);
+    // What was held is trusted, except what tells workers what to do.
+    let order =
+        Order::Revoke { certificate: thief, reason: Reason::Stolen, trust: true, rotate: false };
+    assert!(matches!(other.order(order), Reply::Issued { .. }));
+    world.meet(&mut other, &mut phone);
+    let [void] = published(&mut phone).try_into().unwrap();
+    assert!(!void.counts);
     assert!(due(&mut phone).is_empty());
     assert_eq!(code(fill(&mut phone, record, &[("asked", "yes")])), "invalid_answers");
-    // The visit is shown all the same, as it was written.
-    assert!(
-        phone.show(record).unwrap().contains("answer/asked")
-            || phone.show(record).unwrap().contains("\"asked\"")
-    );
+    // The visit is shown all the same, as it was written; and as it was meant, if another authority
+    // says that the form was right.
+    assert!(phone.show(record).unwrap().contains("\"asked\":"));
+    assert!(matches!(publish(&mut other, &void.text), Reply::Issued { .. }));
+    world.meet(&mut other, &mut phone);
+    assert_eq!(due(&mut phone).len(), 1);
+}
+
+/// What stands in docs/forms.md.
+#[test]
+fn the_form_that_is_explained_is_one() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/forms.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let text = page.split_once("```toml\n").unwrap().1.split_once("```").unwrap().0;
+    let form = Form::read(text).unwrap();
+    assert_eq!(form.strangers(&Forms::built_in()), Vec::<String>::new());
+    assert_eq!((form.dangers.len(), form.advice.len(), form.follow_ups.len()), (1, 1, 1));
 }
 
 #[test]

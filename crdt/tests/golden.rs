@@ -25,7 +25,8 @@ use huza_crdt::bundle;
 use huza_crdt::codec;
 use huza_crdt::control::{
     Admission, Body, CutOff, EnvelopePlace, Erasure, Grant, Opening, ProgrammeTime, PublishedKey,
-    Reason, Receipt, ReceiptKind, ReceiptRange, Revocation, Scope, Statement, kind,
+    Reason, Receipt, ReceiptKind, ReceiptRange, Revocation, Scope, Statement, form_body, form_text,
+    kind,
 };
 use huza_crdt::crypto::{Purpose, SealingKey, SigningKey, SymmetricKey};
 use huza_crdt::envelope::{
@@ -36,7 +37,7 @@ use huza_crdt::id::{
     AreaTag, CatchmentTag, CertId, Hash, Incarnation, LogId, Origin, RecordId, StatementId,
     StoreId, hex, unhex,
 };
-use huza_crdt::record::{Card, Document, Edit, card, check, form, genesis, pack, unpack};
+use huza_crdt::record::{Card, Document, Edit, Form, card, check, form, genesis, pack, unpack};
 use huza_crdt::session::difference::{ShortId, encode};
 use huza_crdt::session::frame::{Bytes, Channel, Frame, Hello, Run, ShortSpan, ToldLog, VERSION};
 use huza_crdt::time::Stamp;
@@ -223,6 +224,17 @@ fn envelope() -> (Header, Stored) {
     (stored.wire.header(log, seq, previous), stored)
 }
 
+/// A form as it is published.
+const FORM: &str = r#"id = "shoes"
+version = 1
+title = { rw = "Inkweto", fr = "Chaussures", en = "Shoes" }
+[[field]]
+id = "size"
+label = { rw = "Ingano", fr = "Pointure", en = "Size" }
+type = "integer"
+resource = "Observation"
+"#;
+
 fn span() -> Span {
     Span { from: 0, to: 300, end: Hash([0x33; 32]) }
 }
@@ -331,6 +343,7 @@ fn statements_keep_their_bytes() {
             codec::encode(&ProgrammeTime { time: Stamp(1_795_000_000) }),
         ),
         ("statement-unread", 200, vec![1, 2, 3]),
+        ("statement-form", kind::FORM, form_body(FORM).unwrap()),
     ];
     golden("statement-opening", &opening().to_bytes());
     for ((name, kind, body), number) in bodies.into_iter().zip(1..) {
@@ -341,6 +354,9 @@ fn statements_keep_their_bytes() {
         assert!(read.signed(device().public()).verify());
         assert!(Body::read(kind, &body).is_ok());
     }
+    let form = Statement::from_bytes(&stored("statement-form")).unwrap();
+    assert_eq!(form_text(&form).unwrap(), FORM);
+    golden("form-version", Form::read(FORM).unwrap().name().version().as_bytes());
     let (content, grant) = grant();
     assert_eq!(open_grant(&grant, &device_sealing()).unwrap(), content);
     golden("grant-content-area", &codec::encode(&content));

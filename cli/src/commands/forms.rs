@@ -16,6 +16,7 @@ use crate::output;
 /// The forms that this device fills, and those that were published.
 struct Known {
     forms: Forms,
+    /// Also those that count no more.
     published: Vec<(Form, PublishedForm)>,
     /// Published forms that only a later version of this program can read.
     unreadable: usize,
@@ -36,14 +37,17 @@ impl Known {
         let mut published: Vec<(Form, PublishedForm)> = all.into_iter().filter_map(read).collect();
         // The programme's behind those of a health centre, as the device has them.
         published.sort_by_key(|(_, one)| one.centre.is_none());
-        let others = published.iter().map(|(form, _)| Arc::new(form.clone()));
+        let counted = published.iter().filter(|(_, one)| one.counts);
+        let others = counted.map(|(form, _)| Arc::new(form.clone()));
         let forms = Forms::built_in().with(others);
         let unreadable = count - published.len();
         Ok(Self { forms, published, unreadable })
     }
 
-    fn latest(&self, id: &str) -> Result<&Form, Failure> {
-        self.forms.latest(id).ok_or_else(|| {
+    /// The form of this id that is filled, or the published one of this whole name.
+    fn find(&self, id: &str) -> Result<&Form, Failure> {
+        let named = self.published.iter().find(|(form, _)| form.name().to_string() == id);
+        named.map(|(form, _)| form).or_else(|| self.forms.latest(id)).ok_or_else(|| {
             let known: Vec<_> = self.forms.filled().map(|form| form.id.as_str()).collect();
             Failure::new(Kind::Input, "unknown_form", format!("There is no form {id}"))
                 .hint(format!("The forms are {}", known.join(", ")))
@@ -68,7 +72,7 @@ pub(crate) async fn run(context: &Context, args: &FormsArgs) -> Result<(), Failu
     match &args.command {
         None => list(context, &known, args.lang.lang.into()),
         Some(FormsCommand::Show(show)) => {
-            let form = known.latest(&show.form)?;
+            let form = known.find(&show.form)?;
             let (source, toml) = known.source(form);
             if show.toml {
                 return context.output.answer(&json!({ "toml": toml }), toml.trim_end());
@@ -122,7 +126,16 @@ fn list(context: &Context, known: &Known, language: Language) -> Result<(), Fail
             known.unreadable
         ));
     }
-    let value = json!({ "forms": value, "unreadable": known.unreadable });
+    let void = known.published.iter().filter(|(_, one)| !one.counts);
+    let void: Vec<String> = void.map(|(form, _)| form.name().to_string()).collect();
+    if !void.is_empty() {
+        text.push_str(&format!(
+            "\n\nWho published these is shut out, so they count no more: {}.\nWhat is right in them can \
+             be published again: huza forms show NAME --toml",
+            void.join(", ")
+        ));
+    }
+    let value = json!({ "forms": value, "unreadable": known.unreadable, "void": void });
     context.output.answer(&value, &text)
 }
 

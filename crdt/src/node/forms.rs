@@ -84,18 +84,17 @@ impl Node {
         area.map_or_else(Forms::built_in, |area| self.forms(area))
     }
 
-    /// Every form that was published and counts.
+    /// Every form that was published.
     pub(super) fn published_forms(&mut self, id: CommandId) {
-        let statements = self.carrier.lane.iter().flat_map(|lane| {
-            let counted = self.carrier.published.counted.iter();
-            counted.filter_map(|(tag, id)| Some((tag, lane.statement(id)?)))
+        let all = self.carrier.lane.iter().flat_map(|lane| {
+            lane.forms().map(|statement| (statement, lane.is_in_force(statement)))
         });
-        let forms = statements.filter_map(|(tag, statement)| {
-            Some(PublishedForm {
-                text: form_text(statement)?,
-                centre: tag.map(|tag| self.scope_name(&AreaScope::Catchment(tag))),
-                statement: statement.id(),
-            })
+        let forms = all.filter_map(|(statement, counts)| {
+            let centre = match statement.scope() {
+                Scope::Programme => None,
+                Scope::Catchment(tag) => Some(self.scope_name(&AreaScope::Catchment(tag))),
+            };
+            Some(PublishedForm { text: form_text(statement)?, centre, counts })
         });
         let forms = forms.collect();
         self.reply(id, Reply::Forms { forms });

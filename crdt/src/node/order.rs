@@ -274,7 +274,8 @@ impl Node {
 
     /// What this device holds of a certificate's logs and statements, as what is still trusted. If
     /// nothing is, there remains what this device's own certificate rests on. Of a device in wrong
-    /// hands, orders to erase that still wait are never among it: that is what they wait for.
+    /// hands, orders to erase that still wait are never among it: that is what they wait for; nor are
+    /// forms, which tell workers what to do: published again, they are what they were.
     fn trusted(
         &self,
         certificate: CertId,
@@ -295,7 +296,8 @@ impl Node {
             let lasting = !matches!(one.kind(), kind::RECEIPT | kind::OPENING | kind::FORK_PROOF);
             let waits = one.kind() == kind::ERASURE && !self.carrier.ripe.contains(*id);
             let misused = matches!(reason, Reason::Stolen | Reason::Misused);
-            lasting && all && !(waits && misused) || own.contains(id)
+            let doubtful = waits || one.kind() == kind::FORM;
+            lasting && all && !(doubtful && misused) || own.contains(id)
         });
         (logs.filter(|_| all).collect(), kept.map(|(id, _)| *id).collect())
     }

@@ -302,15 +302,15 @@ pub struct DueVisit {
 
 crate::debug_shows!(struct DueVisit { state, reminder });
 
-/// A form that was published and counts.
+/// A form that was published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedForm {
     /// Its text, as [`crate::record::Form::read`] takes it.
     pub text: String,
     /// The health centre for which it was published, by its name if that is known; none: all.
     pub centre: Option<String>,
-    /// The statement that holds it.
-    pub statement: StatementId,
+    /// Whether it counts: not if who published it is shut out.
+    pub counts: bool,
 }
 
 /// How a device stands.
