@@ -57,6 +57,7 @@ mod forms;
 mod gateway;
 mod grace;
 mod health;
+mod inbox;
 mod ingest;
 mod judge;
 mod links;
@@ -78,10 +79,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use api::{
     Answer, AreaRef, BundleScope, Carry, Command, CommandError, CommandId, Config, DueVisit, Event,
-    FacilityState, FailedResource, Finding, FoundRecord, GatewayStatus, Input, Job, KnownDevice,
-    Level, Now, Order, Outgoing, Output, PipeId, Product, PublishedForm, QuarantinedLog,
-    ReaderState, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus, Status, Taken,
-    TakenPart, Token,
+    FacilityState, FailedResource, Finding, FoundRecord, GatewayStatus, InboxMessage, Input, Job,
+    KnownDevice, Level, Now, Order, Outgoing, Output, PipeId, Product, PublishedForm,
+    QuarantinedLog, ReaderState, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus,
+    Status, Taken, TakenPart, Token,
 };
 
 use crate::control::Statement;

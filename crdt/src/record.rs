@@ -35,6 +35,7 @@ mod fhir;
 mod form;
 mod forms;
 mod genesis;
+mod message;
 mod number;
 mod ops;
 mod packed;
@@ -62,6 +63,7 @@ pub use form::{
 };
 pub use forms::{Forms, form, form_text};
 pub use genesis::{genesis, genesis_hash};
+pub use message::{Message, has_message, messages};
 pub(crate) use number::is_partial_date;
 pub use packed::{PackError, pack, unpack};
 pub use project::{Projected, project, server};

@@ -88,6 +88,8 @@ tables! {
     Awaited = "awaited" in Reader;
     /// Log id -> ranges of envelopes that the facility accepted, or refused.
     Answered = "answered" in Reader;
+    /// Log id -> ranges of envelopes with messages that a worker of this device was shown.
+    Shown = "shown" in Reader;
     /// Number (big endian) -> entry of the audit trail.
     Audit = "audit" in Reader;
 }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 pub use command::{AreaRef, BundleScope, Command, Order};
 pub use reply::{
     CommandError, DueVisit, FacilityState, FailedResource, Finding, FoundRecord, GatewayStatus,
-    KnownDevice, Level, PublishedForm, QuarantinedLog, ReceiptStatus, RecordStatus, Reply,
-    SessionStatus, Status, Taken, TakenPart,
+    InboxMessage, KnownDevice, Level, PublishedForm, QuarantinedLog, ReceiptStatus, RecordStatus,
+    Reply, SessionStatus, Status, Taken, TakenPart,
 };
 
 use crate::control::Reason;

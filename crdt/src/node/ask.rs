@@ -13,7 +13,7 @@ use super::state::{ChangeRow, log_key};
 use super::write::stored_changes;
 use crate::audit::Action;
 use crate::codec;
-use crate::control::{Receipt, ReceiptKind, Statement};
+use crate::control::{Receipt, ReceiptKind, ReceiptRange, Statement};
 use crate::crypto::Signed;
 use crate::envelope::Stored;
 use crate::holdings::Held;
@@ -57,6 +57,7 @@ impl Node {
                     node.find(id, &query, limit);
                 });
             }
+            Command::Inbox => self.inbox(id),
             Command::Reminders => {
                 let subject = "who is due for a visit".to_owned();
                 self.audit_alone(Action::Searched, subject, move |node| node.remind(id));
@@ -239,25 +240,34 @@ impl Node {
     }
 
     fn full_status(&mut self, id: CommandId) {
-        let ends = self.receipt_ends();
+        let ends = self.receipt_ends().into_iter().collect();
+        self.hashes(ends, move |node, hashes| {
+            node.gather(vec![Range::all(Table::Changes)], move |node, changes| {
+                let records = node.record_statuses(&changes, &hashes);
+                let status = node.brief(records);
+                node.reply(id, Reply::Status(Box::new(status)));
+            });
+        });
+    }
+
+    /// The hashes of the headers of envelopes that are held.
+    pub(super) fn hashes(
+        &mut self,
+        places: Vec<(LogId, u64)>,
+        then: impl FnOnce(&mut Self, BTreeMap<(LogId, u64), Hash>) + Send + 'static,
+    ) {
         let exact = |(log, seq): &(LogId, u64)| Range {
             rows_max: 1,
             ..Range::prefix(Table::Envelopes, log_key(*log, *seq))
         };
-        let mut ranges: Vec<Range> = vec![Range::all(Table::Changes)];
-        ranges.extend(ends.iter().map(exact));
-        self.gather(ranges, move |node, rows| {
-            let (changes, envelopes) = rows.split_at(1);
-            let hashes = ends.iter().zip(envelopes).filter_map(|(place, rows)| {
+        self.gather(places.iter().map(exact).collect(), move |node, rows| {
+            let hashes = places.iter().zip(rows).filter_map(|(place, rows)| {
                 let (_, value) = rows.first()?;
                 let stored: Stored = codec::decode(value).ok()?;
-                let header = stored.wire.header(place.0, place.1, stored.previous);
-                Some((*place, header.hash()))
+                Some((*place, stored.wire.header(place.0, place.1, stored.previous).hash()))
             });
-            let hashes: BTreeMap<(LogId, u64), Hash> = hashes.collect();
-            let records = node.record_statuses(changes, &hashes);
-            let status = node.brief(records);
-            node.reply(id, Reply::Status(Box::new(status)));
+            let hashes = hashes.collect();
+            then(node, hashes);
         });
     }
 
@@ -325,7 +335,7 @@ impl Node {
     }
 
     /// Every receipt in force, its signature, chain and end hashes checked again.
-    fn verified_receipts(
+    pub(super) fn verified_receipts(
         &self,
         hashes: &BTreeMap<(LogId, u64), Hash>,
     ) -> Vec<(Receipt, ReceiptStatus)> {
@@ -368,6 +378,19 @@ impl Node {
         key.is_some_and(|key| statement.signed(key).verify())
     }
 
+    /// Whether a receipt speaks of an envelope.
+    pub(super) fn covers(&self, receipt: &Receipt, (log, seq): (LogId, u64)) -> bool {
+        // The end hash speaks for our envelope only if we hold all between the two.
+        let held = self.carrier.holdings.logs.get(&log).map(|held| held.spans.as_slice());
+        let linked = |to: u64| {
+            let mut spans = held.unwrap_or_default().iter();
+            spans.any(|span| span.from <= seq && to <= span.to)
+        };
+        let within =
+            |range: &ReceiptRange| (range.from..=range.to).contains(&seq) && linked(range.to);
+        receipt.log == log && receipt.ranges.iter().any(within)
+    }
+
     fn record_status(
         &self,
         record: RecordId,
@@ -379,18 +402,7 @@ impl Node {
         let carriers: BTreeSet<Vec<(LogId, u64)>> =
             placed.map(|(_, change)| change.places().collect()).collect();
         let pending = changes.iter().filter(|(_, change)| change.place.is_none()).count();
-        let covers = |receipt: &Receipt, (log, seq): &(LogId, u64)| {
-            // The end hash speaks for our envelope only if we hold all between the two.
-            let held = self.carrier.holdings.logs.get(log).map(|held| held.spans.as_slice());
-            let linked = |to: u64| {
-                let mut spans = held.unwrap_or_default().iter();
-                spans.any(|span| span.from <= *seq && to <= span.to)
-            };
-            let within = |range: &crate::control::ReceiptRange| {
-                (range.from..=range.to).contains(seq) && linked(range.to)
-            };
-            receipt.log == *log && receipt.ranges.iter().any(within)
-        };
+        let covers = |receipt: &Receipt, place: &(LogId, u64)| self.covers(receipt, *place);
         let about: Vec<&(Receipt, ReceiptStatus)> = receipts
             .iter()
             .filter(|(receipt, _)| carriers.iter().flatten().any(|place| covers(receipt, place)))

@@ -24,7 +24,7 @@ const CARRIER_TABLES: [Table; 6] = [
     Table::Taken,
     Table::Met,
 ];
-const READER_TABLES: [Table; 7] = [
+const READER_TABLES: [Table; 8] = [
     Table::ReaderMeta,
     Table::Summaries,
     Table::Pending,
@@ -32,6 +32,7 @@ const READER_TABLES: [Table; 7] = [
     Table::Deliver,
     Table::Answered,
     Table::Awaited,
+    Table::Shown,
 ];
 
 impl Node {
@@ -97,7 +98,8 @@ impl Node {
             | Table::Waiting
             | Table::Deliver
             | Table::Answered
-            | Table::Awaited => {
+            | Table::Awaited
+            | Table::Shown => {
                 let reader = self.reader.as_mut()?;
                 match table {
                     Table::Summaries => {
@@ -120,6 +122,10 @@ impl Node {
                         let (name, record) = row_key.split_at_checked(16)?;
                         let record = RecordId::from_slice(record)?;
                         reader.awaited.entry(name.try_into().ok()?).or_default().insert(record);
+                    }
+                    Table::Shown => {
+                        let log = LogId::from_slice(&row_key)?;
+                        reader.shown.insert(log, codec::decode(&value).ok()?);
                     }
                     _ => {
                         let log = LogId::from_slice(&row_key)?;
@@ -508,6 +514,7 @@ impl Node {
         }
         match command {
             Command::Find { .. }
+            | Command::Inbox
             | Command::Reminders
             | Command::Show { .. }
             | Command::Export { .. } => {

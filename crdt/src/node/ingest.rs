@@ -649,9 +649,10 @@ impl Node {
         });
     }
 
-    /// Envelopes came: a hub will say so, a little later, for all that come together.
+    /// Envelopes came, or were shown: that is signed, a little later, for all that come together.
     pub(super) fn touch_receipts(&mut self) {
         let signs = matches!(self.role(), Some(Role::Hub | Role::Gateway));
+        let signs = signs || self.reader.as_ref().is_some_and(|reader| !reader.shown.is_empty());
         if signs && self.carrier.receipts_at.is_none() {
             let at = self.now.millis.plus(crate::limits::RECEIPT_DELAY_MS);
             self.carrier.receipts_at = Some(at);

@@ -9,8 +9,11 @@ use crate::codec;
 use crate::id::{AreaTag, RecordId};
 use crate::record::{Query, Texts};
 
-/// Bytes of a stored row in front of the summary: the area, and whether something is unread.
-const BEFORE_SUMMARY: usize = AreaTag::LEN + 1;
+/// Where a stored row says whether something is unread, and whether there is a message; and where its
+/// summary begins. The area is in front.
+const UNREAD: usize = AreaTag::LEN;
+const MESSAGE: usize = AreaTag::LEN + 1;
+const BEFORE_SUMMARY: usize = AreaTag::LEN + 2;
 
 /// Every record of which something is filed.
 #[derive(Default)]
@@ -51,8 +54,17 @@ impl Listing {
 
     /// Every record that was listed without the form of one of its visits.
     pub(super) fn unread(&self) -> impl Iterator<Item = RecordId> {
-        let unread = |row: &[u8]| row.get(AreaTag::LEN) == Some(&1);
-        self.0.iter().filter(move |(_, row)| unread(row)).map(|(record, _)| *record)
+        self.marked(UNREAD)
+    }
+
+    /// Every record with a message to workers.
+    pub(super) fn with_messages(&self) -> impl Iterator<Item = RecordId> {
+        self.marked(MESSAGE)
+    }
+
+    fn marked(&self, at: usize) -> impl Iterator<Item = RecordId> {
+        let marked = move |row: &[u8]| row.get(at) == Some(&1);
+        self.0.iter().filter(move |(_, row)| marked(row)).map(|(record, _)| *record)
     }
 
     /// Every record from this id on.
@@ -91,7 +103,12 @@ mod tests {
             latest: None,
             reminders: vec![],
         };
-        SummaryRow { area: AreaTag([3; 16]), unread: name.starts_with('J'), summary }
+        SummaryRow {
+            area: AreaTag([3; 16]),
+            unread: name.starts_with('J'),
+            message: name.starts_with('M'),
+            summary,
+        }
     }
 
     #[test]
@@ -108,6 +125,7 @@ mod tests {
             }
             assert_eq!(listing.area(&row.summary.record), Some(row.area));
             assert_eq!(listing.unread().count(), usize::from(row.unread));
+            assert_eq!(listing.with_messages().count(), usize::from(row.message));
         }
     }
 

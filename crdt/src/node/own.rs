@@ -206,6 +206,7 @@ impl Node {
                 area,
                 bytes: u32::try_from(change.raw.len()).unwrap_or(u32::MAX),
                 urgent: !one.card.is_empty(),
+                alone: false,
                 card: one.card,
             };
             let row_key = change_key(one.record, log, counter);
@@ -347,7 +348,8 @@ impl Node {
         }
         let area = reader.listing.area(&record).unwrap_or(opening.area);
         let bytes = u32::try_from(change.raw.len()).unwrap_or(u32::MAX);
-        Some(PendingRow { record, area, bytes, urgent: false, card: Vec::new() })
+        let card = Vec::new();
+        Some(PendingRow { record, area, bytes, urgent: false, alone: false, card })
     }
 
     /// Areas in which this device is about to write and has no log yet.

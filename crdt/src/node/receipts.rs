@@ -13,6 +13,9 @@ impl Node {
     /// Signs every receipt that says less than what is true now.
     pub(super) fn sign_receipts(&mut self) {
         let mut due: Vec<(LogId, ReceiptKind, u16, Spans)> = Vec::new();
+        for (log, shown) in self.reader.iter().flat_map(|reader| &reader.shown) {
+            due.push((*log, ReceiptKind::Shown, 0, shown.clone()));
+        }
         match self.role() {
             Some(Role::Hub) => {
                 // What is only carried may be let go: nothing is promised of it.

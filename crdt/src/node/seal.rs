@@ -83,8 +83,10 @@ impl Node {
             urgent |= row.urgent;
             count += 1;
             let follows = rows.last().is_none_or(|(last, _)| last + 1 == *counter);
+            let alone = row.alone || rows.iter().any(|(_, before)| before.alone);
             let room = rows.is_empty()
-                || rows.len() < ENVELOPE_ITEMS_TARGET
+                || !alone
+                    && rows.len() < ENVELOPE_ITEMS_TARGET
                     && bytes + row.bytes as usize <= ENVELOPE_BYTES_TARGET;
             if follows && room && row.area == area && count == rows.len() + 1 {
                 bytes += row.bytes as usize;

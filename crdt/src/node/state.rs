@@ -20,7 +20,7 @@ use crate::id::{
     AreaTag, CertId, DeviceKey, EpochId, Hash, Head, Incarnation, LogId, RecordId, StatementId,
     StoreId,
 };
-use crate::record::{Forms, RecordView, Summary, is_unread};
+use crate::record::{Forms, RecordView, Summary, has_message, is_unread};
 use crate::time::{Millis, Stamp};
 use crate::trust::approval::Membership;
 use crate::trust::{Issuer, Keyring};
@@ -190,11 +190,13 @@ pub(super) struct PendingRow {
     pub(super) area: AreaTag,
     pub(super) bytes: u32,
     pub(super) urgent: bool,
+    /// Whether no other change goes into its envelope: a message, whose receipt is for it alone.
+    pub(super) alone: bool,
     #[serde(with = "codec::bytes")]
     pub(super) card: Vec<u8>,
 }
 
-crate::debug_shows!(struct PendingRow { area, bytes, urgent });
+crate::debug_shows!(struct PendingRow { area, bytes, urgent, alone });
 
 /// A record in lists.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -202,13 +204,20 @@ pub(super) struct SummaryRow {
     pub(super) area: AreaTag,
     /// Whether it has a visit whose form was not known when it was listed.
     pub(super) unread: bool,
+    /// Whether it has a message to workers.
+    pub(super) message: bool,
     pub(super) summary: Summary,
 }
 
 impl SummaryRow {
     /// A record as it is listed, as far as these forms can be read.
     pub(super) fn of(area: AreaTag, view: &RecordView, forms: &Forms) -> Self {
-        Self { area, unread: is_unread(view, forms), summary: Summary::of(view, forms) }
+        Self {
+            area,
+            unread: is_unread(view, forms),
+            message: has_message(view, forms),
+            summary: Summary::of(view, forms),
+        }
     }
 }
 
@@ -579,6 +588,10 @@ pub(super) struct Reader {
     /// Areas whose published key cannot be sealed to.
     pub(super) unsealable: BTreeSet<AreaTag>,
     pub(super) answered: BTreeMap<LogId, Answered>,
+    /// Of each log, envelopes with messages that a worker was shown here.
+    pub(super) shown: BTreeMap<LogId, Spans>,
+    /// Envelopes whose messages a user was told of: only those can have been shown.
+    pub(super) told: BTreeSet<(LogId, u64)>,
     pub(super) commands: VecDeque<(CommandId, Command)>,
     pub(super) busy: bool,
     /// Logs in which this process has written.

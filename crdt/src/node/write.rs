@@ -18,6 +18,9 @@ use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::time::{Millis, Stamp};
 use crate::trust::directory_area;
 
+/// The form of a message to everybody in an area.
+const NOTICE: &str = "message";
+
 /// What a command will write.
 pub(super) struct Plan {
     id: CommandId,
@@ -62,6 +65,8 @@ struct Made {
     origin: Origin,
     raw: Vec<u8>,
     card: Vec<u8>,
+    /// Whether it is a message.
+    alone: bool,
 }
 
 /// All that a plan made.
@@ -168,6 +173,17 @@ impl Node {
                     self.execute(Plan { id, worker, drafts, import: None });
                 }
             }
+            Command::AddNotice { area, occurred, answers } => {
+                let area = self.resolve(id, &area);
+                let form = area.map(|area| self.forms(area));
+                if let Some((area, forms)) = area.zip(form)
+                    && let Some(content) =
+                        self.plan_form(id, &forms, (NOTICE, None), occurred, &answers)
+                {
+                    let drafts = vec![Draft { area, record: None, content }];
+                    self.execute(Plan { id, worker, drafts, import: None });
+                }
+            }
             Command::AddVisit { record, form, occurred, answers } => {
                 if let Some(draft) = self.plan_visit(id, record, &form, occurred, &answers) {
                     self.execute(Plan { id, worker, drafts: vec![draft], import: None });
@@ -191,6 +207,7 @@ impl Node {
                 self.reader_idle();
             }
             Command::GatewayRetry { keys } => self.retry_failed(id, keys),
+            Command::Seen { places } => self.was_shown(id, places),
             _ => self.reader_idle(),
         }
     }
@@ -258,16 +275,26 @@ impl Node {
     ) -> Option<Draft> {
         let (area, name) = self.known(id, record)?;
         let forms = self.forms(area);
+        let content = self.plan_form(id, &forms, (form, name), occurred, answers)?;
+        Some(Draft { area, record: Some(record), content })
+    }
+
+    /// A filled form about the person of this name, if it holds.
+    fn plan_form(
+        &mut self,
+        id: CommandId,
+        forms: &Forms,
+        (form, name): (&str, Option<String>),
+        occurred: Stamp,
+        answers: &BTreeMap<String, String>,
+    ) -> Option<Content> {
         let Some(form) = forms.latest(form) else {
             let message = format!("there is no form {form:?}");
             self.decline(id, "unknown_form", &message, "`huza forms` lists them");
             return None;
         };
         match check(form, answers) {
-            Ok(checked) => {
-                let content = Content::Visit { form: form.name(), checked, occurred, name };
-                Some(Draft { area, record: Some(record), content })
-            }
+            Ok(checked) => Some(Content::Visit { form: form.name(), checked, occurred, name }),
             Err(errors) => {
                 let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
                 let hint = format!("`huza forms show {}` explains its fields", form.id);
@@ -414,6 +441,7 @@ impl Node {
                 area: made.area,
                 bytes: u32::try_from(made.raw.len()).unwrap_or(u32::MAX),
                 urgent: !made.card.is_empty(),
+                alone: made.alone,
                 card: made.card,
             };
             batch.put(Table::Pending, log_key(log, counter), codec::encode(&row));
@@ -539,7 +567,8 @@ fn make(
             *counter += 1;
             changed += edits.len();
             let card = visit_card.clone().unwrap_or_default();
-            outcome.made.push(Made { area: draft.area, record, origin, raw, card });
+            let alone = draft.is_message();
+            outcome.made.push(Made { area: draft.area, record, origin, raw, card, alone });
         }
         outcome.unchanged += wanted - changed;
         outcome.record = Some(record);
@@ -552,6 +581,10 @@ fn make(
 }
 
 impl Draft {
+    fn is_message(&self) -> bool {
+        matches!(&self.content, Content::Visit { checked, .. } if checked.message)
+    }
+
     /// Its edits, in pieces that each fit an envelope, and the card if it is an urgent visit.
     fn edits(
         &self,

@@ -66,6 +66,9 @@ pub struct Form {
     pub version: u32,
     /// Its title.
     pub title: Label,
+    /// Whether its visits are messages: laid before the workers of the area, and sent at once.
+    #[serde(default)]
+    pub inbox: bool,
     /// Its fields, in the order in which they are asked.
     #[serde(rename = "field")]
     pub fields: Vec<Field>,

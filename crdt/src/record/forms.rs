@@ -21,6 +21,7 @@ const TEXTS: &[(&str, &str)] = texts![
     "consent",
     "death",
     "departure",
+    "message",
     "newborn",
     "nutrition",
     "postnatal",

@@ -8,6 +8,7 @@
 //!   `answer`), an Observation if nothing else. What the visit means as a whole comes besides: a
 //!   Flag for each danger sign, the Condition of a pregnancy, a Consent, a ServiceRequest; and one
 //!   Provenance says who wrote all that, and on which device.
+//! - A message to workers becomes a CommunicationRequest instead.
 //! - What was entered in error keeps its resources, each in its own word for that.
 //! - A conflicting answer becomes one resource per value. Every conflict outside resources also
 //!   becomes a DetectedIssue that names each value, who wrote it and when, so none is dropped.
@@ -18,6 +19,7 @@
 mod answer;
 mod danger;
 mod issue;
+mod message;
 mod node;
 mod patient;
 mod provenance;
@@ -80,10 +82,10 @@ pub fn project(view: &RecordView, forms: &Forms) -> Vec<Projected> {
     let mut all: Vec<Projected> = view.resources.iter().flat_map(versions).collect();
     all.extend(patient.projected(view));
     for (id, visit) in &view.visits {
-        let visit = Visit::new(forms, &patient.reference, id, visit);
+        let visit = Visit::new(forms, &patient, id, visit);
         all.extend(visit.projected().into_iter().map(|one| one.of(visit.values())));
     }
-    all.extend(issue::conflicts(view, forms, &patient.reference));
+    all.extend(issue::conflicts(view, forms, &patient));
     all.extend(issue::suggested_links(view, &patient.reference));
     // Whom all that is about: an imported Patient may have come later than the rest.
     let imported = patient::imported(view).into_iter().flat_map(|(_, shown)| shown.all());

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Document;
 use super::fhir::json::{self, Json};
 use super::forms::Forms;
+use super::message::messages;
 use super::reminder::{Reminder, reminders};
 use super::validate;
 use super::view::{RecordView, VisitView};
@@ -192,6 +193,9 @@ fn human_name(name: &Json<'_>) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
+/// Characters of a message that stand in a list. // guess: the width of a phone
+const NOTICE_CHARS: usize = 40;
+
 impl Document {
     /// Its entry in a list.
     #[must_use]
@@ -210,7 +214,7 @@ impl Summary {
             names = patient.names;
         }
         if names.is_empty() {
-            names.extend(thing_name(view));
+            names.extend(thing_name(view).or_else(|| notice_name(view, forms)));
         }
         let mut identifiers: Vec<_> = view
             .person
@@ -252,6 +256,14 @@ fn thing_name(view: &RecordView) -> Option<String> {
         Some(name) => Some(name.to_owned()),
         None => resource.items("name").find_map(human_name).or_else(|| Some(kind.to_owned())),
     }
+}
+
+/// Of a record that is a message to an area: what it is, and how it begins.
+fn notice_name(view: &RecordView, forms: &Forms) -> Option<String> {
+    let message = messages(view, forms).into_iter().next()?;
+    let (_, text) = message.says.last()?;
+    let beginning: String = text.chars().take(NOTICE_CHARS).collect();
+    Some(format!("{}: {beginning}", message.title.rw))
 }
 
 fn is_visit(visit: &VisitView) -> bool {

@@ -25,6 +25,8 @@ pub struct Checked {
     pub dangers: Vec<Danger>,
     /// What the worker is advised to do.
     pub advice: Vec<Advice>,
+    /// Whether the visit is a message to workers.
+    pub message: bool,
 }
 
 crate::debug_shows!(
@@ -32,6 +34,7 @@ crate::debug_shows!(
         warnings: Vec::len,
         dangers: Vec::len,
         advice: Vec::len,
+        message,
     }
 );
 
@@ -39,7 +42,7 @@ impl Checked {
     /// Whether the visit goes at once, with a card.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        !self.dangers.is_empty()
+        self.message || !self.dangers.is_empty()
     }
 }
 
@@ -159,8 +162,13 @@ impl fmt::Display for Unit<'_> {
 /// # Errors
 /// Every problem that was found, in the order of the form's fields, unknown fields last.
 pub fn check(form: &Form, answers: &BTreeMap<String, String>) -> Result<Checked, Vec<FieldError>> {
-    let mut checked =
-        Checked { answers: BTreeMap::new(), warnings: vec![], dangers: vec![], advice: vec![] };
+    let mut checked = Checked {
+        answers: BTreeMap::new(),
+        warnings: vec![],
+        dangers: vec![],
+        advice: vec![],
+        message: form.inbox,
+    };
     let mut errors = Vec::new();
     for field in &form.fields {
         let given = answers.get(&field.id).map(|value| value.trim()).filter(|v| !v.is_empty());

@@ -77,6 +77,15 @@ pub enum Command {
         /// Field -> value.
         answers: BTreeMap<String, String>,
     },
+    /// Write a message to the workers of an area, about nobody: form `message`, in a record of its own.
+    AddNotice {
+        /// Where.
+        area: AreaRef,
+        /// When it was written.
+        occurred: Stamp,
+        /// Field -> value.
+        answers: BTreeMap<String, String>,
+    },
     /// Bring in FHIR bundles. All good entries of one bundle, or none.
     Import {
         /// Where records of persons go.
@@ -96,6 +105,13 @@ pub enum Command {
     },
     /// What is due for the people of the areas that this device reads.
     Reminders,
+    /// Every message that this device reads.
+    Inbox,
+    /// A worker was shown the messages in these envelopes: it is signed for.
+    Seen {
+        /// Log and seq, as in [`super::InboxMessage::places`].
+        places: Vec<(LogId, u64)>,
+    },
     /// The forms that were published.
     Forms,
     /// Everything about one record.
@@ -241,9 +257,12 @@ crate::debug_shows!(
         AddPerson,
         SetPerson,
         AddVisit,
+        AddNotice,
         Import,
         Find,
         Reminders,
+        Inbox,
+        Seen { places: Vec::len },
         Forms,
         Show,
         Status,

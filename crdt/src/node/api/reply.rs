@@ -13,7 +13,7 @@ use crate::crypto::SealingPublic;
 use crate::id::{
     AreaTag, CertId, DeviceKey, LogId, ProgrammeId, RecordId, StatementId, StoreId, VisitId,
 };
-use crate::record::{Advice, Danger, Due, FollowUp, Reminder};
+use crate::record::{Advice, Danger, Due, FollowUp, Message, Reminder};
 use crate::session::{Peer, Stats};
 use crate::time::Stamp;
 use crate::trust::Role;
@@ -85,6 +85,13 @@ pub enum Reply {
         /// What is due, was, or will be.
         due: Vec<DueVisit>,
     },
+    /// To [`Command::Inbox`], the earliest first.
+    Inbox {
+        /// The messages.
+        messages: Vec<InboxMessage>,
+    },
+    /// To [`Command::Seen`]: it is durable.
+    Noted,
     /// To [`Command::Forms`].
     Forms {
         /// The forms.
@@ -192,6 +199,8 @@ crate::debug_shows!(enum Reply {
     Imported { resources, records, unchanged, kept_apart },
     Found { records: Vec::len },
     Reminders { due: Vec::len },
+    Inbox { messages: Vec::len },
+    Noted,
     Forms { forms },
     Shown,
     Status(status),
@@ -301,6 +310,31 @@ pub struct DueVisit {
 }
 
 crate::debug_shows!(struct DueVisit { state, reminder });
+
+/// A message, and who was shown it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxMessage {
+    /// The record that holds it.
+    pub record: RecordId,
+    /// Its name, as shown.
+    pub name: String,
+    /// Area, if its name is known.
+    pub area: String,
+    /// The message.
+    pub message: Message,
+    /// The envelopes that carry it; none while it is on this device only.
+    pub places: Vec<(LogId, u64)>,
+    /// Whether this device wrote it.
+    pub written_here: bool,
+    /// Whether it is for the worker who has the device open.
+    pub for_worker: bool,
+    /// Whether it was shown on this device.
+    pub shown_here: bool,
+    /// The devices that have signed that they showed it, each receipt verified again.
+    pub shown_by: BTreeSet<CertId>,
+}
+
+crate::debug_shows!(struct InboxMessage { places, written_here, for_worker, shown_here, shown_by });
 
 /// A form that was published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -218,7 +218,8 @@ impl Node {
         if let Ok(shown) = Card::decode(&card) {
             filing.batch.put(Table::Cards, [record.0, shown.visit.0].concat(), card);
         }
-        let pending = PendingRow { record, area, bytes, urgent, card: Vec::new() };
+        let card = Vec::new();
+        let pending = PendingRow { record, area, bytes, urgent, alone: false, card };
         let change = ChangeRow::new(None, raw);
         let row_key = change_key(record, origin.log, origin.counter);
         filing.batch.put(Table::Changes, row_key, codec::encode(&change));

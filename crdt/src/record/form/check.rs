@@ -10,6 +10,19 @@ use crate::limits::{
 use crate::record::forms::Forms;
 use crate::record::number;
 
+/// What the answers to a field become: these, or a part of them.
+const RESOURCES: [&str; 6] = [
+    "CommunicationRequest",
+    "Condition",
+    "Consent",
+    "Immunization",
+    "Observation",
+    "ServiceRequest",
+];
+
+/// The one of them that is a whole visit.
+const MESSAGES: &str = "CommunicationRequest";
+
 /// Why a text is not a form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -81,6 +94,11 @@ impl Problems {
         });
         self.once("field", form.fields.iter().map(|field| &field.id));
         form.fields.iter().for_each(|field| self.field(field));
+        let said = |field: &&Field| field.resource == MESSAGES;
+        let messages = form.fields.iter().filter(said).count();
+        self.unless(messages == 0 || messages == fields, || {
+            format!("either all fields or none are of a {MESSAGES}")
+        });
         self.once("danger", form.dangers.iter().map(|rule| &rule.sign));
         for rule in &form.dangers {
             let at = format!("danger {}", rule.sign);
@@ -138,12 +156,15 @@ impl Problems {
             self.id(&at, &choice.id);
             self.label(&at, &choice.label);
         }
+        self.unless(RESOURCES.contains(&field.resource.as_str()), || {
+            format!("{at}: resource is one of {}", RESOURCES.join(", "))
+        });
         let words = [&field.unit, &field.ucum].into_iter().flatten();
         let codes = field
             .codes
             .iter()
             .flat_map(|one| [&one.system, &one.code, &one.display, &one.source].into_iter());
-        words.chain(codes).chain([&field.resource]).for_each(|text| self.text(&at, text));
+        words.chain(codes).for_each(|text| self.text(&at, text));
         for Range { min, max } in field.hard.iter().chain(&field.soft) {
             let sorted = match field.kind {
                 FieldType::Date => number::is_date(min) && number::is_date(max) && min <= max,

@@ -2,9 +2,10 @@
 //! there, Immunization for a vaccine with its date, a part of the ServiceRequest for what a referral
 //! asks; an Observation for everything else, and for what does not fit its field.
 
+use super::message::COMMUNICATION_REQUEST;
 use super::node::{Node, coding, concept, display, resource};
 use super::visit::Visit;
-use super::{Projected, made_id, referral};
+use super::{Projected, made_id, message, referral};
 use crate::record::form::{Choice, Field, FieldType};
 use crate::record::number;
 use crate::record::view::Value;
@@ -26,6 +27,8 @@ enum Kind<'a> {
     Immunization(&'a Field),
     /// It is said in the one of the visit.
     ServiceRequest,
+    /// The same.
+    CommunicationRequest,
 }
 
 impl Answer<'_> {
@@ -35,7 +38,7 @@ impl Answer<'_> {
             Kind::Observation => Some(self.observation()),
             Kind::Condition(field) => Some(self.condition(field)),
             Kind::Immunization(field) => Some(self.immunization(field)),
-            Kind::ServiceRequest => None,
+            Kind::ServiceRequest | Kind::CommunicationRequest => None,
         }
     }
 
@@ -46,6 +49,9 @@ impl Answer<'_> {
             Kind::Condition(_) => format!("Condition/{}", self.id()),
             Kind::Immunization(_) => format!("Immunization/{}", self.id()),
             Kind::ServiceRequest => format!("ServiceRequest/{}", referral::id(self.visit)),
+            Kind::CommunicationRequest => {
+                format!("{COMMUNICATION_REQUEST}/{}", message::id(self.visit))
+            }
         }
     }
 
@@ -57,6 +63,7 @@ impl Answer<'_> {
             Some((field, "ServiceRequest")) if referral::says(&field.id, value) => {
                 Kind::ServiceRequest
             }
+            Some((_, COMMUNICATION_REQUEST)) => Kind::CommunicationRequest,
             _ => Kind::Observation,
         }
     }

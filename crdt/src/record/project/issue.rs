@@ -1,6 +1,7 @@
 //! What somebody has to look into, as DetectedIssues.
 
 use super::node::{Node, coding, concept, reference, resource};
+use super::patient::Patient;
 use super::visit::Visit;
 use super::{Projected, made_id};
 use crate::record::fhir::SUGGESTED_SAME_PERSON;
@@ -8,7 +9,7 @@ use crate::record::forms::Forms;
 use crate::record::view::{RecordView, Shown};
 
 /// One for each conflict outside imported resources.
-pub(super) fn conflicts(view: &RecordView, forms: &Forms, patient: &str) -> Vec<Projected> {
+pub(super) fn conflicts(view: &RecordView, forms: &Forms, patient: &Patient) -> Vec<Projected> {
     let all = view.conflicts().into_iter().filter(|(key, _)| !key.starts_with("resources/"));
     all.map(|(key, shown)| conflict((view, forms), patient, &key, shown)).collect()
 }
@@ -32,7 +33,7 @@ const PRELIMINARY: &str = "preliminary";
 
 fn conflict(
     (view, forms): (&RecordView, &Forms),
-    patient: &str,
+    patient: &Patient,
     key: &str,
     shown: &Shown,
 ) -> Projected {
@@ -55,7 +56,8 @@ fn conflict(
     }
     let detail = format!("{key}: {}", values.join(" | "));
     let id = made_id(&[&view.record.to_string(), "conflict", key]);
-    let one = issue((&id, status), patient, "conflict", &implicated, &detail).of(shown.all());
+    let one =
+        issue((&id, status), &patient.reference, "conflict", &implicated, &detail).of(shown.all());
     match &visit {
         Some((visit, _)) => one.of(visit.values()),
         None => one,

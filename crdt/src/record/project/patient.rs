@@ -10,6 +10,8 @@ use crate::record::view::{RecordView, Shown};
 /// The Patient that visits refer to.
 pub(super) struct Patient {
     pub(super) reference: String,
+    /// Whether there is one, here.
+    pub(super) is_known: bool,
     /// Id of a Patient to be made, and reference to an imported one.
     made: Option<(String, Option<String>)>,
 }
@@ -23,17 +25,27 @@ impl Patient {
         });
         let record = view.record.to_string();
         match imported {
-            Some((_, reference)) if view.person.is_empty() => Self { reference, made: None },
+            Some((_, reference)) if view.person.is_empty() => {
+                Self { reference, is_known: true, made: None }
+            }
             Some((key, reference)) => {
                 let taken = *key == format!("Patient/{record}");
                 let id = if taken { made_id(&[&record, "person"]) } else { record };
-                Self { reference: reference.clone(), made: Some((id, Some(reference))) }
+                Self {
+                    reference: reference.clone(),
+                    is_known: true,
+                    made: Some((id, Some(reference))),
+                }
             }
             // A visit may come before the person: nobody is made up who would stay at the facility.
             None if view.person.is_empty() => {
-                Self { reference: format!("Patient/{record}"), made: None }
+                Self { reference: format!("Patient/{record}"), is_known: false, made: None }
             }
-            None => Self { reference: format!("Patient/{record}"), made: Some((record, None)) },
+            None => Self {
+                reference: format!("Patient/{record}"),
+                is_known: true,
+                made: Some((record, None)),
+            },
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::answer::Answer;
 use super::node::{Node, coding, concept, display, hl7, reference, resource};
-use super::{Projected, danger, made_id, provenance, referral};
+use super::patient::Patient;
+use super::{Projected, danger, made_id, message, provenance, referral};
 use crate::record::form::Form;
 use crate::record::forms::Forms;
 use crate::record::view::{Shown, Value, VisitView};
@@ -15,7 +16,7 @@ const PREGNANCY_FORM: &str = "pregnancy";
 
 /// A visit, and what its resources have in common.
 pub(super) struct Visit<'a> {
-    pub(super) patient: &'a str,
+    pub(super) patient: &'a Patient,
     pub(super) id: &'a str,
     pub(super) view: &'a VisitView,
     pub(super) form: Option<&'a Form>,
@@ -26,7 +27,7 @@ pub(super) struct Visit<'a> {
 impl<'a> Visit<'a> {
     pub(super) fn new(
         forms: &'a Forms,
-        patient: &'a str,
+        patient: &'a Patient,
         id: &'a str,
         view: &'a VisitView,
     ) -> Self {
@@ -36,6 +37,10 @@ impl<'a> Visit<'a> {
 
     /// Everything that becomes of it.
     pub(super) fn projected(&self) -> Vec<Projected> {
+        if let Some(message) = message::communication_request(self) {
+            let provenance = provenance::of(self, core::slice::from_ref(&message));
+            return [message].into_iter().chain(provenance).collect();
+        }
         let mut all = vec![self.encounter()];
         for (field, shown) in &self.view.answers {
             all.extend(self.answers(field, shown).filter_map(|answer| answer.projected()));
@@ -78,7 +83,12 @@ impl<'a> Visit<'a> {
     }
 
     pub(super) fn subject(&self) -> Option<Node> {
-        Some(reference(self.patient))
+        Some(reference(&self.patient.reference))
+    }
+
+    /// Whom it is about, if that is somebody: a message to a village is about nobody.
+    pub(super) fn person(&self) -> Option<Node> {
+        self.subject().filter(|_| self.patient.is_known)
     }
 
     pub(super) fn encounter_reference(&self) -> Option<Node> {
