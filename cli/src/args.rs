@@ -5,6 +5,7 @@ mod bench;
 mod bundle;
 mod device;
 mod help;
+mod message;
 mod simulate;
 mod values;
 
@@ -30,6 +31,7 @@ pub(crate) use device::{
     AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
     RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
 };
+pub(crate) use message::{InboxArgs, MessageCommand, MessageListArgs, MessageSendArgs};
 pub(crate) use simulate::{
     ChaosArgs, CompareArgs, ContactsArgs, Fidelity, ReplayArgs, ScenarioArgs, SimulateCommand,
     SimulateRunArgs, SimulatedReportArgs,
@@ -114,6 +116,11 @@ pub(crate) enum Command {
     /// Record visits
     #[command(subcommand)]
     Visit(VisitCommand),
+    /// Tell workers something: an instruction, a result, a correction, guidance
+    #[command(subcommand)]
+    Message(MessageCommand),
+    /// What the facility tells the worker of this device
+    Inbox(InboxArgs),
     /// List the forms, or show one with its labels and limits
     Forms(FormsArgs),
     /// Visits that are due: overdue ones first

@@ -14,6 +14,7 @@ mod forms;
 mod gateway;
 mod import;
 mod lock;
+mod message;
 mod person;
 mod pipe;
 mod recovery;
@@ -132,6 +133,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Visit(command) => visit::run(context, command).await,
         Command::Gateway(args) => gateway::run(context, args).await,
         Command::Forms(args) => forms::run(context, &args).await,
+        Command::Message(command) => message::run(context, command).await,
+        Command::Inbox(args) => message::inbox(context, &args).await,
         Command::Reminders(args) => reminders::run(context, &args).await,
         Command::Status(args) => status::status(context, &args).await,
         Command::Peers => status::peers(context).await,

@@ -46,7 +46,6 @@ fn text(one: &InboxMessage) -> &str {
 
 fn see(host: &mut Host, places: Vec<(LogId, u64)>) {
     assert_eq!(host.call(Command::Seen { places }), Reply::Noted);
-    host.pass(60_000);
 }
 
 fn village(code: &str) -> AreaRef {

@@ -42,7 +42,7 @@ impl Node {
             self.carrier.tasks.push_back(Task::Number);
         }
         if self.carrier.receipts_at.take().is_some() {
-            self.carrier.tasks.push_back(Task::Receipts);
+            self.carrier.tasks.push_back(Task::Receipts { of: None });
         }
         self.carrier.tasks.push_back(Task::Bundle { id, scope });
     }

@@ -545,7 +545,7 @@ impl Node {
         if self.carrier.receipts_at.is_some() && !self.carrier.busy {
             // Sign what there is to sign now, rather than after the contact.
             self.carrier.receipts_at = None;
-            self.carrier.tasks.push_back(Task::Receipts);
+            self.carrier.tasks.push_back(Task::Receipts { of: None });
         }
         !self.has_unsaid()
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::api::{CommandId, InboxMessage, Reply};
-use super::state::ChangeRow;
+use super::state::{ChangeRow, Task};
 use super::write::stored_changes;
 use crate::audit::Action;
 use crate::codec;
@@ -99,7 +99,7 @@ impl Node {
         })
     }
 
-    /// The worker has been shown messages: these envelopes. It is signed for once it is durable.
+    /// The worker has been shown messages: these envelopes. It is durable, then signed for, then answered.
     pub(super) fn was_shown(&mut self, id: CommandId, mut places: Vec<(LogId, u64)>) {
         let told = self.reader.as_ref().map(|reader| &reader.told);
         places.retain(|place| told.is_some_and(|told| told.contains(place)));
@@ -119,8 +119,8 @@ impl Node {
                 if let Some(reader) = &mut node.reader {
                     reader.shown.extend(of_logs);
                 }
-                node.touch_receipts();
-                node.reply(id, Reply::Noted);
+                // Now, while the reader is open: a phone that is locked signs nothing for its worker.
+                node.carrier.tasks.push_back(Task::Receipts { of: Some(id) });
                 node.reader_idle();
             });
         });

@@ -105,7 +105,7 @@ impl Node {
                 continue;
             } else if self.carrier.receipts_at.is_some_and(|at| at <= self.now.millis) {
                 self.carrier.receipts_at = None;
-                self.carrier.tasks.push_back(Task::Receipts);
+                self.carrier.tasks.push_back(Task::Receipts { of: None });
             } else if self.carrier.erasures_at.is_some_and(|at| at <= self.now.millis) {
                 self.carrier.erasures_at = None;
                 self.carrier.tasks.push_back(Task::Ripen);
@@ -127,7 +127,7 @@ impl Node {
             Task::Open { area } => self.open_log(area),
             Task::Outbox { area, row } => self.put_outbox(area, *row),
             Task::Number => self.number(),
-            Task::Receipts => self.sign_receipts(),
+            Task::Receipts { of } => self.sign_receipts(of),
             Task::ProveFork { proof } => {
                 let mut change = self.change();
                 // Several that contradict one envelope may have come at once.

@@ -1,7 +1,7 @@
 //! Signing receipts: what this device vouches for, by its role.
 
 use super::Node;
-use super::api::Event;
+use super::api::{CommandId, Event, Reply};
 use crate::codec;
 use crate::control::{Receipt, ReceiptKind, ReceiptRange, Scope, kind};
 use crate::holdings::{Held, Spans};
@@ -10,8 +10,8 @@ use crate::limits::RANGES_MAX;
 use crate::trust::Role;
 
 impl Node {
-    /// Signs every receipt that says less than what is true now.
-    pub(super) fn sign_receipts(&mut self) {
+    /// Signs every receipt that says less than what is true now, and answers who waits for that.
+    pub(super) fn sign_receipts(&mut self, of: Option<CommandId>) {
         let mut due: Vec<(LogId, ReceiptKind, u16, Spans)> = Vec::new();
         for (log, shown) in self.reader.iter().flat_map(|reader| &reader.shown) {
             due.push((*log, ReceiptKind::Shown, 0, shown.clone()));
@@ -45,7 +45,11 @@ impl Node {
         if count > 0 {
             self.event(Event::Receipts { count });
         }
-        self.commit(change, |_| {});
+        self.commit(change, move |node| {
+            if let Some(id) = of {
+                node.reply(id, Reply::Noted);
+            }
+        });
     }
 
     fn sign_receipt(

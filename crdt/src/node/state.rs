@@ -325,7 +325,10 @@ pub(super) enum Task {
     /// Give seqs to the outbox.
     Number,
     /// Sign receipts for what changed.
-    Receipts,
+    Receipts {
+        /// Who is answered when they are signed.
+        of: Option<CommandId>,
+    },
     /// Write down what peers acknowledged, as every other task does on the way.
     Remember,
     /// Keep an envelope of another branch of a forked log, as evidence.

@@ -99,6 +99,9 @@ impl Problems {
         self.unless(messages == 0 || messages == fields, || {
             format!("either all fields or none are of a {MESSAGES}")
         });
+        self.unless(messages == 0 || form.dangers.is_empty(), || {
+            format!("a {MESSAGES} has no danger signs")
+        });
         self.once("danger", form.dangers.iter().map(|rule| &rule.sign));
         for rule in &form.dangers {
             let at = format!("danger {}", rule.sign);
