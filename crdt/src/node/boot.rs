@@ -173,6 +173,7 @@ impl Node {
             key::AUDIT => reader.audit = codec::decode(value).ok()?,
             key::REVIEWED => reader.reviewed = codec::decode(value).ok()?,
             key::SEALING => reader.sealing = Some(codec::decode(value).ok()?),
+            key::FED => reader.fed = codec::decode(value).ok()?,
             key::DELIVERED => reader.delivered = codec::decode(value).ok()?,
             key::CURSOR => reader.cursor = codec::decode(value).ok()?,
             key::BOOT => self.boots.1 = codec::decode(value).ok()?,
@@ -507,6 +508,8 @@ impl Node {
             Command::Find { .. }
             | Command::Reminders
             | Command::Show { .. }
+            | Command::Resources { .. }
+            | Command::Changes { .. }
             | Command::Export { .. } => {
                 self.ask(id, command);
             }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::{Reason, Statement};
 use crate::crypto::SealingPublic;
-use crate::id::{AreaTag, CertId, LogId, RecordId};
+use crate::id::{AreaTag, CertId, Incarnation, LogId, RecordId, VisitId, hex};
 use crate::time::Stamp;
 use crate::trust::AreaName;
 use crate::trust::approval::{Approval, JoinRequest, Welcome};
@@ -33,6 +33,42 @@ pub enum BundleScope {
     Area(AreaTag),
     /// Whatever the device with this certificate has not signed that it stores.
     MissingAt(CertId),
+}
+
+/// Whose FHIR resources are wanted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceScope {
+    /// Those of this record.
+    Record(RecordId),
+    /// Those of the record in which one has this place, `Type/<uuid>`.
+    Place(String),
+}
+
+/// A place in the list of what changed on this device: behind it is what its holder has not heard. As
+/// text `<incarnation>-<number>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeCursor {
+    /// The life of the installation that made the list.
+    pub incarnation: Incarnation,
+    /// The first entry that was not heard.
+    pub number: u64,
+}
+
+impl core::fmt::Display for ChangeCursor {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}-{}", hex(&self.incarnation.0), self.number)
+    }
+}
+
+impl core::str::FromStr for ChangeCursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (incarnation, number) = text.split_once('-').ok_or(())?;
+        let incarnation = Incarnation::from_hex(incarnation).ok_or(())?;
+        Ok(Self { incarnation, number: number.parse().map_err(|_error| ())? })
+    }
 }
 
 /// What a user can want.
@@ -77,6 +113,22 @@ pub enum Command {
         /// Field -> value.
         answers: BTreeMap<String, String>,
     },
+    /// Mark a visit as entered in error. Nothing is deleted.
+    VoidVisit {
+        /// Of whom.
+        record: RecordId,
+        /// Which.
+        visit: VisitId,
+        /// Why.
+        reason: String,
+    },
+    /// Keep a FHIR resource in a record that is here, new or instead of the one with its id.
+    PutResource {
+        /// In which.
+        record: RecordId,
+        /// JSON, with a UUID as id.
+        text: String,
+    },
     /// Bring in FHIR bundles. All good entries of one bundle, or none.
     Import {
         /// Where records of persons go.
@@ -112,6 +164,18 @@ pub enum Command {
     Export {
         /// The record after which to go on.
         after: Option<RecordId>,
+    },
+    /// FHIR resources of a record, as a server would get them.
+    Resources {
+        /// Of which.
+        of: ResourceScope,
+    },
+    /// Which records changed on this device, in the order in which they did.
+    Changes {
+        /// Behind what; none: nothing, only where the list ends now.
+        after: Option<ChangeCursor>,
+        /// Most entries.
+        limit: usize,
     },
     /// How the facility is served.
     Gateway,
@@ -227,6 +291,13 @@ pub enum Order {
 }
 
 crate::debug_shows!(
+    enum ResourceScope {
+        Record,
+        Place,
+    }
+);
+
+crate::debug_shows!(
     enum Command {
         Init,
         Request,
@@ -234,6 +305,8 @@ crate::debug_shows!(
         AddPerson,
         SetPerson,
         AddVisit,
+        VoidVisit,
+        PutResource,
         Import,
         Find,
         Reminders,
@@ -241,6 +314,8 @@ crate::debug_shows!(
         Status,
         Peers,
         Export,
+        Resources,
+        Changes { limit },
         Gateway,
         GatewayRetry { keys: Vec::len },
         Seal,
