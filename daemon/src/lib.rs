@@ -28,7 +28,9 @@ pub mod gateway;
 pub mod home;
 pub mod net;
 pub mod pipe;
+pub mod shape;
 pub mod store;
+pub mod time;
 pub mod vault;
 
 pub use client::{Client, ClientError};

@@ -1,8 +1,7 @@
 //! `huza forms`: what can be asked at a visit, in three languages.
 
-use huza_crdt::record::{
-    self, Comparison, Condition, DangerRule, Field, FieldType, Form, Language, Range,
-};
+use huza_crdt::record::{self, Field, FieldType, Form, Language, Range};
+use huza_daemon::shape::{self, conditions, type_name};
 use serde_json::{Value, json};
 
 use crate::args::{FormsArgs, FormsCommand};
@@ -57,51 +56,12 @@ fn list(context: &Context, language: Language) -> Result<(), Failure> {
             vec![form.id.clone(), form.version.to_string(), form.title.text(language).to_owned()]
         })
         .collect();
-    let value: Vec<Value> = forms
-        .iter()
-        .map(|form| {
-            json!({
-                "id": form.id,
-                "version": form.version,
-                "title": form.title.text(language),
-                "fields": form.fields.len(),
-            })
-        })
-        .collect();
     let text = output::table(&["form", "version", "title"], &rows);
-    context.output.answer(&json!({ "forms": value }), &text)
+    context.output.answer(&shape::forms(forms, language), &text)
 }
 
 fn one(context: &Context, form: &Form, language: Language) -> Result<(), Failure> {
-    let value = json!({
-        "id": form.id,
-        "version": form.version,
-        "title": form.title.text(language),
-        "fields": form.fields.iter().map(|f| field_json(f, language)).collect::<Vec<_>>(),
-        "dangers": form.dangers.iter().map(|d| danger_json(d, language)).collect::<Vec<_>>(),
-        "advice": form.advice.iter().map(|one| json!({
-            "id": one.id,
-            "when": conditions(&one.when),
-            "label": one.label.text(language),
-            "label_to_review": one.label.review,
-            "source": one.source,
-            "confirmed": one.verified,
-        })).collect::<Vec<_>>(),
-        "due_after": form.follow_ups.iter().map(|one| json!({
-            "id": one.id,
-            "when": conditions(&one.when),
-            "form": one.form,
-            "answers": one.answers,
-            "from": one.from,
-            "due_hours": one.due_hours,
-            "late_hours": one.late_hours,
-            "label": one.label.text(language),
-            "label_to_review": one.label.review,
-            "source": one.source,
-            "confirmed": one.verified,
-        })).collect::<Vec<_>>(),
-    });
-    context.output.answer(&value, &text(form, language))
+    context.output.answer(&shape::form(form, language), &text(form, language))
 }
 
 fn text(form: &Form, language: Language) -> String {
@@ -185,57 +145,4 @@ fn row(field: &Field, language: Language) -> Vec<String> {
 
 fn range(range: Option<&Range>) -> String {
     range.map_or_else(String::new, |range| format!("{} to {}", range.min, range.max))
-}
-
-const fn type_name(kind: FieldType) -> &'static str {
-    match kind {
-        FieldType::Integer => "whole number",
-        FieldType::Decimal => "number",
-        FieldType::Date => "YYYY-MM-DD",
-        FieldType::Choice => "choice",
-        FieldType::YesNo => "yes|no",
-        FieldType::Text => "text",
-    }
-}
-
-fn conditions(when: &[Condition]) -> String {
-    let each = when.iter().map(|on| {
-        let op = match on.op {
-            Comparison::Equal => "=",
-            Comparison::Below => "<",
-            Comparison::AtMost => "<=",
-            Comparison::Above => ">",
-            Comparison::AtLeast => ">=",
-        };
-        format!("{} {op} {}", on.field, on.value)
-    });
-    each.collect::<Vec<_>>().join(" and ")
-}
-
-fn field_json(field: &Field, language: Language) -> Value {
-    let bounds = |range: Option<&Range>| range.map(|r| json!({ "min": r.min, "max": r.max }));
-    let choices: Vec<Value> = field
-        .choices
-        .iter()
-        .map(|choice| json!({ "id": choice.id, "label": choice.label.text(language) }))
-        .collect();
-    json!({
-        "id": field.id,
-        "label": field.label.text(language),
-        "label_to_review": field.label.review,
-        "type": type_name(field.kind),
-        "unit": field.unit,
-        "required": field.required,
-        "hard": bounds(field.hard.as_ref()),
-        "soft": bounds(field.soft.as_ref()),
-        "choices": choices,
-    })
-}
-
-fn danger_json(rule: &DangerRule, language: Language) -> Value {
-    json!({
-        "sign": rule.sign,
-        "label": rule.label.text(language),
-        "when": conditions(&rule.when),
-    })
 }

@@ -3,12 +3,13 @@
 use huza_crdt::node::{Command, DueVisit, Reply};
 use huza_crdt::record::{Due, Language};
 use huza_crdt::time::Stamp;
+use huza_daemon::{shape, time};
 use serde_json::{Value, json};
 
 use crate::args::RemindersArgs;
 use crate::commands::Context;
 use crate::error::Failure;
-use crate::{output, time};
+use crate::output;
 
 /// Lists them, overdue ones first.
 pub(crate) async fn run(context: &Context, args: &RemindersArgs) -> Result<(), Failure> {
@@ -31,7 +32,7 @@ pub(crate) async fn run(context: &Context, args: &RemindersArgs) -> Result<(), F
         let rows: Vec<Vec<String>> = due.iter().map(|one| row(one, language)).collect();
         output::table(&["", "due", "what", "who", "where", "record"], &rows)
     };
-    let value: Vec<Value> = due.iter().map(|one| of_due(one, language)).collect();
+    let value: Vec<Value> = due.iter().map(|one| shape::due(one, language)).collect();
     context.output.answer(&json!({ "reminders": value }), &text)
 }
 
@@ -45,44 +46,14 @@ fn row(one: &DueVisit, language: Language) -> Vec<String> {
     vec![
         state.to_owned(),
         day(one.reminder.due),
-        what(one, language),
+        shape::what(one, language),
         one.name.clone(),
         one.area.clone(),
         one.record.to_string(),
     ]
 }
 
-/// What is to be done; the rule's own name if this program does not know the form's version.
-fn what(one: &DueVisit, language: Language) -> String {
-    let rule = one.reminder.follow_up();
-    rule.map_or_else(
-        || format!("{}/{}", one.reminder.form, one.reminder.rule),
-        |rule| rule.label.text(language).to_owned(),
-    )
-}
-
 fn day(at: Stamp) -> String {
     let text = at.to_string();
     text.split_once('T').map_or(text.clone(), |(day, _)| day.to_owned())
-}
-
-fn of_due(one: &DueVisit, language: Language) -> Value {
-    let rule = one.reminder.follow_up();
-    json!({
-        "state": one.state,
-        "due": one.reminder.due.to_string(),
-        "late": one.reminder.late.to_string(),
-        "done": one.reminder.done.map(|at| at.to_string()),
-        "what": what(one, language),
-        "awaits": rule.map(|rule| &rule.form),
-        "awaits_answers": rule.map(|rule| &rule.answers),
-        "source": rule.map(|rule| &rule.source),
-        "confirmed": rule.map(|rule| rule.verified),
-        "after_visit": one.reminder.visit,
-        "after_form": one.reminder.form,
-        "worker": one.reminder.worker,
-        "record": one.record.to_string(),
-        "name": one.name,
-        "area": one.area,
-    })
 }

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use huza_crdt::node::{Command, Reply};
 use huza_crdt::record::{self, Form};
-use serde_json::json;
+use huza_daemon::{shape, time};
 
 use crate::args::{VisitAddArgs, VisitCommand};
 use crate::commands::{Context, forms};
 use crate::error::{Failure, Kind};
-use crate::time;
 
 /// Records a visit.
 pub(crate) async fn run(context: &Context, command: VisitCommand) -> Result<(), Failure> {
@@ -42,14 +41,7 @@ pub(crate) async fn run(context: &Context, command: VisitCommand) -> Result<(), 
     for one in &advice {
         text.push_str(&format!("\nDo: {} ({}).", one.label.rw, one.label.en));
     }
-    let value = json!({
-        "record": record.to_string(),
-        "visit": id,
-        "dangers": dangers,
-        "warnings": warnings,
-        "urgent": !dangers.is_empty(),
-        "advice": advice.iter().map(|one| &one.id).collect::<Vec<_>>(),
-    });
+    let value = shape::visit_written(record, visit, &dangers, &warnings, &advice);
     context.output.answer(&value, &text)
 }
 

@@ -23,6 +23,16 @@ pub enum AreaRef {
     Tag(AreaTag),
 }
 
+impl core::str::FromStr for AreaRef {
+    type Err = ();
+
+    /// Reads an area by its tag, or as `catchment/village`.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        AreaTag::from_hex(text)
+            .map_or_else(|| text.parse().map(Self::Name), |tag| Ok(Self::Tag(tag)))
+    }
+}
+
 /// What a bundle is to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
