@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use huza_crdt::debug_shows;
+use huza_crdt::id::VisitId;
 use huza_crdt::node::AreaRef;
 use huza_crdt::time::Stamp;
 
@@ -27,8 +28,8 @@ pub(crate) use bench::{
 };
 pub(crate) use bundle::{BundleCommand, BundleExportArgs, BundleImportArgs};
 pub(crate) use device::{
-    AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
-    RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
+    AppCommand, AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand,
+    RequestArgs, RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
 };
 pub(crate) use simulate::{
     ChaosArgs, CompareArgs, ContactsArgs, Fidelity, ReplayArgs, ScenarioArgs, SimulateCommand,
@@ -94,6 +95,9 @@ pub(crate) enum Command {
     Devices,
     /// Run the daemon in the foreground, until Ctrl-C
     Run(RunArgs),
+    /// Programs on this device that may ask its daemon over HTTP
+    #[command(subcommand)]
+    App(AppCommand),
     /// Exchange with one device over stdin and stdout, whether or not the daemon runs
     #[command(
         after_help = "Example, over a serial line that is set up already:\n  huza pipe < /dev/ttyUSB0 > /dev/ttyUSB0\n\n\
@@ -256,7 +260,29 @@ pub(crate) enum VisitCommand {
         `huza forms show anc` lists the fields. A danger sign makes the visit urgent: it travels first."
     )]
     Add(VisitAddArgs),
+    /// Mark a visit as entered in error; what it says stays in the record's history
+    #[command(
+        after_help = "Example:\n  huza visit void 0192f1d4 7b1e6a0c-52d4-4f0e-9c27-3a58e1d904b6 --reason \"wrong person\""
+    )]
+    Void(VisitVoidArgs),
 }
+
+/// `huza visit void`
+#[derive(Args)]
+pub(crate) struct VisitVoidArgs {
+    /// The id of the person's record, or the beginning of it
+    #[arg(value_parser = record)]
+    pub(crate) record: RecordRef,
+    /// The visit's id, as `huza person show` prints it
+    pub(crate) visit: VisitId,
+    /// Why
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
+debug_shows!(
+    struct VisitVoidArgs {}
+);
 
 /// `huza visit add`
 #[derive(Args)]

@@ -5,7 +5,10 @@ use huza_crdt::{
     control::ReceiptKind,
     id::{RecordId, VisitId},
     node::{DueVisit, FoundRecord, QuarantinedLog, ReaderState, RecordStatus, Status},
-    record::{Advice, Comparison, Condition, DangerRule, Field, FieldType, Form, Language, Range},
+    record::{
+        Advice, Comparison, Condition, DangerRule, Due, Field, FieldType, Form, Language, Range,
+    },
+    time::Stamp,
 };
 use serde_json::{Value, json};
 
@@ -41,6 +44,17 @@ pub fn visit_written(
         "urgent": !dangers.is_empty(),
         "advice": advice.iter().map(|one| &one.id).collect::<Vec<_>>(),
     })
+}
+
+/// Whether a visit is among those that are listed: due by `until`, or `all`, and after visits of `by`.
+#[must_use]
+pub fn is_listed(one: &DueVisit, until: Stamp, all: bool, by: Option<&str>) -> bool {
+    let wanted = match one.state {
+        Due::Overdue | Due::Now => true,
+        Due::Later => all || one.reminder.due <= until,
+        Due::Done => all,
+    };
+    wanted && by.is_none_or(|name| name == one.reminder.worker)
 }
 
 /// What is to be done; the rule's own name if this program does not know the form's version.

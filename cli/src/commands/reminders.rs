@@ -17,14 +17,7 @@ pub(crate) async fn run(context: &Context, args: &RemindersArgs) -> Result<(), F
         return Err(Failure::answer("reminders"));
     };
     let until = Stamp(time::now().0.saturating_add(i64::from(args.days) * 86_400));
-    due.retain(|one| {
-        let wanted = match one.state {
-            Due::Overdue | Due::Now => true,
-            Due::Later => args.all || one.reminder.due <= until,
-            Due::Done => args.all,
-        };
-        wanted && args.by.as_ref().is_none_or(|name| *name == one.reminder.worker)
-    });
+    due.retain(|one| shape::is_listed(one, until, args.all, args.by.as_deref()));
     let language = args.lang.lang.into();
     let text = if due.is_empty() {
         "Nothing is due.".to_owned()
