@@ -30,11 +30,14 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) async fn changes(call: Call) -> Result<Answer, Problem> {
     call.only(&["after", "limit"])?;
     let limit = call.number("limit", PAGE, PAGE_MAX)?;
+    let cursor = |name: &str, text: &str| -> Result<ChangeCursor, Problem> {
+        text.parse().map_err(|()| Problem::parameter(name, "a cursor of an earlier answer"))
+    };
+    let after = call.text("after").map(|text| cursor("after", text)).transpose()?;
+    // Of a stream that goes on, this is the later one.
     let last = call.header(&LAST_EVENT_ID);
-    let after = last.or_else(|| call.text("after")).map(|text| {
-        text.parse().map_err(|()| Problem::parameter("after", "a cursor of an earlier answer"))
-    });
-    let after: Option<ChangeCursor> = after.transpose()?;
+    let last = last.map(|text| cursor("Last-Event-ID", text)).transpose()?;
+    let after = last.or(after);
     let accept = call.header(&header::ACCEPT).unwrap_or_default();
     let streams = accept.split(',').any(|kind| kind.trim().starts_with("text/event-stream"));
     let page = page(&call.shared, after, limit.max(1)).await?;

@@ -19,8 +19,8 @@ use super::{
     server::Shared,
 };
 
-pub(super) use search::search;
-pub(super) use write::{create, update};
+pub(super) use search::{people, search};
+pub(super) use write::{create, create_patient, update};
 
 /// The media type of FHIR.
 pub(super) const FHIR_JSON: &str = "application/fhir+json";
@@ -58,6 +58,16 @@ const KINDS: [Kind; 17] = [
     kind("QuestionnaireResponse", true, "subject"),
     kind("ServiceRequest", true, "subject"),
 ];
+
+/// Names of the types that are served, or of those that may be brought in.
+#[cfg(test)]
+pub(super) fn names(written: bool) -> std::collections::BTreeSet<String> {
+    let all = KINDS.iter().filter(|kind| kind.writes || !written);
+    all.map(|kind| kind.name.to_owned()).collect()
+}
+
+/// The type of people.
+const PATIENT: &Kind = &kind("Patient", true, "");
 
 /// The type that a path names.
 fn kind_of(call: &Call) -> Result<&'static Kind, Problem> {

@@ -5,7 +5,7 @@ use huza_crdt::node::CommandError;
 use serde_json::{Value, json};
 
 /// Every code, with its status and what it means. Never used again for anything else.
-pub const CODES: [(&str, u16, &str); 40] = [
+pub const CODES: [(&str, u16, &str); 41] = [
     ("malformed", 400, "The request cannot be read"),
     ("invalid_parameter", 400, "A parameter cannot be used"),
     ("no_host", 400, "The request does not say whom it asks"),
@@ -37,6 +37,7 @@ pub const CODES: [(&str, u16, &str); 40] = [
     ("invalid_form", 422, "There is no form of this name"),
     ("unknown_area", 422, "It is not known where to record it"),
     ("unknown_patient", 422, "The resource names no patient who is here"),
+    ("needs_patient", 422, "The search does not say of whom"),
     ("bad_resource", 422, "The resource cannot be recorded"),
     ("locked", 423, "The device is locked"),
     ("too_many_requests", 429, "The app asks too often"),

@@ -60,6 +60,8 @@ pub(super) fn all() -> Vec<Route> {
         GET "/v1/forms/{form}" Read lists::form;
         GET "/v1/changes" Read changes::changes;
         GET "/fhir/metadata" Read fhir::metadata;
+        GET "/fhir/Patient" Read fhir::people;
+        POST "/fhir/Patient" Write fhir::create_patient;
         GET "/fhir/{type}" Read fhir::search;
         POST "/fhir/{type}" Write fhir::create;
         GET "/fhir/{type}/{id}" Read fhir::read;
@@ -150,6 +152,25 @@ mod tests {
         let served =
             all().into_iter().map(|route| (route.path.to_owned(), route.method.to_string()));
         assert_eq!(described, served.collect());
+    }
+
+    #[test]
+    fn the_document_names_every_type_of_fhir_with_what_may_be_done() {
+        let document: Value = serde_json::from_str(super::super::OPENAPI).unwrap();
+        let types = |path: &str, method: &str| -> BTreeSet<String> {
+            let all = document["paths"][path][method]["parameters"].as_array().unwrap();
+            let named = all.iter().find(|one| one["name"] == "type").unwrap();
+            let named = named["schema"]["enum"].as_array().unwrap().iter();
+            named.map(|one| one.as_str().unwrap().to_owned()).collect()
+        };
+        let (all, written) = (fhir::names(false), fhir::names(true));
+        assert_eq!(types("/fhir/{type}/{id}", "get"), all);
+        assert_eq!(types("/fhir/{type}/{id}", "put"), written);
+        // Patients have addresses of their own there.
+        let but =
+            |all: &BTreeSet<String>| all.iter().filter(|one| *one != "Patient").cloned().collect();
+        assert_eq!(types("/fhir/{type}", "get"), but(&all));
+        assert_eq!(types("/fhir/{type}", "post"), but(&written));
     }
 
     #[test]

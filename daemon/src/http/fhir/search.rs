@@ -11,7 +11,7 @@ use super::super::{
     call::{Answer, Call},
     problem::Problem,
 };
-use super::{FHIR_JSON, Kind, accepts, is_id, kind_of, patient, resources};
+use super::{FHIR_JSON, Kind, PATIENT, accepts, is_id, kind_of, patient, resources};
 
 /// Entries of a page, if nothing else is wanted, and at most.
 const COUNT: usize = 50;
@@ -42,58 +42,83 @@ const OF_OTHERS: Params = &[
     ("_offset", ""),
     ("_format", ""),
 ];
-const OF_WHAT_HAS_NO_CODE: Params =
-    &[("_id", "token"), ("patient", "reference"), ("_count", ""), ("_offset", ""), ("_format", "")];
 
 pub(super) fn params(kind: &Kind) -> Params {
-    match kind.name {
-        "Patient" => OF_PATIENT,
-        "AllergyIntolerance" | "Condition" | "DiagnosticReport" | "Flag" | "Observation"
-        | "Procedure" | "ServiceRequest" => OF_OTHERS,
-        _ => OF_WHAT_HAS_NO_CODE,
+    if kind.name == "Patient" { OF_PATIENT } else { OF_OTHERS }
+}
+
+/// Which part of a search's answer is wanted.
+struct Part {
+    offset: usize,
+    count: usize,
+}
+
+impl Part {
+    fn of(call: &Call, kind: &Kind) -> Result<Self, Problem> {
+        let known: Vec<&str> = params(kind).iter().map(|(name, _)| *name).collect();
+        call.only(&known)?;
+        accepts(call)?;
+        let count = call.number("_count", COUNT, COUNT_MAX)?;
+        Ok(Self { count, offset: call.number("_offset", 0, OFFSET_MAX)? })
     }
+
+    /// Where the next one begins, if there are so many in all.
+    const fn next(&self, all: usize) -> Option<usize> {
+        let end = self.offset + self.count;
+        if all > end && self.count > 0 { Some(end) } else { None }
+    }
+}
+
+pub(in crate::http) async fn people(call: Call) -> Result<Answer, Problem> {
+    let part = Part::of(&call, PATIENT)?;
+    let wanted = Wanted::of(&call)?;
+    let (page, next) = match call.text("_id") {
+        Some(_) => one_by_one(&call, PATIENT, &part, |one| wanted.fits(one)).await?,
+        None => page_of_people(&call, &wanted, &part).await?,
+    };
+    bundle(&call, PATIENT, &page, next)
 }
 
 pub(in crate::http) async fn search(call: Call) -> Result<Answer, Problem> {
     let kind = kind_of(&call)?;
-    let known: Vec<&str> = params(kind).iter().map(|(name, _)| *name).collect();
-    call.only(&known)?;
-    accepts(&call)?;
-    let count = call.number("_count", COUNT, COUNT_MAX)?;
-    let offset = call.number("_offset", 0, OFFSET_MAX)?;
-    let (page, more) = match kind.name {
-        "Patient" if call.text("_id").is_none() => people(&call, (offset, count)).await?,
-        _ => {
-            let all = about(&call, kind).await?;
-            let more = all.len() > offset.saturating_add(count);
-            (all.into_iter().skip(offset).take(count).collect(), more)
-        }
-    };
-    bundle(&call, kind, &page, (more && count > 0).then_some(offset + count))
+    let part = Part::of(&call, kind)?;
+    let code = call.text("code");
+    let fits = |one: &PlacedResource| code.is_none_or(|code| has_code(&one.text, code));
+    let (page, next) = one_by_one(&call, kind, &part, fits).await?;
+    bundle(&call, kind, &page, next)
+}
+
+/// A page, and where the next one begins.
+type Page = (Vec<PlacedResource>, Option<usize>);
+
+async fn one_by_one(
+    call: &Call,
+    kind: &Kind,
+    part: &Part,
+    fits: impl Fn(&PlacedResource) -> bool,
+) -> Result<Page, Problem> {
+    let mut all = about(call, kind).await?;
+    all.retain(fits);
+    let next = part.next(all.len());
+    Ok((all.into_iter().skip(part.offset).take(part.count).collect(), next))
 }
 
 /// A page of people; a page has so many records, of which some may not fit what is asked.
-async fn people(
-    call: &Call,
-    (offset, count): (usize, usize),
-) -> Result<(Vec<PlacedResource>, bool), Problem> {
-    let wanted = Wanted::of(call)?;
-    let command = Command::Find { query: wanted.query(), limit: offset + count + 1 };
+async fn page_of_people(call: &Call, wanted: &Wanted<'_>, part: &Part) -> Result<Page, Problem> {
+    let command = Command::Find { query: wanted.query(), limit: part.offset + part.count + 1 };
     let Reply::Found { records } = call.ask(command).await? else { return Err(Problem::odd()) };
-    let more = records.len() > offset + count;
     let mut page = Vec::new();
-    for one in records.iter().skip(offset).take(count) {
+    for one in records.iter().skip(part.offset).take(part.count) {
         let all = match resources(&call.shared, ResourceScope::Record(one.record)).await {
             Ok((_, all)) => all,
             // It was erased meanwhile.
             Err(problem) if problem.code == "unknown_record" => continue,
             Err(problem) => return Err(problem),
         };
-        page.extend(
-            all.into_iter().filter(|one| one.place.starts_with("Patient/") && wanted.fits(one)),
-        );
+        let fits = |one: &PlacedResource| one.place.starts_with("Patient/") && wanted.fits(one);
+        page.extend(all.into_iter().filter(fits));
     }
-    Ok((page, more))
+    Ok((page, part.next(records.len())))
 }
 
 /// Who is looked for.
@@ -196,8 +221,8 @@ async fn about(call: &Call, kind: &Kind) -> Result<Vec<PlacedResource>, Problem>
         }
         (None, Some(_)) => None,
         (None, None) => {
-            let hint = "say of whom: patient=Patient/ID";
-            return Err(Problem::parameter("patient", hint));
+            let hint = "say it: patient=Patient/ID";
+            return Err(Problem::new("needs_patient", "the search does not say of whom", hint));
         }
     };
     let all = found.map(|(_, all)| all).unwrap_or_default();
@@ -206,9 +231,7 @@ async fn about(call: &Call, kind: &Kind) -> Result<Vec<PlacedResource>, Problem>
             .split_once('/')
             .is_some_and(|(name, own)| name == kind.name && id.is_none_or(|id| id == own))
     };
-    let code = call.text("code");
-    let fits = |one: &PlacedResource| code.is_none_or(|code| has_code(&one.text, code));
-    Ok(all.into_iter().filter(|one| of_kind(one) && fits(one)).collect())
+    Ok(all.into_iter().filter(of_kind).collect())
 }
 
 fn has_code(text: &str, wanted: &str) -> bool {

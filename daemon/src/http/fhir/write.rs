@@ -8,6 +8,7 @@ use huza_crdt::{
     record::server,
 };
 use hyper::header;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::super::{
@@ -15,25 +16,31 @@ use super::super::{
     problem::Problem,
     server::Shared,
 };
-use super::{Kind, accepts, found, kind_of, patient, shown, version};
+use super::{Kind, PATIENT, accepts, found, kind_of, patient, shown, version};
 
 pub(in crate::http) async fn create(call: Call) -> Result<Answer, Problem> {
     call.only(&["_format"])?;
     accepts(&call)?;
     let kind = writable(&call)?;
-    let place = format!("{}/{}", kind.name, new_id()?);
-    let text = placed(&call, &place)?;
-    let place = match kind.name {
-        "Patient" => import(&call.shared, text).await?,
-        _ => {
-            let record = owner(&call.shared, kind, &text).await?;
-            put(&call.shared, record, text).await?;
-            place
-        }
-    };
-    let id = place.split_once('/').map_or("", |(_, id)| id);
+    let id = new_id()?;
+    let text = placed(&call, &format!("{}/{id}", kind.name))?;
+    let record = owner(&call.shared, kind, &text).await?;
+    put(&call.shared, record, text).await?;
+    created(&call, kind, &id).await
+}
+
+pub(in crate::http) async fn create_patient(call: Call) -> Result<Answer, Problem> {
+    call.only(&["_format"])?;
+    accepts(&call)?;
+    let text = placed(&call, &format!("Patient/{}", new_id()?))?;
+    check_person(&text)?;
+    let place = import(&call.shared, text).await?;
+    created(&call, PATIENT, place.strip_prefix("Patient/").unwrap_or_default()).await
+}
+
+async fn created(call: &Call, kind: &Kind, id: &str) -> Result<Answer, Problem> {
     let (_, one) = found(&call.shared, kind, id).await?;
-    let location = format!("{}/{place}", call.base());
+    let location = format!("{}/{}", call.base(), one.place);
     Ok(shown(201, one).with("location", location))
 }
 
@@ -58,7 +65,9 @@ pub(in crate::http) async fn update(call: Call) -> Result<Answer, Problem> {
         let hint = "correct the person or the visit over /v1";
         return Err(Problem::new("made_here", "it is made of a person or a visit", hint));
     }
-    if kind.name != "Patient" && owner(&call.shared, kind, &text).await? != record {
+    if kind.name == "Patient" {
+        check_person(&text)?;
+    } else if owner(&call.shared, kind, &text).await? != record {
         let hint = "a resource stays with its patient; bring it in anew for the other";
         return Err(Problem::new("bad_resource", "it names another patient than before", hint));
     }
@@ -93,8 +102,10 @@ fn placed(call: &Call, place: &str) -> Result<String, Problem> {
     let names: BTreeMap<String, String> =
         server::references(body).into_iter().map(|name| (name.clone(), name)).collect();
     server::addressed(body, place, &BTreeSet::new(), &names, |_| true).map_err(|error| {
+        let is_json = serde_json::from_str::<IgnoredAny>(body).is_ok();
+        let code = if is_json { "bad_resource" } else { "malformed" };
         let hint = "send one resource of the type that the address names";
-        Problem::new("malformed", format!("the body is {error}"), hint)
+        Problem::new(code, format!("the body is {error}"), hint)
     })
 }
 
@@ -123,6 +134,23 @@ async fn put(shared: &Shared, record: RecordId, text: String) -> Result<(), Prob
         Reply::Written { .. } => Ok(()),
         _ => Err(Problem::odd()),
     }
+}
+
+/// Refuses what no list could show and no reader could compare.
+fn check_person(text: &str) -> Result<(), Problem> {
+    let patient: Value = serde_json::from_str(text).unwrap_or_default();
+    let wrong = |name: &str, fits: fn(&str) -> bool| match patient.get(name) {
+        None => false,
+        Some(value) => !value.as_str().is_some_and(fits),
+    };
+    let is_date = |date: &str| crate::time::birth_date(date).is_some();
+    let is_gender = |code: &str| ["female", "male", "other", "unknown"].contains(&code);
+    let (what, hint) = match (wrong("birthDate", is_date), wrong("gender", is_gender)) {
+        (true, _) => ("birthDate", "write it as YYYY-MM-DD, YYYY-MM or YYYY"),
+        (_, true) => ("gender", "write female, male, other or unknown"),
+        (false, false) => return Ok(()),
+    };
+    Err(Problem::new("bad_resource", format!("the {what} is none"), hint))
 }
 
 /// Brings in a patient; gives where it is.
