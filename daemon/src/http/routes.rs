@@ -132,7 +132,8 @@ mod tests {
         assert_eq!(path, "/v1/persons/{record}/visits/{visit}/void");
         assert_eq!(filled, ["a b", "7"]);
         assert_eq!(find(Method::GET, "/fhir/metadata").unwrap().0, "/fhir/metadata");
-        assert_eq!(find(Method::GET, "/fhir/Patient").unwrap().0, "/fhir/{type}");
+        assert_eq!(find(Method::GET, "/fhir/Patient").unwrap().0, "/fhir/Patient");
+        assert_eq!(find(Method::GET, "/fhir/Flag").unwrap().0, "/fhir/{type}");
         for nowhere in ["/", "/v1", "/v1/persons/", "/v1/persons//visits", "/v2/persons"] {
             assert_eq!(find(Method::GET, nowhere).unwrap_err().code, "not_found", "{nowhere}");
         }
