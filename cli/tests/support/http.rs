@@ -4,7 +4,9 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::{Daemon, Lab};
 
 /// What was answered.
 #[derive(Debug)]
@@ -160,4 +162,41 @@ impl Events {
             }
         }
     }
+}
+
+/// A phone that serves apps, and its port.
+pub(crate) fn serve(lab: &Lab, name: &str, more: &[&str]) -> (Daemon, u16) {
+    let mut daemon = lab.run_with(name, None, &[&["--http", "127.0.0.1:0"], more].concat());
+    let address = daemon.wait("http_listening")["address"].as_str().unwrap().to_owned();
+    daemon.wait("started");
+    (daemon, address.rsplit(':').next().unwrap().parse().unwrap())
+}
+
+/// Lets an app in; gives its token.
+pub(crate) fn token(lab: &Lab, home: &str, args: &[&str]) -> String {
+    lab.ask(home, &[&["app", "add"], args].concat())["token"].as_str().unwrap().to_owned()
+}
+
+/// A phone, its daemon, and an app that may write.
+pub(crate) fn story() -> (Lab, Daemon, App) {
+    let lab = Lab::new();
+    lab.member("phone", "worker", &["01"]);
+    let token = token(&lab, "phone", &["clinic"]);
+    let (daemon, port) = serve(&lab, "phone", &[]);
+    (lab, daemon, App::new(port, &token))
+}
+
+pub(crate) fn person(app: &App, given: &str) -> String {
+    let fields = json!({ "name/given": given, "name/family": "Uwase", "sex": "female" });
+    let added = app.send("POST", "/v1/persons", &json!({ "fields": fields }));
+    let record = added.is(201)["record"].as_str().unwrap().to_owned();
+    assert_eq!(added.header("location"), format!("/v1/persons/{record}"));
+    record
+}
+
+pub(crate) fn visit(app: &App, record: &str) -> Value {
+    let answers = json!({ "round": "2", "lmp": "2026-05-30", "weight": "62.50", "systolic": "165",
+        "diastolic": "76" });
+    let body = json!({ "form": "anc", "answers": answers, "occurred": "2026-11-20" });
+    app.send("POST", &format!("/v1/persons/{record}/visits"), &body).is(201)
 }

@@ -62,7 +62,8 @@ impl RunOptions {
             redial_ms_max,
             ..defaults
         };
-        let net = if self.alone {
+        let alone = self.alone;
+        let net = if alone {
             net
         } else {
             NetConfig {
@@ -76,7 +77,7 @@ impl RunOptions {
             }
         };
         let facility = self.facility.unwrap_or_else(|| config.facility.at(home.path()));
-        let http = self.http.unwrap_or(config.http).table();
+        let http = self.http.unwrap_or(config.http).table().filter(|_| !alone);
         Ok(Settings { net, facility, remember, http })
     }
 }

@@ -164,7 +164,7 @@ async fn answer(
     let (app, route) = (passed.app.as_deref(), passed.route);
     match &answer {
         Ok(answer) => {
-            tracing::info!(app, %method, route, status = answer.status, millis, "app");
+            tracing::debug!(app, %method, route, status = answer.status, millis, "app");
         }
         Err(problem) => {
             let status = problem.status();
