@@ -14,7 +14,8 @@ use huza_crdt::codec;
 use huza_crdt::id::{RecordId, VisitId};
 use huza_crdt::limits::FEED_ROWS_MAX;
 use huza_crdt::node::{
-    ChangeCursor, ChangedRecord, Command, Event, Order, PlacedResource, Reply, ResourceScope,
+    ChangeCursor, ChangedRecord, Command, CommandId, Event, Input, Now, Order, Output,
+    PlacedResource, Reply, ResourceScope,
 };
 use huza_crdt::store::{Batch, Range, Table};
 use huza_crdt::trust::Role;
@@ -208,4 +209,41 @@ fn a_resource_is_kept_in_a_record_and_found_by_its_place() {
     let nobody = RecordId([9; 16]);
     let text = observation(nobody, "1");
     assert_eq!(code(a.call(Command::PutResource { record: nobody, text })), "unknown_record");
+}
+
+#[test]
+fn what_was_computed_while_the_device_was_locked_is_given_to_nobody() {
+    let mut world = World::new();
+    let mut a = world.device(1, Role::Worker, &["01"]);
+    let record = a.person("Ingabire");
+    let now = Now::default();
+    let scopes = [ResourceScope::Record(record), ResourceScope::Place(format!("Patient/{record}"))];
+    for (id, of) in scopes.into_iter().enumerate() {
+        let id = CommandId(900 + id as u64);
+        let command = Box::new(Command::Resources { of });
+        a.node.handle(now, Input::Command { id, command });
+        let mut computed = None;
+        while let Some(output) = a.node.poll() {
+            let input = match output {
+                Output::Persist { token, batch, .. } => {
+                    a.store.apply(&batch);
+                    Input::Persisted { token }
+                }
+                Output::Load { token, range } => {
+                    Input::Loaded { token, rows: a.store.load(&range) }
+                }
+                Output::Work { token, job } => {
+                    computed = Some((token, job.run()));
+                    continue;
+                }
+                _ => continue,
+            };
+            a.node.handle(now, input);
+        }
+        a.lock();
+        let (token, product) = computed.expect("work for another thread");
+        a.handle(Input::Done { token, product });
+        assert_eq!(code(a.replies.remove(&id).expect("an answer")), "locked");
+        a.unlock("worker 1");
+    }
 }

@@ -432,7 +432,7 @@ impl Node {
         self.reply(id, Reply::Error(error));
     }
 
-    fn refuse_locked(&mut self, id: CommandId) {
+    pub(super) fn refuse_locked(&mut self, id: CommandId) {
         let hint = "unlock it with `huza unlock`";
         self.refuse(id, "locked", "this device is locked", hint);
     }

@@ -32,19 +32,27 @@ impl Node {
     }
 
     fn resources_of(&mut self, id: CommandId, record: RecordId) {
-        if !self.reads(record) {
-            let message = format!("no record {record} on this device");
-            return self.refuse(id, "unknown_record", &message, "`huza person find` finds its id");
-        }
         self.gather(vec![Range::prefix(Table::Changes, record.0)], move |node, rows| {
             let work = move || {
                 let mut stored = stored_changes(&rows);
                 placed(record, &stored.remove(&record).unwrap_or_default())
             };
             node.work("project", work, move |node, resources| {
-                node.reply(id, Reply::Resources { record, resources });
+                node.give_resources(id, record, resources);
             });
         });
+    }
+
+    /// Gives them, if the record may still be shown: meanwhile the reader may have been locked.
+    fn give_resources(&mut self, id: CommandId, record: RecordId, resources: Vec<PlacedResource>) {
+        if self.reader.is_none() {
+            return self.refuse_locked(id);
+        }
+        if !self.reads(record) {
+            let message = format!("no record {record} on this device");
+            return self.refuse(id, "unknown_record", &message, "`huza person find` finds its id");
+        }
+        self.reply(id, Reply::Resources { record, resources });
     }
 
     /// Looks for a place in `records`, then in those behind `after`; none: in all.
@@ -73,6 +81,9 @@ impl Node {
     }
 
     fn find_place_behind(&mut self, id: CommandId, place: String, after: Option<RecordId>) {
+        if self.reader.is_none() {
+            return self.refuse_locked(id);
+        }
         let from = after.unwrap_or(RecordId([0; 16]));
         let all = self.reader.iter().flat_map(|reader| reader.visible_from(from));
         let rest = all.filter(|record| Some(*record) != after);
