@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::{
     id::RecordId,
-    node::{AreaRef, Command, Reply},
+    node::{AreaRef, Command, PlacedResource, Reply, ResourceScope},
     record::server,
 };
 use hyper::header;
@@ -16,17 +16,17 @@ use super::super::{
     problem::Problem,
     server::Shared,
 };
-use super::{Kind, PATIENT, accepts, found, kind_of, patient, shown, version};
+use super::{Kind, accepts, found, kind_of, patient, resources, shown, version};
 
 pub(in crate::http) async fn create(call: Call) -> Result<Answer, Problem> {
     call.only(&["_format"])?;
     accepts(&call)?;
     let kind = writable(&call)?;
-    let id = new_id()?;
-    let text = placed(&call, &format!("{}/{id}", kind.name))?;
+    let place = format!("{}/{}", kind.name, new_id()?);
+    let text = placed(&call, &place)?;
     let record = owner(&call.shared, kind, &text).await?;
     put(&call.shared, record, text).await?;
-    created(&call, kind, &id).await
+    created(&call, ResourceScope::Record(record), &place).await
 }
 
 pub(in crate::http) async fn create_patient(call: Call) -> Result<Answer, Problem> {
@@ -35,13 +35,22 @@ pub(in crate::http) async fn create_patient(call: Call) -> Result<Answer, Proble
     let text = placed(&call, &format!("Patient/{}", new_id()?))?;
     check_person(&text)?;
     let place = import(&call.shared, text).await?;
-    created(&call, PATIENT, place.strip_prefix("Patient/").unwrap_or_default()).await
+    created(&call, ResourceScope::Place(place.clone()), &place).await
 }
 
-async fn created(call: &Call, kind: &Kind, id: &str) -> Result<Answer, Problem> {
-    let (_, one) = found(&call.shared, kind, id).await?;
-    let location = format!("{}/{}", call.base(), one.place);
-    Ok(shown(201, one).with("location", location))
+async fn created(call: &Call, of: ResourceScope, place: &str) -> Result<Answer, Problem> {
+    let one = written(&call.shared, of, place).await?;
+    Ok(shown(201, one).with("location", format!("{}/{place}", call.base())))
+}
+
+/// A resource as it is now, where its record is known.
+async fn written(
+    shared: &Shared,
+    of: ResourceScope,
+    place: &str,
+) -> Result<PlacedResource, Problem> {
+    let (_, all) = resources(shared, of).await?;
+    all.into_iter().find(|one| one.place == place).ok_or_else(Problem::odd)
 }
 
 pub(in crate::http) async fn update(call: Call) -> Result<Answer, Problem> {
@@ -49,7 +58,8 @@ pub(in crate::http) async fn update(call: Call) -> Result<Answer, Problem> {
     accepts(&call)?;
     let kind = writable(&call)?;
     let id: String = call.path(1, "id")?;
-    let text = placed(&call, &format!("{}/{id}", kind.name))?;
+    let place = format!("{}/{id}", kind.name);
+    let text = placed(&call, &place)?;
     if own_id(call.json_body()?).as_deref() != Some(&id) {
         let hint = "write the id of the address into the resource";
         return Err(Problem::new("malformed", "the resource has another id, or none", hint));
@@ -72,8 +82,7 @@ pub(in crate::http) async fn update(call: Call) -> Result<Answer, Problem> {
         return Err(Problem::new("bad_resource", "it names another patient than before", hint));
     }
     put(&call.shared, record, text).await?;
-    let (_, one) = found(&call.shared, kind, &id).await?;
-    Ok(shown(200, one))
+    Ok(shown(200, written(&call.shared, ResourceScope::Record(record), &place).await?))
 }
 
 fn writable(call: &Call) -> Result<&'static Kind, Problem> {
