@@ -8,6 +8,7 @@ mod help;
 mod message;
 mod simulate;
 mod values;
+mod visit;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +17,6 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use huza_crdt::debug_shows;
 use huza_crdt::node::AreaRef;
-use huza_crdt::time::Stamp;
 
 pub(crate) use authority::{
     ApproveArgs, AuthorityCommand, CreateArgs, EraseArgs, GrantArgs, IssueArgs, JudgeArgs,
@@ -28,8 +28,8 @@ pub(crate) use bench::{
 };
 pub(crate) use bundle::{BundleCommand, BundleExportArgs, BundleImportArgs};
 pub(crate) use device::{
-    AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand, RequestArgs,
-    RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
+    AppCommand, AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand,
+    RequestArgs, RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
 };
 pub(crate) use message::{InboxArgs, MessageCommand, MessageListArgs, MessageSendArgs};
 pub(crate) use simulate::{
@@ -37,7 +37,8 @@ pub(crate) use simulate::{
     SimulateRunArgs, SimulatedReportArgs,
 };
 pub(crate) use values::{LangArgs, RecordRef};
-use values::{area, pair, record, stamp};
+use values::{area, pair, record};
+pub(crate) use visit::{VisitAddArgs, VisitCommand, VisitVoidArgs};
 
 use crate::commands::Context;
 use crate::error::{Failure, Kind};
@@ -96,6 +97,9 @@ pub(crate) enum Command {
     Devices,
     /// Run the daemon in the foreground, until Ctrl-C
     Run(RunArgs),
+    /// Programs on this device that may ask its daemon over HTTP
+    #[command(subcommand)]
+    App(AppCommand),
     /// Exchange with one device over stdin and stdout, whether or not the daemon runs
     #[command(
         after_help = "Example, over a serial line that is set up already:\n  huza pipe < /dev/ttyUSB0 > /dev/ttyUSB0\n\n\
@@ -252,38 +256,6 @@ pub(crate) struct PersonSetArgs {
 
 debug_shows!(
     struct PersonSetArgs {}
-);
-
-/// `huza visit ...`
-#[derive(Debug, Subcommand)]
-pub(crate) enum VisitCommand {
-    /// Record a visit by a form
-    #[command(
-        after_help = "Example:\n  huza visit add 0192f1d4-... --form anc --set round=1 --set lmp=2026-05-30 --set weight=62.5 --set systolic=118 --set diastolic=76\n\n\
-        `huza forms show anc` lists the fields. A danger sign makes the visit urgent: it travels first."
-    )]
-    Add(VisitAddArgs),
-}
-
-/// `huza visit add`
-#[derive(Args)]
-pub(crate) struct VisitAddArgs {
-    /// The id of the person's record, or the beginning of it
-    #[arg(value_parser = record)]
-    pub(crate) record: RecordRef,
-    /// The form that was filled
-    #[arg(long)]
-    pub(crate) form: String,
-    /// An answer; repeat it for each
-    #[arg(long, value_name = "FIELD=VALUE", value_parser = pair)]
-    pub(crate) set: Vec<(String, String)>,
-    /// When it took place, such as 2026-11-23T10:15:00+02:00 or 2026-11-23 [default: now]
-    #[arg(long, value_name = "TIME", value_parser = stamp)]
-    pub(crate) occurred: Option<Stamp>,
-}
-
-debug_shows!(
-    struct VisitAddArgs {}
 );
 
 /// `huza forms`

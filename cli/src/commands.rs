@@ -1,5 +1,6 @@
 //! One module per command. Each asks, and answers through [`crate::output`].
 
+mod app;
 mod audit;
 mod authority;
 mod bench;
@@ -126,6 +127,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Doctor => doctor::run(context).await,
         Command::Audit(args) => audit::run(context, &args).await,
         Command::Bundle(command) => bundle::run(context, command).await,
+        Command::App(command) => app::run(context, &command),
         Command::Pipe => pipe::run(context).await,
         Command::Run(args) => run::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,

@@ -13,7 +13,6 @@ mod output;
 mod panics;
 mod secrets;
 mod shell;
-mod time;
 
 use std::process::ExitCode;
 

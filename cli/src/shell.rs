@@ -6,6 +6,7 @@ use std::path::Path;
 use huza_crdt::id::RecordId;
 use huza_crdt::node::{Command, Reply, Resource, Status};
 use huza_crdt::trust::approval::JoinRequest;
+use huza_daemon::http::AppError;
 use huza_daemon::vault::{Unlock, VaultCommand, VaultError, VaultReply, VaultStatus};
 use huza_daemon::{
     Client, ClientError, ConfigError, Home, HomeError, InitOptions, PipeError, RunError,
@@ -212,6 +213,19 @@ impl From<ConfigError> for Failure {
     }
 }
 
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        let (kind, code) = match &error {
+            AppError::Name { .. } => (Kind::Input, "app_name"),
+            AppError::Exists { .. } => (Kind::Input, "app_exists"),
+            AppError::Unknown { .. } => (Kind::Input, "unknown_app"),
+            AppError::TooMany => (Kind::Input, "too_many_apps"),
+            _ => (Kind::Storage, "apps"),
+        };
+        failure(kind, code, &error)
+    }
+}
+
 impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {
         of_vault(&error)
@@ -251,6 +265,7 @@ impl From<RunError> for Failure {
             RunError::Vault(error) => return of_vault(&error),
             RunError::Net(_) => (Kind::Input, "network"),
             RunError::Api(_) => (Kind::Storage, "local_socket"),
+            RunError::Http { .. } => (Kind::Storage, "http"),
             RunError::Store { .. } => (Kind::Storage, "store"),
             RunError::Threads(_) => (Kind::Storage, "threads"),
             _ => (Kind::Unexpected, "daemon"),

@@ -31,6 +31,7 @@ use huza_daemon::store::{FileKey, Store};
 use huza_daemon::vault::{Unlock, Vault};
 use needles::Needles;
 use serde_json::Value;
+use support::http::App;
 use support::{Lab, PAPER, PASSPHRASE, command};
 
 const GIVEN: &str = "Kanariyaimwe";
@@ -188,6 +189,31 @@ fn take_turns(lab: &Lab) {
     lab.on("phone", &[&["unlock"], &by[..]].concat()).done();
 }
 
+/// What an app asks and mistakes while the daemon runs. Gives its token.
+fn asks(lab: &Lab, daemon: &Watched, record: &str) -> String {
+    let port = daemon.wait("http", |out| {
+        let line = out.lines().find(|line| line.contains("http_listening"))?;
+        let event: Value = serde_json::from_str(line).unwrap();
+        event["address"].as_str().unwrap().rsplit(':').next().unwrap().parse().ok()
+    });
+    let token = lab.ask("phone", &["app", "add", "clinic"])["token"].as_str().unwrap().to_owned();
+    let app = App::new(port, &token);
+    let found = app.get(&format!("/v1/persons?query={FAMILY}")).is(200);
+    assert_eq!(found["records"].as_array().unwrap().len(), 2, "{found}");
+    app.get(&format!("/v1/persons/{record}")).is(200);
+    app.get(&format!("/fhir/Patient?identifier=NID%7C{NATIONAL}&name={GIVEN}")).is(200);
+    app.get(&format!("/v1/forms/{FAMILY}")).is(404);
+    app.get(&format!("/fhir/{FAMILY}/{NATIONAL}")).is(404);
+    app.get(&format!("/v1/{NATIONAL}?{FAMILY}={PHONE}")).is(404);
+    let fields = serde_json::json!({ "name/given": GIVEN, "birth-date": NOTE });
+    app.send("POST", "/v1/persons", &serde_json::json!({ "fields": fields })).is(422);
+    app.send("POST", "/v1/persons", &serde_json::json!({ NOTE: fields })).is(400);
+    let host = format!("{FAMILY}.example");
+    App { host, ..app.clone() }.get("/v1/persons").is(421);
+    App { token: NATIONAL.to_owned(), ..app }.get("/v1/persons").is(401);
+    token
+}
+
 /// Commands that fail, and what they say: to the user, who typed it.
 fn mistakes(lab: &Lab, record: &str) -> String {
     let answer = format!("weight={NATIONAL}");
@@ -302,11 +328,13 @@ fn nothing_personal_and_no_key_is_in_logs_events_or_errors() {
     lab.member("gateway", "gateway", &[]);
     let hub = Watched::start(&lab, "hub", &["--json"]);
     let (address, quic) = (hub.address("/tcp/"), hub.address("/quic-v1"));
-    let open = ["--json", "--dial", &address, "--passphrase-file", &secret];
+    let open =
+        ["--json", "--dial", &address, "--passphrase-file", &secret, "--http", "127.0.0.1:0"];
     let phone = Watched::start(&lab, "phone", &open);
     phone.wait("contact", |out| out.contains("contact_complete").then_some(()));
     let record = work(&lab);
     take_turns(&lab);
+    let token = asks(&lab, &phone, &record);
     let said = mistakes(&lab, &record);
     assert!(said.contains(NATIONAL) && said.contains(FAMILY), "the user is told what was wrong");
     let other = Watched::start(&lab, "other", &["--dial", &address]);
@@ -326,6 +354,7 @@ fn nothing_personal_and_no_key_is_in_logs_events_or_errors() {
     let mut needles = texts();
     secrets_of_authority(&lab, &mut needles);
     needles.text("record", &record);
+    needles.text("an app's token", &token);
     for (name, _) in &all {
         secrets_of_device(&lab, name, &mut secrets);
         secrets_of_device(&lab, name, &mut needles);

@@ -249,6 +249,13 @@ pub const WITNESSED_MAX: usize = 4;
 /// Bytes in which a device tells how much room it has: so many that one envelope always fits.
 pub const ROOM_UNIT_BYTES: u64 = 2_097_152;
 
+/// Entries in the list of records that changed; what is older is forgotten, and who asks for it has to
+/// look at every record again. // guess: a month of a health centre, 2 MB
+pub const FEED_ROWS_MAX: u64 = 65_536;
+
+/// Changed records that one [`Changes`](crate::node::Command::Changes) answers at most.
+pub const FEED_AT_ONCE: usize = 1_024;
+
 /// Rows that one load returns at most.
 pub const LOAD_ROWS_MAX: usize = 4_096;
 

@@ -51,6 +51,7 @@ mod compare;
 mod contact;
 mod effects;
 mod erase;
+mod feed;
 mod filing;
 mod fork;
 mod forms;
@@ -68,6 +69,7 @@ mod open;
 mod order;
 mod own;
 mod receipts;
+mod resources;
 mod rotate;
 mod seal;
 mod state;
@@ -78,11 +80,11 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use api::{
-    Answer, AreaRef, BundleScope, Carry, Command, CommandError, CommandId, Config, DueVisit, Event,
-    FacilityState, FailedResource, Finding, FoundRecord, GatewayStatus, InboxMessage, Input, Job,
-    KnownDevice, Level, Now, Order, Outgoing, Output, PipeId, Product, PublishedForm,
-    QuarantinedLog, ReaderState, ReceiptStatus, RecordStatus, Reply, Resource, SessionStatus,
-    Status, Taken, TakenPart, Token,
+    Answer, AreaRef, BundleScope, Carry, ChangeCursor, ChangedRecord, Command, CommandError,
+    CommandId, Config, DueVisit, Event, FacilityState, FailedResource, Finding, FoundRecord,
+    GatewayStatus, InboxMessage, Input, Job, KnownDevice, Level, Now, Order, Outgoing, Output,
+    PipeId, PlacedResource, Product, PublishedForm, QuarantinedLog, ReaderState, ReceiptStatus,
+    RecordStatus, Reply, Resource, ResourceScope, SessionStatus, Status, Taken, TakenPart, Token,
 };
 
 use crate::control::Statement;

@@ -92,6 +92,8 @@ tables! {
     Shown = "shown" in Reader;
     /// Number (big endian) -> entry of the audit trail.
     Audit = "audit" in Reader;
+    /// Number (big endian) -> record id: what changed, in the order in which it did here.
+    Feed = "feed" in Reader;
 }
 
 /// One write.

@@ -13,7 +13,7 @@ use std::{
 use huza_crdt::node::Carry;
 use serde::{Deserialize, Serialize};
 
-use crate::{gateway::FacilitySetting, home::files, net};
+use crate::{gateway::FacilitySetting, home::files, http::HttpSetting, net};
 
 /// The defaults, as a file that explains them.
 pub const DEFAULTS: &str = include_str!("config/default.toml");
@@ -115,6 +115,8 @@ pub struct Config {
     pub remember: bool,
     /// Where a gateway's facility is. Relative paths begin at the home.
     pub facility: FacilitySetting,
+    /// Where other programs reach the daemon.
+    pub http: HttpSetting,
     /// Where the stand-in for a keystore keeps the factor that goes with PINs. A relative path
     /// begins at the home.
     pub keystore: PathBuf,
@@ -279,8 +281,10 @@ fn overlay(all: &mut toml::Table, over: toml::Table, from: &str) -> Result<(), C
 
 /// What a setting can be, if it cannot be `value`: of the kind of its default, and within its bounds.
 fn misfit(key: &str, default: &toml::Value, value: &toml::Value) -> Option<String> {
-    if key == "facility" {
-        return misfit_facility(value);
+    match key {
+        "facility" => return misfit_facility(value),
+        "http" => return misfit_http(value),
+        _ => {}
     }
     let texts = |items: &Vec<toml::Value>| items.iter().all(toml::Value::is_str);
     let (fits, expected) = match default {
@@ -305,6 +309,16 @@ fn misfit_facility(value: &toml::Value) -> Option<String> {
     const EXPECTED: &str = "a directory in quotes, or [facility] with url, token_file, user, \
         password_file, certificate_file, key_file, ca_file, allow_http";
     match value.clone().try_into::<FacilitySetting>() {
+        Ok(setting) => setting.problem().map(str::to_owned),
+        Err(_) => Some(EXPECTED.to_owned()),
+    }
+}
+
+/// The same of the door for other programs: an address, or a table.
+fn misfit_http(value: &toml::Value) -> Option<String> {
+    const EXPECTED: &str = "an address in quotes, or [http] with listen, allow_network, hosts, \
+        origins, requests_per_second";
+    match value.clone().try_into::<HttpSetting>() {
         Ok(setting) => setting.problem().map(str::to_owned),
         Err(_) => Some(EXPECTED.to_owned()),
     }
@@ -357,6 +371,24 @@ mod tests {
             let error = error.or_else(|| of(&format!("[facility]\n{wrong}")).err());
             assert!(error.is_some(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn other_programs_are_served_nowhere_unless_it_is_said_where() {
+        let of = |text: &str| Config::layered("t", text, []).map(|config| config.http.table());
+        assert_eq!(of("").unwrap(), None);
+        let table = of("[http]\nlisten = \"127.0.0.1:7071\"\norigins = [\"https://a.example\"]");
+        let table = table.unwrap().unwrap();
+        assert_eq!(table.origins, ["https://a.example"]);
+        let set = variables(&[("HUZA_HTTP", "127.0.0.1:7072")]);
+        let config = Config::layered("t", "", set).unwrap();
+        assert_eq!(config.http.table().unwrap().listen, "127.0.0.1:7072");
+        for wrong in ["http = \"0.0.0.0:7071\"", "[http]\nport = 7071", "http = 7071"] {
+            let error = of(wrong).unwrap_err();
+            assert!(matches!(error, ConfigError::Value { .. }), "{wrong}: {error}");
+        }
+        let all = "[http]\nlisten = \"0.0.0.0:7071\"\nallow_network = true";
+        assert!(of(all).unwrap().unwrap().allow_network);
     }
 
     #[test]

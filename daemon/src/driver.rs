@@ -58,6 +58,7 @@ pub use teller::ShellEvent;
 use crate::{
     api::{ApiError, CONNECTIONS_MAX, Request, Server},
     home::{Home, HomeError, HomeLock, Remembered, store_name},
+    http::HttpServer,
     net::{Net, NetError, NetEvent, NewsToken},
     store::StoreError,
     vault::{Unlock, Unlocked, VaultError, service},
@@ -95,6 +96,17 @@ pub enum RunError {
     /// The local door cannot be opened.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// The door for other programs cannot be opened.
+    #[error(
+        "cannot listen for apps on {address}; choose another address for `http`, or stop what is there"
+    )]
+    Http {
+        /// Where.
+        address: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// A store failed while running.
     #[error("the {} failed, and the daemon stopped; nothing confirmed is lost", store_name(*store))]
     Store {
@@ -176,6 +188,8 @@ struct Driver {
     guests: Guests,
     news: BTreeMap<Token, NewsToken>,
     server: Server,
+    /// The door for other programs, if there is one.
+    http: Option<HttpServer>,
     requests: mpsc::Receiver<Request>,
     replies: BTreeMap<CommandId, Waiting>,
     /// Whether there is a reader, locked or not.
@@ -215,7 +229,19 @@ impl Driver {
         // The stores last: what fails before leaves nothing to be closed in order.
         let (net, net_events) = Net::start(settings.net)?;
         let (commands, requests) = mpsc::channel(CONNECTIONS_MAX);
-        let server = Server::start(home.path(), commands)?;
+        let server = Server::start(home.path(), commands.clone())?;
+        let mut teller = Teller::new(events);
+        let http = match settings.http {
+            Some(setting) => {
+                let address = setting.listen.clone();
+                let started = HttpServer::start(home.path(), setting, commands).await;
+                let started = started.map_err(|source| RunError::Http { address, source })?;
+                let address = started.address.to_string();
+                teller.tell(ShellEvent::HttpListening { address });
+                Some(started)
+            }
+            None => None,
+        };
         let path = home.path().to_owned();
         let (reads, worker) = (home.has_reader(), unlocked.as_ref().map(|u| u.worker().to_owned()));
         let keeper = Keeper::new(home.clone());
@@ -243,6 +269,7 @@ impl Driver {
             guests: Guests::default(),
             news: BTreeMap::new(),
             server,
+            http,
             requests,
             replies: BTreeMap::new(),
             reads,
@@ -251,7 +278,7 @@ impl Driver {
             keeper,
             closing: None,
             next: 0,
-            teller: Teller::new(events),
+            teller,
             peers: settings.remember.then_some(peers),
             ready: false,
             ticked: Millis(0),

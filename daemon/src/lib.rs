@@ -8,10 +8,13 @@
 //! | [`driver`] | the daemon: [`run`] |
 //! | [`client`] | commands on a home, with or without a daemon |
 //! | [`api`] | the local door between the two |
+//! | [`http`] | the door for other programs: HTTP, and FHIR |
 //! | [`gateway`] | what a facility receives: a directory or a FHIR server |
 //! | [`net`] | the network as byte pipes |
 //! | [`mod@pipe`] | a session over any pair of byte streams |
+//! | [`shape`] | answers as JSON |
 //! | [`store`] | the two redb files |
+//! | [`time`] | wall time as people write it |
 //! | [`vault`] | who may open the reader's file |
 //!
 //! A program makes a home with [`Home::init`], has the device approved, and then either runs it
@@ -24,11 +27,15 @@ pub mod api;
 pub mod client;
 pub mod config;
 pub mod driver;
+pub mod forms;
 pub mod gateway;
 pub mod home;
+pub mod http;
 pub mod net;
 pub mod pipe;
+pub mod shape;
 pub mod store;
+pub mod time;
 pub mod vault;
 
 pub use client::{Client, ClientError};

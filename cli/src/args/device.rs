@@ -102,6 +102,31 @@ pub(crate) struct RunArgs {
     /// server [default: as huza.toml in the home says]
     #[arg(long, value_name = "DIR")]
     pub(crate) facility: Option<PathBuf>,
+    /// Where apps on this device reach it over HTTP, such as 127.0.0.1:7071; `huza app add` lets one in
+    /// [default: as huza.toml in the home says]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) http: Option<String>,
+}
+
+/// `huza app ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum AppCommand {
+    /// Let an app in: prints its token, once
+    #[command(after_help = "Example:\n  huza app add clinic-tablet --read-only")]
+    Add {
+        /// What people call it: letters, digits, `.`, `-` and `_`
+        name: String,
+        /// It may read, and write nothing
+        #[arg(long)]
+        read_only: bool,
+    },
+    /// Apps that are let in
+    List,
+    /// Let an app in no more
+    Remove {
+        /// Its name
+        name: String,
+    },
 }
 
 /// `huza secret ...`

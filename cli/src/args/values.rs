@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use huza_crdt::control::Reason;
-use huza_crdt::id::{AreaTag, RecordId};
+use huza_crdt::id::RecordId;
 use huza_crdt::node::AreaRef;
 use huza_crdt::record::Language;
 use huza_crdt::time::Stamp;
@@ -113,12 +113,7 @@ pub(super) fn record(text: &str) -> Result<RecordRef, String> {
 
 /// An area by its codes or by its tag.
 pub(super) fn area(text: &str) -> Result<AreaRef, String> {
-    if let Some(tag) = AreaTag::from_hex(text) {
-        return Ok(AreaRef::Tag(tag));
-    }
-    text.parse()
-        .map(AreaRef::Name)
-        .map_err(|()| "write it as CATCHMENT/VILLAGE, such as 0512/01".to_owned())
+    text.parse().map_err(|()| "write it as CATCHMENT/VILLAGE, such as 0512/01".to_owned())
 }
 
 /// A field and its value.
@@ -131,7 +126,7 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 
 /// A moment.
 pub(super) fn stamp(text: &str) -> Result<Stamp, String> {
-    crate::time::parse(text).ok_or_else(|| {
+    huza_daemon::time::parse(text).ok_or_else(|| {
         "there is no such time; write it as 2026-11-23T10:15:00+02:00 or 2026-11-23".to_owned()
     })
 }

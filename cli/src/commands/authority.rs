@@ -11,7 +11,7 @@ use huza_crdt::record::Form;
 use huza_crdt::trust::Role;
 use huza_crdt::trust::approval::{Approval, JoinRequest};
 use huza_crdt::trust::recovery::RecoveryRequest;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::args::{
     ApproveArgs, AuthorityCommand, EraseArgs, GrantArgs, IssueArgs, JudgeArgs, PublishArgs,
@@ -219,7 +219,10 @@ async fn quarantine(context: &Context) -> Result<(), Failure> {
              `huza authority reject LOG`."
         )
     };
-    context.output.answer(&json!({ "quarantined": of_quarantined(&status.quarantined) }), &text)
+    context.output.answer(
+        &json!({ "quarantined": huza_daemon::shape::quarantined(&status.quarantined) }),
+        &text,
+    )
 }
 
 fn rows(status: &Status) -> Vec<Vec<String>> {
@@ -234,19 +237,6 @@ fn rows(status: &Status) -> Vec<Vec<String>> {
         ]
     })
     .collect()
-}
-
-/// For machines.
-pub(crate) fn of_quarantined(logs: &[QuarantinedLog]) -> Vec<Value> {
-    let run = |(from, to, rejected): &(u64, u64, bool)| json!({ "from": from, "to": to, "rejected": rejected });
-    let one = |log: &QuarantinedLog| {
-        json!({
-            "log": log.log.to_string(),
-            "certificate": log.certificate.to_string(),
-            "runs": log.runs.iter().map(run).collect::<Vec<_>>(),
-        })
-    };
-    logs.iter().map(one).collect()
 }
 
 async fn judge(context: &Context, args: &JudgeArgs, admit: bool) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use huza_crdt::node::{Command, Finding, Level, Reply, Status};
 use huza_crdt::store::StoreKind;
+use huza_daemon::time;
 use huza_daemon::vault::{Method, Unlocked, Vault, VaultStatus};
 use huza_daemon::{Home, HomeError};
 use serde_json::json;
@@ -16,7 +17,6 @@ use crate::commands::status::{FULL, FULL_ADVICE, is_full};
 use crate::error::{Failure, Kind};
 use crate::output::{self, bytes};
 use crate::shell::Device;
-use crate::time;
 
 /// Below this, nothing may be promised any more. // guess: a day of imports, and redb's growth
 const DISK_BYTES_BAD: u64 = 64 * 1_000 * 1_000;

@@ -1,11 +1,9 @@
 //! `huza forms`: what can be asked at a visit, in three languages.
 
-use std::sync::Arc;
-
-use huza_crdt::node::{Command, PublishedForm, Reply};
-use huza_crdt::record::{
-    self, Comparison, Condition, DangerRule, Field, FieldType, Form, Forms, Language, Range,
-};
+use huza_crdt::node::{Command, Reply};
+use huza_crdt::record::{Field, FieldType, Form, Forms, Language, Range};
+use huza_daemon::forms::KnownForms;
+use huza_daemon::shape::{self, conditions, type_name};
 use serde_json::{Value, json};
 
 use crate::args::{FormsArgs, FormsCommand};
@@ -13,66 +11,32 @@ use crate::commands::Context;
 use crate::error::{Failure, Kind};
 use crate::output;
 
-/// The forms that this device fills, and those that were published.
-struct Known {
-    forms: Forms,
-    /// Also those that count no more.
-    published: Vec<(Form, PublishedForm)>,
-    /// Published forms that only a later version of this program can read.
-    unreadable: usize,
+/// The forms as the device knows them; without a device those that are compiled in.
+async fn ask(context: &Context) -> Result<KnownForms, Failure> {
+    let asked = context.with_device(async |device| device.call(Command::Forms).await).await;
+    match asked {
+        Ok(Reply::Forms { forms }) => Ok(KnownForms::of(forms)),
+        Ok(_) => Err(Failure::answer("forms")),
+        Err(failure) if failure.kind == Kind::Home => Ok(KnownForms::of(Vec::new())),
+        Err(failure) => Err(failure),
+    }
 }
 
-impl Known {
-    /// As the device knows them; without a device those that are compiled in.
-    async fn ask(context: &Context) -> Result<Self, Failure> {
-        let asked = context.with_device(async |device| device.call(Command::Forms).await).await;
-        let all = match asked {
-            Ok(Reply::Forms { forms }) => forms,
-            Ok(_) => return Err(Failure::answer("forms")),
-            Err(failure) if failure.kind == Kind::Home => Vec::new(),
-            Err(failure) => return Err(failure),
-        };
-        let count = all.len();
-        let read = |one: PublishedForm| Some((Form::read(&one.text).ok()?, one));
-        let mut published: Vec<(Form, PublishedForm)> = all.into_iter().filter_map(read).collect();
-        // The programme's behind those of a health centre, as the device has them.
-        published.sort_by_key(|(_, one)| one.centre.is_none());
-        let counted = published.iter().filter(|(_, one)| one.counts);
-        let others = counted.map(|(form, _)| Arc::new(form.clone()));
-        let forms = Forms::built_in().with(others);
-        let unreadable = count - published.len();
-        Ok(Self { forms, published, unreadable })
-    }
-
-    /// The form of this id that is filled, or the published one of this whole name.
-    fn find(&self, id: &str) -> Result<&Form, Failure> {
-        let named = self.published.iter().find(|(form, _)| form.name().to_string() == id);
-        named.map(|(form, _)| form).or_else(|| self.forms.latest(id)).ok_or_else(|| {
-            let known: Vec<_> = self.forms.filled().map(|form| form.id.as_str()).collect();
-            Failure::new(Kind::Input, "unknown_form", format!("There is no form {id}"))
-                .hint(format!("The forms are {}", known.join(", ")))
-        })
-    }
-
-    /// Who gave it, and its text.
-    fn source(&self, form: &Form) -> (String, &str) {
-        match self.published.iter().find(|(known, _)| known == form) {
-            None => ("huza".to_owned(), record::form_text(&form.id).unwrap_or_default()),
-            Some((_, one)) => {
-                let by = one.centre.as_ref();
-                (by.map_or("programme".to_owned(), |code| format!("centre {code}")), &one.text)
-            }
-        }
-    }
+fn find<'a>(known: &'a KnownForms, id: &str) -> Result<&'a Form, Failure> {
+    known.find(id).ok_or_else(|| {
+        let known: Vec<_> = known.forms.filled().map(|form| form.id.as_str()).collect();
+        Failure::new(Kind::Input, "unknown_form", format!("There is no form {id}"))
+            .hint(format!("The forms are {}", known.join(", ")))
+    })
 }
 
 /// Lists, or shows one.
 pub(crate) async fn run(context: &Context, args: &FormsArgs) -> Result<(), Failure> {
-    let known = Known::ask(context).await?;
+    let known = ask(context).await?;
     match &args.command {
         None => list(context, &known, args.lang.lang.into()),
         Some(FormsCommand::Show(show)) => {
-            let form = known.find(&show.form)?;
+            let form = find(&known, &show.form)?;
             let (source, toml) = known.source(form);
             if show.toml {
                 return context.output.answer(&json!({ "toml": toml }), toml.trim_end());
@@ -103,22 +67,12 @@ fn review(context: &Context, forms: &Forms) -> Result<(), Failure> {
     context.output.answer(&json!({ "to_review": value }), &text)
 }
 
-fn list(context: &Context, known: &Known, language: Language) -> Result<(), Failure> {
+fn list(context: &Context, known: &KnownForms, language: Language) -> Result<(), Failure> {
     let row = |form: &Form| {
         let title = form.title.text(language).to_owned();
         vec![form.id.clone(), form.version.to_string(), known.source(form).0, title]
     };
     let rows: Vec<Vec<String>> = known.forms.filled().map(row).collect();
-    let value = |form: &Form| {
-        json!({
-            "id": form.id,
-            "version": form.version,
-            "from": known.source(form).0,
-            "title": form.title.text(language),
-            "fields": form.fields.len(),
-        })
-    };
-    let value: Vec<Value> = known.forms.filled().map(value).collect();
     let mut text = output::table(&["form", "version", "from", "title"], &rows);
     if known.unreadable > 0 {
         text.push_str(&format!(
@@ -126,8 +80,7 @@ fn list(context: &Context, known: &Known, language: Language) -> Result<(), Fail
             known.unreadable
         ));
     }
-    let void = known.published.iter().filter(|(_, one)| !one.counts);
-    let void: Vec<String> = void.map(|(form, _)| form.name().to_string()).collect();
+    let void = known.void();
     if !void.is_empty() {
         text.push_str(&format!(
             "\n\nWho published these is shut out, so they count no more: {}.\nWhat is right in them can \
@@ -135,42 +88,11 @@ fn list(context: &Context, known: &Known, language: Language) -> Result<(), Fail
             void.join(", ")
         ));
     }
-    let value = json!({ "forms": value, "unreadable": known.unreadable, "void": void });
-    context.output.answer(&value, &text)
+    context.output.answer(&shape::forms(known, language), &text)
 }
 
 fn one(context: &Context, form: &Form, source: &str, language: Language) -> Result<(), Failure> {
-    let value = json!({
-        "id": form.id,
-        "version": form.version,
-        "digest": form.digest,
-        "from": source,
-        "title": form.title.text(language),
-        "fields": form.fields.iter().map(|f| field_json(f, language)).collect::<Vec<_>>(),
-        "dangers": form.dangers.iter().map(|d| danger_json(d, language)).collect::<Vec<_>>(),
-        "advice": form.advice.iter().map(|one| json!({
-            "id": one.id,
-            "when": conditions(&one.when),
-            "label": one.label.text(language),
-            "label_to_review": one.label.review,
-            "source": one.source,
-            "confirmed": one.verified,
-        })).collect::<Vec<_>>(),
-        "due_after": form.follow_ups.iter().map(|one| json!({
-            "id": one.id,
-            "when": conditions(&one.when),
-            "form": one.form,
-            "answers": one.answers,
-            "from": one.from,
-            "due_hours": one.due_hours,
-            "late_hours": one.late_hours,
-            "label": one.label.text(language),
-            "label_to_review": one.label.review,
-            "source": one.source,
-            "confirmed": one.verified,
-        })).collect::<Vec<_>>(),
-    });
-    context.output.answer(&value, &text(form, language))
+    context.output.answer(&shape::form(form, source, language), &text(form, language))
 }
 
 fn text(form: &Form, language: Language) -> String {
@@ -254,57 +176,4 @@ fn row(field: &Field, language: Language) -> Vec<String> {
 
 fn range(range: Option<&Range>) -> String {
     range.map_or_else(String::new, |range| format!("{} to {}", range.min, range.max))
-}
-
-const fn type_name(kind: FieldType) -> &'static str {
-    match kind {
-        FieldType::Integer => "whole number",
-        FieldType::Decimal => "number",
-        FieldType::Date => "YYYY-MM-DD",
-        FieldType::Choice => "choice",
-        FieldType::YesNo => "yes|no",
-        FieldType::Text => "text",
-    }
-}
-
-fn conditions(when: &[Condition]) -> String {
-    let each = when.iter().map(|on| {
-        let op = match on.op {
-            Comparison::Equal => "=",
-            Comparison::Below => "<",
-            Comparison::AtMost => "<=",
-            Comparison::Above => ">",
-            Comparison::AtLeast => ">=",
-        };
-        format!("{} {op} {}", on.field, on.value)
-    });
-    each.collect::<Vec<_>>().join(" and ")
-}
-
-fn field_json(field: &Field, language: Language) -> Value {
-    let bounds = |range: Option<&Range>| range.map(|r| json!({ "min": r.min, "max": r.max }));
-    let choices: Vec<Value> = field
-        .choices
-        .iter()
-        .map(|choice| json!({ "id": choice.id, "label": choice.label.text(language) }))
-        .collect();
-    json!({
-        "id": field.id,
-        "label": field.label.text(language),
-        "label_to_review": field.label.review,
-        "type": type_name(field.kind),
-        "unit": field.unit,
-        "required": field.required,
-        "hard": bounds(field.hard.as_ref()),
-        "soft": bounds(field.soft.as_ref()),
-        "choices": choices,
-    })
-}
-
-fn danger_json(rule: &DangerRule, language: Language) -> Value {
-    json!({
-        "sign": rule.sign,
-        "label": rule.label.text(language),
-        "when": conditions(&rule.when),
-    })
 }

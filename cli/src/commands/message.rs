@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use clap::ValueEnum as _;
 use huza_crdt::node::{Command, InboxMessage, Reply};
 use huza_crdt::record::Language;
+use huza_daemon::time;
 use serde_json::{Value, json};
 
 use crate::args::{InboxArgs, MessageCommand, MessageListArgs, MessageSendArgs};
 use crate::commands::Context;
 use crate::error::{Failure, Kind};
+use crate::output;
 use crate::shell::Device;
-use crate::{output, time};
 
 /// Sends, or lists.
 pub(crate) async fn run(context: &Context, command: MessageCommand) -> Result<(), Failure> {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use huza_crdt::node::{AreaRef, Command, FoundRecord, Reply};
+use huza_daemon::{shape, time};
 use serde_json::{Value, json};
 
 use crate::args::{PersonAddArgs, PersonCommand, PersonFindArgs, PersonSetArgs, PersonShowArgs};
 use crate::commands::{Context, visit};
 use crate::error::{Failure, Kind};
-use crate::{output, time};
+use crate::output;
 
 /// Adds, sets, finds or shows.
 pub(crate) async fn run(context: &Context, command: PersonCommand) -> Result<(), Failure> {
@@ -104,7 +105,7 @@ async fn find(context: &Context, args: &PersonFindArgs) -> Result<(), Failure> {
         let rows: Vec<Vec<String>> = records.iter().map(row).collect();
         output::table(&["record", "name", "sex", "born", "area", "visits", ""], &rows)
     };
-    let value: Vec<Value> = records.iter().map(of_found).collect();
+    let value: Vec<Value> = records.iter().map(shape::found).collect();
     context.output.answer(&json!({ "records": value }), &text)
 }
 
@@ -120,19 +121,6 @@ fn row(found: &FoundRecord) -> Vec<String> {
         found.visits.to_string(),
         marks.join(", "),
     ]
-}
-
-fn of_found(found: &FoundRecord) -> Value {
-    json!({
-        "record": found.record.to_string(),
-        "name": found.name,
-        "sex": found.sex,
-        "birth_date": found.birth_date,
-        "area": found.area,
-        "visits": found.visits,
-        "conflict": found.conflict,
-        "urgent": found.urgent,
-    })
 }
 
 async fn show(context: &Context, args: &PersonShowArgs) -> Result<(), Failure> {

@@ -3,12 +3,13 @@
 use huza_crdt::node::{Command, DueVisit, Reply};
 use huza_crdt::record::{Due, Language};
 use huza_crdt::time::Stamp;
+use huza_daemon::{shape, time};
 use serde_json::{Value, json};
 
 use crate::args::RemindersArgs;
 use crate::commands::Context;
 use crate::error::Failure;
-use crate::{output, time};
+use crate::output;
 
 /// Lists them, overdue ones first.
 pub(crate) async fn run(context: &Context, args: &RemindersArgs) -> Result<(), Failure> {
@@ -16,14 +17,7 @@ pub(crate) async fn run(context: &Context, args: &RemindersArgs) -> Result<(), F
         return Err(Failure::answer("reminders"));
     };
     let until = Stamp(time::now().0.saturating_add(i64::from(args.days) * 86_400));
-    due.retain(|one| {
-        let wanted = match one.state {
-            Due::Overdue | Due::Now => true,
-            Due::Later => args.all || one.reminder.due <= until,
-            Due::Done => args.all,
-        };
-        wanted && args.by.as_ref().is_none_or(|name| *name == one.reminder.worker)
-    });
+    due.retain(|one| shape::is_listed(one, until, args.all, args.by.as_deref()));
     let language = args.lang.lang.into();
     let text = if due.is_empty() {
         "Nothing is due.".to_owned()
@@ -31,7 +25,7 @@ pub(crate) async fn run(context: &Context, args: &RemindersArgs) -> Result<(), F
         let rows: Vec<Vec<String>> = due.iter().map(|one| row(one, language)).collect();
         output::table(&["", "due", "what", "who", "where", "record"], &rows)
     };
-    let value: Vec<Value> = due.iter().map(|one| of_due(one, language)).collect();
+    let value: Vec<Value> = due.iter().map(|one| shape::due(one, language)).collect();
     context.output.answer(&json!({ "reminders": value }), &text)
 }
 
@@ -55,24 +49,4 @@ fn row(one: &DueVisit, language: Language) -> Vec<String> {
 fn day(at: Stamp) -> String {
     let text = at.to_string();
     text.split_once('T').map_or(text.clone(), |(day, _)| day.to_owned())
-}
-
-fn of_due(one: &DueVisit, language: Language) -> Value {
-    json!({
-        "state": one.state,
-        "due": one.reminder.due.to_string(),
-        "late": one.reminder.late.to_string(),
-        "done": one.reminder.done.map(|at| at.to_string()),
-        "what": one.rule.label.text(language),
-        "awaits": one.rule.form,
-        "awaits_answers": one.rule.answers,
-        "source": one.rule.source,
-        "confirmed": one.rule.verified,
-        "after_visit": one.reminder.visit,
-        "after_form": one.reminder.form.id,
-        "worker": one.reminder.worker,
-        "record": one.record.to_string(),
-        "name": one.name,
-        "area": one.area,
-    })
 }

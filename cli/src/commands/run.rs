@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use huza_crdt::node::Event;
 use huza_daemon::gateway::FacilitySetting;
+use huza_daemon::http::HttpSetting;
 use huza_daemon::vault::{Unlock, Vault};
 use huza_daemon::{Home, RunOptions, ShellEvent};
 use tokio::sync::mpsc;
@@ -30,6 +31,7 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<(), Failure>
         mdns: args.no_mdns.then_some(false),
         remember: args.no_remember.then_some(false),
         facility: args.facility.as_deref().map(FacilitySetting::of_argument),
+        http: args.http.map(|listen| http(&home, listen)).transpose()?,
         ..RunOptions::default()
     };
     let asked = asked_to_end()?;
@@ -48,6 +50,15 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<(), Failure>
         None if printing.is_finished() => Ok(()),
         None => printing.await.unwrap_or(Ok(())),
     }
+}
+
+/// Where apps are served: as the settings say, but there.
+fn http(home: &Home, listen: String) -> Result<HttpSetting, Failure> {
+    let setting = home.config().http.clone().at(listen);
+    setting.problem().map_or(Ok(setting), |expected| {
+        let message = "Apps cannot be served as --http and the settings say";
+        Err(Failure::new(Kind::Input, "http", message).hint(format!("Write {expected}")))
+    })
 }
 
 /// Who opens the reader at the start, if anybody does; else what to do is said.

@@ -3,11 +3,12 @@
 use huza_crdt::control::ReceiptKind;
 use huza_crdt::limits::ROOM_UNIT_BYTES;
 use huza_crdt::node::{Command, ReaderState, RecordStatus, Reply, SessionStatus, Status};
+use huza_daemon::shape;
 use serde_json::{Value, json};
 
 use crate::args::StatusArgs;
+use crate::commands::Context;
 use crate::commands::run::telling;
-use crate::commands::{Context, authority};
 use crate::error::Failure;
 use crate::output;
 use crate::shell::Device;
@@ -31,7 +32,7 @@ pub(crate) async fn status(context: &Context, args: &StatusArgs) -> Result<(), F
         text.push_str("\n\n");
         text.push_str(&record_table(&status.records));
     }
-    context.output.answer(&of_status(&status), &text)
+    context.output.answer(&shape::status(&status), &text)
 }
 
 fn summary(status: &Status) -> String {
@@ -151,85 +152,6 @@ fn refusal(record: &RecordStatus) -> Option<u16> {
 
 const fn mark(yes: bool) -> &'static str {
     if yes { "yes" } else { "-" }
-}
-
-/// A status for machines: ids as text.
-fn of_status(status: &Status) -> Value {
-    let areas: Vec<Value> = status
-        .areas
-        .iter()
-        .map(|(name, tag)| json!({ "name": name, "tag": tag.to_string() }))
-        .collect();
-    let (reader, worker) = match &status.reader {
-        ReaderState::Absent => ("absent", None),
-        ReaderState::Locked => ("locked", None),
-        ReaderState::Open { worker } => ("open", Some(worker)),
-    };
-    json!({
-        "device": status.device.map(|key| key.to_string()),
-        "label": status.label,
-        "programme": status.programme.map(|id| id.to_string()),
-        "programme_name": status.programme_name,
-        "certificate": status.certificate.map(|id| id.to_string()),
-        "role": status.role.map(|role| role.name()),
-        "void": status.void,
-        "revoked": status.revoked.map(|reason| format!("{reason:?}").to_lowercase()),
-        "expires": status.expires.map(|stamp| stamp.to_string()),
-        "programme_time": status.programme_time.map(|stamp| stamp.to_string()),
-        "reader": reader,
-        "worker": worker,
-        "quarantined": authority::of_quarantined(&status.quarantined),
-        "store": status.store.map(|id| id.to_string()),
-        "areas": areas,
-        "envelopes": status.envelopes,
-        "logs": status.logs,
-        "statements": status.statements,
-        "records_count": status.records_count,
-        "pending": status.pending,
-        "unfiled": status.unfiled,
-        "waiting": status.waiting,
-        "borrowed_bytes": status.borrowed_bytes,
-        "carry_bytes": status.carry_bytes,
-        "released": status.released,
-        "records": status.records.iter().map(of_record).collect::<Vec<_>>(),
-    })
-}
-
-fn of_record(record: &RecordStatus) -> Value {
-    let receipts: Vec<Value> = record
-        .receipts
-        .iter()
-        .map(|receipt| {
-            json!({
-                "kind": kind_name(receipt.kind),
-                "reason": receipt.reason,
-                "issuer": receipt.issuer.to_string(),
-                "role": receipt.role.name(),
-                "statement": receipt.statement.to_string(),
-                "verified": receipt.verified,
-            })
-        })
-        .collect();
-    json!({
-        "record": record.record.to_string(),
-        "name": record.name,
-        "changes": record.changes,
-        "pending": record.pending,
-        "taken": record.taken,
-        "stored": record.stored,
-        "accepted": record.accepted,
-        "refused": record.refused,
-        "receipts": receipts,
-    })
-}
-
-const fn kind_name(kind: ReceiptKind) -> &'static str {
-    match kind {
-        ReceiptKind::Stored => "stored",
-        ReceiptKind::Accepted => "accepted",
-        ReceiptKind::Refused => "refused",
-        ReceiptKind::Shown => "shown",
-    }
 }
 
 /// Who is being met now.

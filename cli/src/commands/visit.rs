@@ -4,18 +4,40 @@ use std::collections::BTreeMap;
 
 use huza_crdt::node::{Command, Reply};
 use huza_crdt::record::Label;
+use huza_daemon::{shape, time};
 use serde_json::json;
 
-use crate::args::{VisitAddArgs, VisitCommand};
+use crate::args::{VisitAddArgs, VisitCommand, VisitVoidArgs};
 use crate::commands::Context;
 use crate::error::{Failure, Kind};
-use crate::time;
 
-/// Records a visit.
+/// Records a visit, or marks one as entered in error.
 pub(crate) async fn run(context: &Context, command: VisitCommand) -> Result<(), Failure> {
-    let VisitCommand::Add(args) = command;
+    match command {
+        VisitCommand::Add(args) => add(context, &args).await,
+        VisitCommand::Void(args) => void(context, &args).await,
+    }
+}
+
+async fn void(context: &Context, args: &VisitVoidArgs) -> Result<(), Failure> {
+    let (visit, reason) = (args.visit, args.reason.clone());
+    let reply = context
+        .with_reader(async |device| {
+            let record = device.record(&args.record).await?;
+            device.call(Command::VoidVisit { record, visit, reason }).await
+        })
+        .await?;
+    let Reply::Written { record, .. } = reply else {
+        return Err(Failure::answer("visit void"));
+    };
+    let text = format!("Recorded on this device: visit {visit} was entered in error.");
+    let value = json!({ "record": record.to_string(), "visit": visit.to_string() });
+    context.output.answer(&value, &text)
+}
+
+async fn add(context: &Context, args: &VisitAddArgs) -> Result<(), Failure> {
     let occurred = args.occurred.unwrap_or_else(time::now);
-    let answers = fields(&args)?;
+    let answers = fields(args)?;
     let reply = context
         .with_reader(async |device| {
             let record = device.record(&args.record).await?;
@@ -38,14 +60,7 @@ pub(crate) async fn run(context: &Context, command: VisitCommand) -> Result<(), 
     for one in &advice {
         text.push_str(&format!("\nDo: {}.", both(&one.label)));
     }
-    let value = json!({
-        "record": record.to_string(),
-        "visit": id,
-        "dangers": dangers.iter().map(|one| &one.sign).collect::<Vec<_>>(),
-        "warnings": warnings,
-        "urgent": !dangers.is_empty(),
-        "advice": advice.iter().map(|one| &one.id).collect::<Vec<_>>(),
-    });
+    let value = shape::visit_written(record, visit, &dangers, &warnings, &advice);
     context.output.answer(&value, &text)
 }
 

@@ -11,6 +11,7 @@
 
 pub(crate) mod fhir;
 pub(crate) mod hidden;
+pub(crate) mod http;
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use command::{AreaRef, BundleScope, Command, Order};
+pub use command::{AreaRef, BundleScope, ChangeCursor, Command, Order, ResourceScope};
 pub use reply::{
-    CommandError, DueVisit, FacilityState, FailedResource, Finding, FoundRecord, GatewayStatus,
-    InboxMessage, KnownDevice, Level, PublishedForm, QuarantinedLog, ReceiptStatus, RecordStatus,
-    Reply, SessionStatus, Status, Taken, TakenPart,
+    ChangedRecord, CommandError, DueVisit, FacilityState, FailedResource, Finding, FoundRecord,
+    GatewayStatus, InboxMessage, KnownDevice, Level, PlacedResource, PublishedForm, QuarantinedLog,
+    ReceiptStatus, RecordStatus, Reply, SessionStatus, Status, Taken, TakenPart,
 };
 
 use crate::control::Reason;
@@ -422,6 +422,11 @@ pub enum Event {
     ReaderOpened,
     /// The reader is locked.
     ReaderClosed,
+    /// Records changed here, by whomever: [`Command::Changes`] says which.
+    Changed {
+        /// How many.
+        records: usize,
+    },
     /// A certificate was revoked.
     Revoked {
         /// Which.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Node;
 use super::api::{
     Command, CommandId, DueVisit, FoundRecord, KnownDevice, ReaderState, ReceiptStatus,
-    RecordStatus, Reply, Resource, SessionStatus, Status,
+    RecordStatus, Reply, Resource, ResourceScope, SessionStatus, Status,
 };
 use super::state::{ChangeRow, log_key};
 use super::write::stored_changes;
@@ -72,6 +72,14 @@ impl Node {
                 self.audit_alone(Action::Exported, subject, move |node| node.export(id, None));
             }
             Command::Export { after } => self.export(id, after),
+            Command::Resources { of } => {
+                let subject = match &of {
+                    ResourceScope::Record(record) => record.to_string(),
+                    ResourceScope::Place(place) => place.clone(),
+                };
+                self.audit_alone(Action::Read, subject, move |node| node.resources(id, of));
+            }
+            Command::Changes { after, limit } => self.changes(id, after, limit),
             _ => {}
         }
     }

@@ -179,6 +179,7 @@ impl Node {
             key::AUDIT => reader.audit = codec::decode(value).ok()?,
             key::REVIEWED => reader.reviewed = codec::decode(value).ok()?,
             key::SEALING => reader.sealing = Some(codec::decode(value).ok()?),
+            key::FED => reader.fed = codec::decode(value).ok()?,
             key::DELIVERED => reader.delivered = codec::decode(value).ok()?,
             key::CURSOR => reader.cursor = codec::decode(value).ok()?,
             key::BOOT => self.boots.1 = codec::decode(value).ok()?,
@@ -439,7 +440,7 @@ impl Node {
         self.reply(id, Reply::Error(error));
     }
 
-    fn refuse_locked(&mut self, id: CommandId) {
+    pub(super) fn refuse_locked(&mut self, id: CommandId) {
         let hint = "unlock it with `huza unlock`";
         self.refuse(id, "locked", "this device is locked", hint);
     }
@@ -517,6 +518,8 @@ impl Node {
             | Command::Inbox
             | Command::Reminders
             | Command::Show { .. }
+            | Command::Resources { .. }
+            | Command::Changes { .. }
             | Command::Export { .. } => {
                 self.ask(id, command);
             }

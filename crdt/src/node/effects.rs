@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Node;
-use super::api::{Answer, Job, Outgoing, Output, Product, Token};
+use super::api::{Answer, Event, Job, Outgoing, Output, Product, Token};
 use crate::id::{Head, RecordId};
 use crate::store::{Batch, Range, Row, StoreKind};
 
@@ -132,10 +132,16 @@ impl Node {
     pub(super) fn persist(
         &mut self,
         store: StoreKind,
-        batch: Batch,
+        mut batch: Batch,
         then: impl FnOnce(&mut Self) + Send + 'static,
     ) {
-        let then: Then<()> = Box::new(move |node, ()| then(node));
+        let records = self.list_changed(&mut batch);
+        let then: Then<()> = Box::new(move |node, ()| {
+            if records > 0 {
+                node.event(Event::Changed { records });
+            }
+            then(node);
+        });
         let token = self.fx.token(Waiting::Persisted(store, then));
         self.fx.outputs.push_back(Output::Persist { token, store, batch });
     }

@@ -18,6 +18,7 @@ mod prepare;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(super) use self::prepare::table;
 use self::prepare::{Delivery, prepare};
 use super::Node;
 use super::api::{Answer, Event, Outgoing};

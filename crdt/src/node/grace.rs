@@ -146,8 +146,11 @@ impl Node {
         reader.look_outside |= reader.erased_outside != outside;
         reader.erased_outside = outside;
         if reader.gone != gone {
+            let turned = reader.gone.symmetric_difference(&gone).copied();
+            let turned = turned.filter(|record| !reader.forgotten.contains(record)).collect();
             reader.gone = gone;
             reader.reconsider();
+            self.list_turned(turned);
         }
     }
 

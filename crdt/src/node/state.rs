@@ -32,6 +32,8 @@ pub(super) mod key {
     pub(crate) const NEXT_INGEST: &[u8] = b"next-ingest";
     pub(crate) const SEALING: &[u8] = b"sealing";
     pub(crate) const CURSOR: &[u8] = b"cursor";
+    /// The number of the next entry in the list of what changed.
+    pub(crate) const FED: &[u8] = b"fed";
     /// Resources that the facility took, all in all.
     pub(crate) const DELIVERED: &[u8] = b"delivered";
     /// Present while a new incarnation has still to begin.
@@ -561,6 +563,8 @@ pub(super) struct Reader {
     /// First ingest number that is not filed.
     pub(super) cursor: u64,
     pub(super) listing: Listing,
+    /// The number of the next entry in the list of what changed.
+    pub(super) fed: u64,
     pub(super) pending: BTreeMap<(LogId, u64), PendingRow>,
     pub(super) pending_since: Option<Millis>,
     /// Ingest number of each envelope that waits -> the key epoch that it waits for, or what stands

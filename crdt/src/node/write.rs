@@ -1,5 +1,7 @@
 //! Commands that write: a person, a visit, an import. Each is durable before it is answered.
 
+mod amend;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
@@ -189,6 +191,10 @@ impl Node {
                     self.execute(Plan { id, worker, drafts: vec![draft], import: None });
                 }
             }
+            Command::VoidVisit { record, visit, reason } => {
+                self.plan_void(id, record, visit, reason);
+            }
+            Command::PutResource { record, text } => self.plan_resource(id, record, text),
             Command::Import { area, text, source } => {
                 if let Some(area) = self.resolve(id, &area) {
                     self.work(
@@ -578,6 +584,13 @@ fn make(
         outcome.summaries.push(SummaryRow::of(draft.area, &document.view(), forms));
     }
     Ok(outcome)
+}
+
+/// A record, of its stored changes.
+fn document(record: RecordId, rows: &[Vec<Row>]) -> Document {
+    let stored = stored_changes(rows);
+    let changes = stored.get(&record).into_iter().flatten();
+    Document::from_changes(record, changes.map(|(origin, row)| (*origin, &row.raw)))
 }
 
 impl Draft {

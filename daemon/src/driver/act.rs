@@ -201,6 +201,9 @@ impl Driver {
     }
 
     fn event(&mut self, event: Event) {
+        if let (Some(http), Event::Changed { .. } | Event::ReaderClosed) = (&self.http, &event) {
+            http.changed();
+        }
         match &event {
             Event::Ready => {
                 self.ready = true;

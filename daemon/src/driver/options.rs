@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::{
     gateway::FacilitySetting,
     home::{Home, Remembered},
+    http::{HttpSetting, HttpTable},
     net::{self, NetConfig, NetError},
     vault::Unlock,
 };
@@ -29,6 +30,8 @@ pub struct RunOptions {
     pub remember: Option<bool>,
     /// Where a gateway's facility is.
     pub facility: Option<FacilitySetting>,
+    /// Where other programs reach the daemon.
+    pub http: Option<HttpSetting>,
     /// No network at all, whatever the settings say: what comes, comes through the local door.
     pub alone: bool,
     /// Longest pause before an address is dialled again, in milliseconds.
@@ -41,6 +44,7 @@ pub(super) struct Settings {
     pub(super) net: NetConfig,
     pub(super) facility: FacilitySetting,
     pub(super) remember: bool,
+    pub(super) http: Option<HttpTable>,
 }
 
 impl RunOptions {
@@ -58,7 +62,8 @@ impl RunOptions {
             redial_ms_max,
             ..defaults
         };
-        let net = if self.alone {
+        let alone = self.alone;
+        let net = if alone {
             net
         } else {
             NetConfig {
@@ -72,6 +77,7 @@ impl RunOptions {
             }
         };
         let facility = self.facility.unwrap_or_else(|| config.facility.at(home.path()));
-        Ok(Settings { net, facility, remember })
+        let http = self.http.unwrap_or(config.http).table().filter(|_| !alone);
+        Ok(Settings { net, facility, remember, http })
     }
 }

@@ -51,6 +51,9 @@ impl Driver {
         // Who still waits for a reply is told that the daemon stops.
         drop((replies, requests));
         drop(self.keeper);
+        if let Some(http) = self.http {
+            http.stop().await;
+        }
         server.stop().await;
         // After a failure, the network has not been ended yet.
         let until = Instant::now() + Duration::from_millis(ORDER_MS_MAX);

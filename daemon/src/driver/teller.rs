@@ -28,6 +28,11 @@ pub enum ShellEvent {
         /// A multiaddress with its real port.
         address: String,
     },
+    /// Other programs can ask over HTTP at this address.
+    HttpListening {
+        /// Address and port.
+        address: String,
+    },
     /// An address is ours no longer.
     ListeningEnded {
         /// A multiaddress.
@@ -101,7 +106,8 @@ impl Teller {
 
     pub(super) fn tell(&mut self, event: ShellEvent) {
         match &event {
-            ShellEvent::DialFailed { .. } | ShellEvent::Node(Event::Took { .. }) => {
+            ShellEvent::DialFailed { .. }
+            | ShellEvent::Node(Event::Took { .. } | Event::Changed { .. }) => {
                 tracing::debug!(?event, "huza");
             }
             ShellEvent::FacilityFailed { .. } | ShellEvent::DiscoveryFailed { .. } => {

@@ -23,6 +23,7 @@ use huza_crdt::trust::approval::{Approval, IssueError, JoinRequest, Welcome};
 use huza_crdt::trust::paper::{Centre, District, Programme};
 use huza_crdt::trust::{Certificate, Role};
 use huza_daemon::InitOptions;
+use huza_daemon::time;
 use huza_daemon::vault::{Cost, NewSecret, Unlock, VaultCommand};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -36,7 +37,7 @@ use crate::commands::Context;
 use crate::error::{Failure, Kind};
 use crate::files::{self, Content, Pending};
 use crate::shell::Device;
-use crate::{output, secrets, time};
+use crate::{output, secrets};
 
 const CONTEXT: &[u8] = b"huza paper 1";
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use huza_crdt::id::RecordId;
 use huza_crdt::node::{AreaRef, Command, Event, Reply};
+use huza_daemon::time;
 use huza_daemon::{Client, Home, InitOptions, RunError, RunOptions, ShellEvent};
 use huza_simulations::standard::Phones;
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ use crate::commands::Context;
 use crate::commands::demo::Place;
 use crate::commands::demo::process::{Machine, Running};
 use crate::error::Failure;
-use crate::{output, time};
+use crate::output;
 
 /// How long all of it may take. // guess: far above what is measured
 const PATIENCE: Duration = Duration::from_secs(900);

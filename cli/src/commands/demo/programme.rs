@@ -10,6 +10,7 @@ use huza_crdt::node::{Command, Order, Reply};
 use huza_crdt::trust::Role;
 use huza_crdt::trust::approval::{Approval, JoinRequest};
 use huza_daemon::InitOptions;
+use huza_daemon::time;
 use huza_daemon::vault::{NewSecret, Secret};
 
 use super::process::Machine;
@@ -17,7 +18,6 @@ use crate::commands::authority::paper;
 use crate::error::{Failure, Kind};
 use crate::secrets::Secrets;
 use crate::shell::Device;
-use crate::time;
 
 /// What people call the programme.
 pub(super) const NAME: &str = "Umurage";

@@ -7,13 +7,13 @@ use huza_crdt::id::RecordId;
 use huza_crdt::node::{AreaRef, Command, Reply};
 use huza_crdt::record::{Danger, Form, Forms};
 use huza_crdt::time::Stamp;
+use huza_daemon::time;
 
 use super::programme::Members;
 use crate::commands::{import, person, visit};
 use crate::error::Failure;
 use crate::output::{self, Output};
 use crate::shell::Device;
-use crate::time;
 
 /// A file such as a clinic's own system would hand over.
 const CLINIC: &str = include_str!("../../../story/clinic.json");

@@ -66,6 +66,9 @@ pub(super) fn line(event: &ShellEvent) -> Option<String> {
     Some(match event {
         ShellEvent::Started { process } => format!("Running as process {process}; Ctrl-C ends it."),
         ShellEvent::Listening { address } => format!("Listening on {address}."),
+        ShellEvent::HttpListening { address } => {
+            format!("Apps are served at http://{address}; `huza app add` lets one in.")
+        }
         ShellEvent::ListeningEnded { address } => format!("No longer listening on {address}."),
         ShellEvent::DialFailed { address, why, retry_ms } => {
             let again = retry_ms.map_or("", |_| " It is tried again until somebody does.");

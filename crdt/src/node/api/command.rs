@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::{Reason, Statement};
 use crate::crypto::SealingPublic;
-use crate::id::{AreaTag, CertId, LogId, RecordId};
+use crate::id::{AreaTag, CertId, Incarnation, LogId, RecordId, VisitId, hex};
 use crate::time::Stamp;
 use crate::trust::AreaName;
 use crate::trust::approval::{Approval, JoinRequest, Welcome};
@@ -23,6 +23,16 @@ pub enum AreaRef {
     Tag(AreaTag),
 }
 
+impl core::str::FromStr for AreaRef {
+    type Err = ();
+
+    /// Reads an area by its tag, or as `catchment/village`.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        AreaTag::from_hex(text)
+            .map_or_else(|| text.parse().map(Self::Name), |tag| Ok(Self::Tag(tag)))
+    }
+}
+
 /// What a bundle is to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,6 +43,42 @@ pub enum BundleScope {
     Area(AreaTag),
     /// Whatever the device with this certificate has not signed that it stores.
     MissingAt(CertId),
+}
+
+/// Whose FHIR resources are wanted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceScope {
+    /// Those of this record.
+    Record(RecordId),
+    /// Those of the record in which one has this place, `Type/<uuid>`.
+    Place(String),
+}
+
+/// A place in the list of what changed on this device: behind it is what its holder has not heard. As
+/// text `<incarnation>-<number>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeCursor {
+    /// The life of the installation that made the list.
+    pub incarnation: Incarnation,
+    /// The first entry that was not heard.
+    pub number: u64,
+}
+
+impl core::fmt::Display for ChangeCursor {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}-{}", hex(&self.incarnation.0), self.number)
+    }
+}
+
+impl core::str::FromStr for ChangeCursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (incarnation, number) = text.split_once('-').ok_or(())?;
+        let incarnation = Incarnation::from_hex(incarnation).ok_or(())?;
+        Ok(Self { incarnation, number: number.parse().map_err(|_error| ())? })
+    }
 }
 
 /// What a user can want.
@@ -86,6 +132,22 @@ pub enum Command {
         /// Field -> value.
         answers: BTreeMap<String, String>,
     },
+    /// Mark a visit as entered in error. Nothing is deleted.
+    VoidVisit {
+        /// Of whom.
+        record: RecordId,
+        /// Which.
+        visit: VisitId,
+        /// Why.
+        reason: String,
+    },
+    /// Keep a FHIR resource in a record that is here, new or instead of the one with its id.
+    PutResource {
+        /// In which.
+        record: RecordId,
+        /// JSON, with a UUID as id.
+        text: String,
+    },
     /// Bring in FHIR bundles. All good entries of one bundle, or none.
     Import {
         /// Where records of persons go.
@@ -130,6 +192,18 @@ pub enum Command {
     Export {
         /// The record after which to go on.
         after: Option<RecordId>,
+    },
+    /// FHIR resources of a record, as a server would get them.
+    Resources {
+        /// Of which.
+        of: ResourceScope,
+    },
+    /// Which records changed on this device, in the order in which they did.
+    Changes {
+        /// Behind what; none: nothing, only where the list ends now.
+        after: Option<ChangeCursor>,
+        /// Most entries.
+        limit: usize,
     },
     /// How the facility is served.
     Gateway,
@@ -250,6 +324,13 @@ pub enum Order {
 }
 
 crate::debug_shows!(
+    enum ResourceScope {
+        Record,
+        Place,
+    }
+);
+
+crate::debug_shows!(
     enum Command {
         Init,
         Request,
@@ -258,6 +339,8 @@ crate::debug_shows!(
         SetPerson,
         AddVisit,
         AddNotice,
+        VoidVisit,
+        PutResource,
         Import,
         Find,
         Reminders,
@@ -268,6 +351,8 @@ crate::debug_shows!(
         Status,
         Peers,
         Export,
+        Resources,
+        Changes { limit },
         Gateway,
         GatewayRetry { keys: Vec::len },
         Seal,

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::{ChangeCursor, PipeId, ReaderState, Resource};
 #[cfg(doc)]
 use super::{Command, Order};
-use super::{PipeId, ReaderState, Resource};
 use crate::audit::AuditEntry;
 use crate::control::{Reason, ReceiptKind};
 use crate::crypto::SealingPublic;
@@ -45,8 +45,8 @@ pub enum Reply {
         /// Where it finds hubs.
         hubs: Vec<String>,
     },
-    /// To [`Command::AddPerson`], [`Command::SetPerson`] and [`Command::AddVisit`]: it is durable on
-    /// this device.
+    /// To [`Command::AddPerson`], [`Command::SetPerson`], [`Command::AddVisit`],
+    /// [`Command::VoidVisit`] and [`Command::PutResource`]: it is durable on this device.
     Written {
         /// The record.
         record: RecordId,
@@ -115,6 +115,22 @@ pub enum Reply {
         resources: Vec<Resource>,
         /// The record after which to go on; none if this was the last.
         next: Option<RecordId>,
+    },
+    /// To [`Command::Resources`].
+    Resources {
+        /// The record.
+        record: RecordId,
+        /// Everything that it shows, sorted by place.
+        resources: Vec<PlacedResource>,
+    },
+    /// To [`Command::Changes`].
+    Changes {
+        /// What changed; of a record only the last change in this answer.
+        changes: Vec<ChangedRecord>,
+        /// Behind what to go on.
+        next: ChangeCursor,
+        /// Whether there is more already.
+        more: bool,
     },
     /// To [`Command::Gateway`].
     Gateway(Box<GatewayStatus>),
@@ -206,6 +222,8 @@ crate::debug_shows!(enum Reply {
     Status(status),
     Peers { sessions },
     Exported { resources: Vec::len },
+    Resources { resources: Vec::len },
+    Changes { changes: Vec::len, next, more },
     Gateway(status),
     Retried { resources },
     Sealed { envelopes },
@@ -402,6 +420,33 @@ pub struct Status {
     /// Per record, if asked for.
     pub records: Vec<RecordStatus>,
 }
+
+/// A FHIR resource as a server would get it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacedResource {
+    /// `Type/<uuid>`.
+    pub place: String,
+    /// JSON: its id as in `place`, references within the record as places.
+    pub text: String,
+    /// Whether it was brought in as a resource, and can be put again; else it is what the person's
+    /// fields and the visits come to.
+    pub imported: bool,
+}
+
+crate::debug_shows!(struct PlacedResource { text: String::len, imported });
+
+/// A record that changed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedRecord {
+    /// Behind this change.
+    pub cursor: ChangeCursor,
+    /// Which.
+    pub record: RecordId,
+    /// Whether it is here no more: it was erased, or is hidden until it is.
+    pub gone: bool,
+}
+
+crate::debug_shows!(struct ChangedRecord { cursor, gone });
 
 /// How a gateway's facility is served.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

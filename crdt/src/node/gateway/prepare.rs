@@ -8,7 +8,7 @@ use crate::id::{Head, LogId, Origin, RecordId, hash_parts, truncated};
 use crate::node::api::Outgoing;
 use crate::node::state::{ChangeRow, DeliverRow, FailedRow};
 use crate::node::write::stored_changes;
-use crate::record::{Document, Forms, project, server};
+use crate::record::{Document, Forms, Projected, RecordView, project, server};
 use crate::store::{Batch, Row, Table};
 
 /// What is to be delivered, and what has to be known when the facility has answered.
@@ -45,6 +45,27 @@ pub(super) struct Delivery {
     /// Names that mean nothing here, and the records that use them.
     pub(super) unknown: BTreeSet<(String, RecordId)>,
 }
+
+/// What the names mean by which resources of a record refer to each other, and all names of each. A
+/// name that means two things means nothing.
+pub(in crate::node) fn table(record: RecordId, view: &RecordView, shown: &[Projected]) -> Names {
+    let (mut table, mut all) = Names::default();
+    for one in shown.iter().filter(|one| server::place(record, &one.key) == one.key) {
+        let names = match one.is_imported(view) {
+            true => server::names(&one.key, &one.text),
+            false => BTreeSet::from([one.key.clone()]),
+        };
+        for name in &names {
+            let place = table.entry(name.clone()).or_insert_with(|| Some(one.key.clone()));
+            *place = place.take().filter(|place| *place == one.key);
+        }
+        all.insert(one.key.clone(), names);
+    }
+    (table, all)
+}
+
+/// Name -> place, and key -> names.
+type Names = (BTreeMap<String, Option<String>>, BTreeMap<String, BTreeSet<String>>);
 
 /// Projects the records.
 pub(super) fn prepare(
@@ -87,20 +108,8 @@ impl Delivery {
         }
         let view = document.view();
         let shown = project(&view, forms);
-        // Names that mean two things mean nothing.
-        let mut table: BTreeMap<String, Option<String>> = BTreeMap::new();
-        for one in shown.iter().filter(|one| server::place(record, &one.key) == one.key) {
-            let imported = one.is_imported(&view);
-            let names = match imported {
-                true => server::names(&one.key, &one.text),
-                false => BTreeSet::from([one.key.clone()]),
-            };
-            for name in &names {
-                let place = table.entry(name.clone()).or_insert_with(|| Some(one.key.clone()));
-                *place = place.take().filter(|place| *place == one.key);
-            }
-            self.names.insert(one.key.clone(), names);
-        }
+        let (table, names) = table(record, &view, &shown);
+        self.names.extend(names);
         let keys: BTreeSet<&String> = shown.iter().map(|one| &one.key).collect();
         for (key, row) in self.told.entry(record).or_default() {
             if !keys.contains(key) {

@@ -1,4 +1,4 @@
-//! Wall time as a user types it, and now.
+//! Wall time as a user writes it, and now.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,14 +8,16 @@ use huza_crdt::time::Stamp;
 const DAY: i64 = 86_400;
 
 /// What this device's clock claims.
-pub(crate) fn now() -> Stamp {
+#[must_use]
+pub fn now() -> Stamp {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     Stamp(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
 /// Reads RFC 3339 with `Z` or an offset such as `+02:00`, or a date alone (midnight UTC).
 /// Fractions of a second are dropped.
-pub(crate) fn parse(text: &str) -> Option<Stamp> {
+#[must_use]
+pub fn parse(text: &str) -> Option<Stamp> {
     let (date, rest) = text.split_at_checked(10)?;
     let midnight = days(date)? * DAY;
     if rest.is_empty() {
@@ -36,7 +38,8 @@ pub(crate) fn parse(text: &str) -> Option<Stamp> {
 }
 
 /// The beginning of `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, if there is such a day.
-pub(crate) fn birth_date(text: &str) -> Option<Stamp> {
+#[must_use]
+pub fn birth_date(text: &str) -> Option<Stamp> {
     let day = match text.len() {
         4 => days(&format!("{text}-01-01")),
         7 => days(&format!("{text}-01")),
@@ -47,7 +50,8 @@ pub(crate) fn birth_date(text: &str) -> Option<Stamp> {
 
 /// What to look at again where a time has not come yet by this device's clock, by more than zones of time
 /// and clocks that are a little wrong explain. No more than that: the clock may be what is wrong.
-pub(crate) fn not_yet(field: &str, stamp: Stamp) -> Option<String> {
+#[must_use]
+pub fn not_yet(field: &str, stamp: Stamp) -> Option<String> {
     let now = now();
     let late = now.0.saturating_add(DAY);
     let warning =
