@@ -25,7 +25,7 @@ fn a_run_tells_what_arrived_and_writes_it_down() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let text = run(folder.path(), &["--out", out.to_str().unwrap()]).done().stdout;
-    for told in ["urgent, at the facility", "stored, at most", "supply_visit", "strategy huza"] {
+    for told in ["urgent record at a facility", "stored at most", "strategy huza"] {
         assert!(text.contains(told), "{told} is not in {text}");
     }
     let json = std::fs::read_to_string(out.join("run.json")).unwrap();
@@ -38,6 +38,22 @@ fn a_run_tells_what_arrived_and_writes_it_down() {
         assert_eq!(columns.collect::<std::collections::BTreeSet<_>>().len(), 1, "{text}");
     }
     assert!(out.join("waits.csv").is_file());
+    // It is told as a report and a comparison tell it.
+    let told = run(folder.path(), &["--json"]).done().json()["runs"][0]["figures"].clone();
+    let report = ["simulate", "report", out.to_str().unwrap(), "--json"];
+    assert_eq!(told, huza(report).done().json()["figures"]);
+    assert!(told["routine.hub.p50"].as_u64().unwrap() > 0, "{told}");
+}
+
+#[test]
+fn runs_side_by_side_are_told_as_a_comparison_tells_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let sweep = ["--sweep", "people.workers=1,3", "--seeds", "2", "--out", out.to_str().unwrap()];
+    let text = run(folder.path(), &sweep).done().stdout;
+    let compared = huza(["simulate", "compare", out.to_str().unwrap()]).done().stdout;
+    assert!(text.starts_with(compared.trim_end()), "{text}\n{compared}");
+    assert!(compared.contains("people.workers=3 (2 seeds)"), "{compared}");
 }
 
 #[test]

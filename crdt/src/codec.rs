@@ -68,7 +68,12 @@ impl Flavor for Same<'_> {
     type Output = bool;
 
     fn try_push(&mut self, data: u8) -> postcard::Result<()> {
-        self.try_extend(&[data])
+        // Hashes and keys come byte by byte.
+        match self.0.split_first() {
+            Some((first, rest)) if *first == data => self.0 = rest,
+            _ => return Err(postcard::Error::SerializeBufferFull),
+        }
+        Ok(())
     }
 
     fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {

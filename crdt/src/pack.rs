@@ -6,8 +6,8 @@
 
 use std::sync::LazyLock;
 
-use zstd::bulk::Decompressor;
-use zstd::dict::DecoderDictionary;
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::dict::{DecoderDictionary, EncoderDictionary};
 
 /// The dictionary that new payloads are packed with.
 const CURRENT: u8 = 2;
@@ -28,6 +28,10 @@ fn dictionary(version: u8) -> Option<&'static [u8]> {
 /// The dictionaries, read: that takes longer than to unpack a payload with one.
 static READ: LazyLock<Vec<DecoderDictionary<'static>>> =
     LazyLock::new(|| (0_u8..).map_while(dictionary).map(DecoderDictionary::copy).collect());
+
+/// The current one, read for packing.
+static WRITTEN: LazyLock<EncoderDictionary<'static>> =
+    LazyLock::new(|| EncoderDictionary::copy(dictionary(CURRENT).unwrap_or_default(), LEVEL));
 
 /// Whether a payload that is packed in this way is in the short spelling.
 pub(crate) fn is_short(packed: &[u8]) -> bool {
@@ -51,8 +55,7 @@ pub enum PackError {
 /// # Errors
 /// If the compressor cannot get memory.
 pub fn pack(plain: &[u8]) -> Result<Vec<u8>, PackError> {
-    let dictionary = dictionary(CURRENT).unwrap_or_default();
-    let packed = zstd::bulk::Compressor::with_dictionary(LEVEL, dictionary)
+    let packed = Compressor::with_prepared_dictionary(&WRITTEN)
         .and_then(|mut compressor| {
             // The payload has its own seal, and the dictionary is named in front.
             compressor.include_checksum(false)?;
@@ -89,8 +92,7 @@ mod tests {
         let plain = b"an old phone wrote this";
         for version in 0..=CURRENT {
             let mut compressor =
-                zstd::bulk::Compressor::with_dictionary(LEVEL, dictionary(version).unwrap())
-                    .unwrap();
+                Compressor::with_dictionary(LEVEL, dictionary(version).unwrap()).unwrap();
             let packed = [&[version], compressor.compress(plain).unwrap().as_slice()].concat();
             assert_eq!(unpack(&packed, 100).unwrap(), plain);
             assert_eq!(is_short(&packed), version == 2);

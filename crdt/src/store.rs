@@ -5,6 +5,7 @@
 //! bytes. A [`Batch`] concerns one store and is applied whole or not at all.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -219,11 +220,15 @@ fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 /// A key and its value.
 pub type Row = (Vec<u8>, Vec<u8>);
 
+/// The rows of a table: key -> value.
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// Both stores in memory: what the simulator and the tests use, and the model that real stores
 /// are checked against.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct MemoryStore {
-    tables: BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>,
+    /// Shared with copies for as long as neither is written.
+    tables: BTreeMap<Table, Arc<Rows>>,
 }
 
 crate::debug_shows!(
@@ -234,7 +239,7 @@ impl MemoryStore {
     /// Applies all of `batch`.
     pub fn apply(&mut self, batch: &Batch) {
         for op in &batch.0 {
-            let rows = self.tables.entry(op.table()).or_default();
+            let rows = Arc::make_mut(self.tables.entry(op.table()).or_default());
             match op {
                 Op::Put { key, value, .. } => {
                     rows.insert(key.clone(), value.clone());
@@ -260,6 +265,18 @@ impl MemoryStore {
             rows.push((key.clone(), value.clone()));
         }
         rows
+    }
+
+    /// The value under a key.
+    #[must_use]
+    pub fn value(&self, table: Table, key: &[u8]) -> Option<&[u8]> {
+        self.tables.get(&table)?.get(key).map(Vec::as_slice)
+    }
+
+    /// Every row of a table, in key order.
+    pub fn rows(&self, table: Table) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let rows = self.tables.get(&table).into_iter().flat_map(|rows| rows.iter());
+        rows.map(|(key, value)| (key.as_slice(), value.as_slice()))
     }
 }
 

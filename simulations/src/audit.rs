@@ -1,16 +1,18 @@
 //! What the envelopes on a disk say, read with the auditor's keys and without the node's reader:
 //! the model that readers and facilities are compared with.
 
+use core::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use huza_crdt::codec;
-use huza_crdt::control::{Opening, Statement, kind};
-use huza_crdt::envelope::{Content, Contents, Header, Item, Stored, Unnumbered};
-use huza_crdt::id::{AreaTag, DeviceKey, EpochId, Hash, LogId, Origin, RecordId};
-use huza_crdt::record::{Document, unpack};
+use huza_crdt::control::Opening;
+use huza_crdt::envelope::{Content, Contents, Header, Item, Unnumbered};
+use huza_crdt::id::{AreaTag, EpochId, Hash, LogId, Origin, RecordId};
+use huza_crdt::record::{Document, Forms, Projected, project, unpack};
 use huza_crdt::store::Table;
 
-use crate::disk::Durable;
+use crate::disk::{Durable, Envelope};
 use crate::programme::Auditor;
 use crate::token::{Token, Tokens};
 
@@ -32,6 +34,9 @@ pub(crate) fn envelope_key((log, seq): Place) -> Vec<u8> {
     [log.0.as_slice(), &seq.to_be_bytes()].concat()
 }
 
+/// The changes of a record, and the area it is in.
+type Changes = (AreaTag, BTreeMap<Origin, Arc<Change>>);
+
 /// What some envelopes say.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
@@ -41,8 +46,8 @@ pub(crate) struct Model {
     quarantined: BTreeSet<Place>,
     /// Records of which something is quarantined.
     pub(crate) held_back: BTreeSet<RecordId>,
-    /// Raw changes of each record, and the area it is in.
-    changes: BTreeMap<RecordId, (AreaTag, BTreeMap<Origin, Vec<u8>>)>,
+    /// Of each record.
+    changes: BTreeMap<RecordId, Changes>,
     /// Every token in every change, with its record.
     pub(crate) tokens: BTreeMap<Token, RecordId>,
     /// The envelopes in which each token is, and those that its author signed for it.
@@ -55,6 +60,18 @@ pub(crate) struct Model {
     pub(crate) stubs: BTreeSet<Place>,
     /// Envelopes that the auditor could not read, and why.
     pub(crate) unread: BTreeMap<Place, String>,
+    /// What all that comes to, once it was asked for.
+    records: OnceCell<Vec<Told>>,
+}
+
+/// A record as the envelopes tell it.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) area: AreaTag,
+    pub(crate) document: Document,
+    /// Of the document, as JSON.
+    pub(crate) view: Vec<u8>,
+    pub(crate) resources: Vec<Projected>,
 }
 
 impl Model {
@@ -65,21 +82,20 @@ impl Model {
 
     /// Adds all envelopes of a disk.
     pub(crate) fn add(&mut self, auditor: &Auditor, tokens: &Tokens, durable: &Durable) {
-        self.openings.extend(openings(durable));
-        for (key, value) in durable.rows(Table::Envelopes) {
-            let Some(place) = place_of(&key) else { continue };
+        self.records.take();
+        let openings = durable.carrier.openings();
+        self.openings.extend(openings.map(|(log, opening)| (log, opening.clone())));
+        for (place, envelope) in durable.carrier.places() {
             if self.hashes.contains_key(&place) {
                 continue;
             }
-            let read = codec::decode::<Stored>(&value).map_err(|error| error.to_string());
-            let added = read.and_then(|stored| {
-                let header = stored.wire.header(place.0, place.1, stored.previous);
-                self.hashes.insert(place, header.hash());
-                let Content::Sealed(sealed) = stored.wire.content else {
+            let added = envelope.as_ref().map_err(Clone::clone).and_then(|envelope| {
+                self.hashes.insert(place, envelope.hash);
+                if matches!(envelope.stored.wire.content, Content::Erased { .. }) {
                     self.stubs.insert(place);
                     return Ok(());
-                };
-                self.add_payload(auditor, tokens, &header, &sealed)
+                }
+                self.add_payload(auditor, tokens, envelope)
             });
             if let Err(why) = added {
                 self.unread.insert(place, why);
@@ -91,26 +107,28 @@ impl Model {
         &mut self,
         auditor: &Auditor,
         tokens: &Tokens,
-        header: &Header,
-        sealed: &[u8],
+        envelope: &Envelope,
     ) -> Result<(), String> {
-        let area = self.openings.get(&header.log).ok_or("its log has no opening")?.area;
-        let found = open(auditor, tokens, &self.openings, header, sealed)?;
-        let place = self.places.entry((header.log, header.seq)).or_default();
-        for Change { signed, origin, record, raw, tokens: in_it } in found {
+        let Header { log, seq, .. } = envelope.header;
+        let area = self.openings.get(&log).ok_or("its log has no opening")?.area;
+        let opening = |log| self.openings.get(&log);
+        let found = auditor.opened.of(auditor, tokens, &opening, envelope)?;
+        let place = self.places.entry((log, seq)).or_default();
+        for change in found.iter() {
+            let Change { signed, origin, record, tokens: in_it, .. } = change.as_ref();
             place.extend(in_it.iter().cloned());
-            for token in &in_it {
-                let places = self.signed.entry(token.clone()).or_default();
-                places.extend([(header.log, header.seq), signed]);
+            for token in in_it {
+                let places = self.signed.entry(*token).or_default();
+                places.extend([(log, seq), *signed]);
             }
-            self.tokens.extend(in_it.into_iter().map(|token| (token, record)));
-            if self.quarantined.contains(&signed) {
-                self.held_back.insert(record);
+            self.tokens.extend(in_it.iter().map(|token| (*token, *record)));
+            if self.quarantined.contains(signed) {
+                self.held_back.insert(*record);
                 continue;
             }
             let (_, changes) =
-                self.changes.entry(record).or_insert_with(|| (area, BTreeMap::new()));
-            changes.insert(origin, raw);
+                self.changes.entry(*record).or_insert_with(|| (area, BTreeMap::new()));
+            changes.insert(*origin, Arc::clone(change));
         }
         Ok(())
     }
@@ -130,12 +148,8 @@ impl Model {
         )
     }
 
-    fn document(
-        &self,
-        record: RecordId,
-        (_, changes): &(AreaTag, BTreeMap<Origin, Vec<u8>>),
-    ) -> Document {
-        Document::from_changes(record, changes.iter().map(|(origin, raw)| (*origin, raw)))
+    fn document(&self, record: RecordId, (_, changes): &Changes) -> Document {
+        Document::from_changes(record, changes.iter().map(|(origin, one)| (*origin, &one.raw)))
     }
 
     /// The records of which something is in one of these envelopes.
@@ -144,9 +158,19 @@ impl Model {
         tokens.filter_map(|token| self.tokens.get(token)).copied().collect()
     }
 
-    /// The records, with their areas.
-    pub(crate) fn records(&self) -> impl Iterator<Item = (AreaTag, Document)> {
-        self.changes.iter().map(|(record, changes)| (changes.0, self.document(*record, changes)))
+    /// The records.
+    pub(crate) fn records(&self) -> &[Told] {
+        let told = |(record, changes): (&RecordId, &Changes)| {
+            let document = self.document(*record, changes);
+            let view = document.view();
+            Told {
+                area: changes.0,
+                view: serde_json::to_vec(&view).unwrap_or_default(),
+                resources: project(&view, &Forms::built_in()),
+                document,
+            }
+        };
+        self.records.get_or_init(|| self.changes.iter().map(told).collect())
     }
 }
 
@@ -154,30 +178,16 @@ impl Model {
 pub(crate) fn waiting(durable: &Durable) -> BTreeSet<Place> {
     /// As the carrier numbers what it takes in: the place first.
     type IngestRow = (LogId, u64, Hash, Option<(LogId, u64, u64)>);
-    let waits: BTreeSet<Vec<u8>> = durable
-        .rows(Table::Waiting)
-        .into_iter()
-        .filter_map(|(key, _)| Some(key.get(EpochId::LEN..)?.to_vec()))
-        .collect();
-    let rows = durable.rows(Table::Ingest).into_iter().filter(|(number, _)| waits.contains(number));
-    rows.filter_map(|(_, row)| codec::decode::<IngestRow>(&row).ok())
+    let waits: BTreeSet<&[u8]> =
+        durable.rows(Table::Waiting).filter_map(|(key, _)| key.get(EpochId::LEN..)).collect();
+    let rows = durable.rows(Table::Ingest).filter(|(number, _)| waits.contains(number));
+    rows.filter_map(|(_, row)| codec::decode::<IngestRow>(row).ok())
         .map(|(log, seq, ..)| (log, seq))
         .collect()
 }
 
-/// The logs whose openings are on a disk.
-pub(crate) fn openings(durable: &Durable) -> impl Iterator<Item = (LogId, Opening)> {
-    durable.rows(Table::Statements).into_iter().filter_map(|(_, value)| {
-        let statement = Statement::from_bytes(&value).ok()?;
-        if statement.kind() != kind::OPENING {
-            return None;
-        }
-        let opening: Opening = codec::decode(statement.body()).ok()?;
-        Some((statement.log(), opening))
-    })
-}
-
 /// A change in an envelope.
+#[derive(Debug)]
 struct Change {
     /// Where its author signed for it.
     signed: Place,
@@ -187,16 +197,48 @@ struct Change {
     tokens: Vec<Token>,
 }
 
+/// What envelopes were found to say, by the hashes of their headers, which fix what is sealed in
+/// them. Only what could be opened is kept: a key may come later.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OpenedOnce(RefCell<BTreeMap<Hash, Arc<[Arc<Change>]>>>);
+
+impl OpenedOnce {
+    /// The changes in an envelope. `opening`: what is known of the logs that it speaks of.
+    fn of<'a>(
+        &self,
+        auditor: &Auditor,
+        tokens: &Tokens,
+        opening: &dyn Fn(LogId) -> Option<&'a Opening>,
+        Envelope { header, hash, stored }: &Envelope,
+    ) -> Result<Arc<[Arc<Change>]>, String> {
+        // Of a stub the header is the same, and nothing is left to open.
+        let Content::Sealed(sealed) = &stored.wire.content else { return Err("a stub".to_owned()) };
+        let known = self.0.borrow().get(hash).cloned();
+        if let Some(known) = known {
+            let logs = known.iter().map(|change| change.signed.0);
+            let mut logs = logs.chain([header.log]);
+            return match logs.all(|log| opening(log).is_some()) {
+                true => Ok(known),
+                false => Err("a log in it has no opening".to_owned()),
+            };
+        }
+        let changes = open(auditor, tokens, opening, header, sealed)?;
+        let changes: Arc<[Arc<Change>]> = changes.into_iter().map(Arc::new).collect();
+        self.0.borrow_mut().insert(*hash, Arc::clone(&changes));
+        Ok(changes)
+    }
+}
+
 /// Opens one payload: its changes, and the tokens in them.
-fn open(
+fn open<'a>(
     auditor: &Auditor,
     tokens: &Tokens,
-    openings: &BTreeMap<LogId, Opening>,
+    opening: &dyn Fn(LogId) -> Option<&'a Opening>,
     header: &Header,
     sealed: &[u8],
 ) -> Result<Vec<Change>, String> {
-    let opening = openings.get(&header.log).ok_or("its log has no opening")?;
-    let key = auditor.key(opening.area, header.epoch).ok_or("no key opens it")?;
+    let area = opening(header.log).ok_or("its log has no opening")?.area;
+    let key = auditor.key(area, header.epoch).ok_or("no key opens it")?;
     let contents = Contents::open(header, sealed, &key).map_err(|error| error.to_string())?;
     let mut changes = Vec::new();
     let mut take = |signed: Place, log: LogId, items: Vec<(u64, Item)>| {
@@ -217,8 +259,7 @@ fn open(
         Contents::Reissued(all) => {
             for reissue in all {
                 let (signed, log) = ((reissue.header.log, reissue.header.seq), reissue.log());
-                let author: DeviceKey =
-                    openings.get(&signed.0).ok_or("re-issued from an unknown log")?.device;
+                let author = opening(signed.0).ok_or("re-issued from an unknown log")?.device;
                 let items = reissue.items(author).map_err(|error| error.to_string())?;
                 take(signed, log, items)?;
             }
@@ -236,12 +277,18 @@ pub(crate) fn sealed_tokens(
     tokens: &Tokens,
     durable: &Durable,
 ) -> BTreeSet<Token> {
-    let mut model = Model::default();
-    model.add(auditor, tokens, durable);
-    let mut found: BTreeSet<Token> = model.tokens.keys().cloned().collect();
+    let carrier = &durable.carrier;
+    let opening = |log| carrier.opening(log);
+    let mut found = BTreeSet::new();
+    for (_, envelope) in carrier.envelopes() {
+        // What nobody can open keeps no promise; that it is there is the end's law.
+        let changes = auditor.opened.of(auditor, tokens, &opening, envelope);
+        let changes = changes.iter().flat_map(|changes| changes.iter());
+        found.extend(changes.flat_map(|change| change.tokens.iter().cloned()));
+    }
     for (key, value) in durable.rows(Table::Outbox) {
-        let Some((log, _)) = place_of(&key) else { continue };
-        let Ok((_, _, waiting)) = codec::decode::<OutboxRow>(&value) else { continue };
+        let Some((log, _)) = place_of(key) else { continue };
+        let Ok((_, _, waiting)) = codec::decode::<OutboxRow>(value) else { continue };
         let header = Header {
             log,
             seq: 0,
@@ -253,7 +300,7 @@ pub(crate) fn sealed_tokens(
             items_root: waiting.items_root,
         };
         let changes =
-            open(auditor, tokens, &model.openings, &header, &waiting.payload).unwrap_or_default();
+            open(auditor, tokens, &opening, &header, &waiting.payload).unwrap_or_default();
         found.extend(changes.into_iter().flat_map(|change| change.tokens));
     }
     found

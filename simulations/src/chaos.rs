@@ -10,14 +10,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
-use huza_crdt::control::Statement;
 use huza_crdt::id::LogId;
 use huza_crdt::node::{Command, Reply};
 use huza_crdt::session::Fault;
 use huza_crdt::store::Table;
 use huza_crdt::trust::Role;
 
-use crate::audit::{Model, Place, openings};
+use crate::audit::{Model, Place};
 use crate::check::contact::Talk;
 use crate::check::end::{self, Resources};
 use crate::check::{erased, quarantine};
@@ -431,8 +430,7 @@ fn judge(world: &mut World) -> Result<(), Violation> {
     }
     world.laws.count("records erased everywhere", gone.len() as u64);
     let unread = good.first().and_then(|id| world.hosts.get(id)).map(|host| {
-        let rows = host.disk.durable.rows(Table::Statements).into_iter();
-        let statements = rows.filter_map(|(_, row)| Statement::from_bytes(&row).ok());
+        let statements = host.disk.durable.carrier.statements();
         statements.filter(|one| one.kind() == crate::forger::KIND_UNKNOWN).count()
     });
     world.laws.count("statements of an unknown kind that all carry", unread.unwrap_or(0) as u64);
@@ -440,7 +438,7 @@ fn judge(world: &mut World) -> Result<(), Violation> {
     let fates = end::Fates { good: &good, twins: &world.trust.twins, erased: &erased };
     let owed = world.ledger.entries.iter().filter(|(token, one)| fates.owes(token, one)).count();
     world.laws.weigh(Law::WrittenIsVisible, owed as u64);
-    world.laws.weigh(Law::NothingSetAside, model.records().count() as u64);
+    world.laws.weigh(Law::NothingSetAside, model.records().len() as u64);
     let lost = end::nothing_lost(&world.ledger, &model, &world.laws.tokens, &fates);
     lost.map_err(|broken| world.violated(None, &broken))?;
     for id in world.readers() {
@@ -454,7 +452,7 @@ fn judge(world: &mut World) -> Result<(), Violation> {
         }
         let expected = end::expected(&model, &host.nature, &world.programmes.auditor);
         let outside = world.ledger.written_outside_by(id);
-        let waiting = host.disk.durable.rows(Table::Waiting).len();
+        let waiting = host.disk.durable.rows(Table::Waiting).count();
         let filed = end::filed(&host.disk.durable, &world.ledger.lost_in());
         let apart = (&outside, &filed);
         end::shown_is_true(&expected, &shown, apart, &world.laws.tokens).map_err(|broken| {
@@ -488,7 +486,8 @@ fn agree(world: &mut World, good: &[HostId]) -> Result<quarantine::Quarantined, 
         };
         let Some(host) = world.hosts.get(id) else { continue };
         // What leads to a cut-off in a log that is only carried may have been let go.
-        let kept: BTreeSet<LogId> = openings(&host.disk.durable)
+        let openings = host.disk.durable.carrier.openings();
+        let kept: BTreeSet<LogId> = openings
             .filter(|(_, one)| world.programmes.auditor.is_home(&host.nature, one.area))
             .map(|(log, _)| log)
             .collect();

@@ -353,10 +353,8 @@ impl Laws {
     /// A node has read its disk.
     pub(crate) fn booted(&mut self, host: HostId, durable: &Durable, now: u64) {
         let known = self.known.entry(host).or_default();
-        for (_, value) in durable.rows(huza_crdt::store::Table::Statements) {
-            if let Ok(statement) = Statement::from_bytes(&value) {
-                known.learn(statement, now);
-            }
+        for statement in durable.carrier.statements() {
+            known.learn(statement.clone(), now);
         }
     }
 

@@ -3,6 +3,8 @@
 //! Batches become durable in order, each whole; a crash keeps a drawn number of those under way
 //! and loses the rest. Reads see what is durable.
 
+mod carrier;
+
 use std::collections::VecDeque;
 
 use huza_crdt::node::Token;
@@ -11,50 +13,44 @@ use huza_crdt::store::{Batch, MemoryStore, Range, Row, StoreKind, Table};
 use crate::draw::Draw;
 use crate::violation::{Broken, Law};
 
+pub(crate) use carrier::{CarrierStore, Envelope};
+
 /// What a disk holds for good.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Durable {
-    pub(crate) carrier: MemoryStore,
+    pub(crate) carrier: CarrierStore,
     pub(crate) reader: MemoryStore,
 }
 
 impl Durable {
-    pub(crate) const fn store(&self, kind: StoreKind) -> &MemoryStore {
-        match kind {
-            StoreKind::Carrier => &self.carrier,
+    const fn rows_of(&self, table: Table) -> &MemoryStore {
+        match table.store() {
+            StoreKind::Carrier => &self.carrier.rows,
             StoreKind::Reader => &self.reader,
         }
     }
 
-    pub(crate) const fn store_mut(&mut self, kind: StoreKind) -> &mut MemoryStore {
-        match kind {
-            StoreKind::Carrier => &mut self.carrier,
-            StoreKind::Reader => &mut self.reader,
+    /// Applies all of a batch to one of the stores.
+    pub(crate) fn apply(&mut self, store: StoreKind, batch: &Batch) {
+        match store {
+            StoreKind::Carrier => self.carrier.apply(batch),
+            StoreKind::Reader => self.reader.apply(batch),
         }
     }
 
     /// Reads a range, as the store does.
     pub(crate) fn load(&self, range: &Range) -> Vec<Row> {
-        self.store(range.table.store()).load(range)
+        self.rows_of(range.table).load(range)
     }
 
     /// The value under a key.
-    pub(crate) fn value(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
-        let range = Range { rows_max: 1, ..Range::prefix(table, key) };
-        let row = self.load(&range).into_iter().next();
-        row.filter(|(found, _)| found == key).map(|(_, value)| value)
+    pub(crate) fn value(&self, table: Table, key: &[u8]) -> Option<&[u8]> {
+        self.rows_of(table).value(table, key)
     }
 
-    /// Every row of a table, page by page.
-    pub(crate) fn rows(&self, table: Table) -> Vec<Row> {
-        let mut range = Range::all(table);
-        let mut all = Vec::new();
-        loop {
-            let page = self.load(&range);
-            let Some((last, _)) = page.last() else { return all };
-            range = range.behind(last);
-            all.extend(page);
-        }
+    /// Every row of a table.
+    pub(crate) fn rows(&self, table: Table) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.rows_of(table).rows(table)
     }
 }
 
@@ -97,7 +93,7 @@ impl Disk {
         while (written.len() as u64) < most
             && let Some((token, batch)) = self.queue(store).pop_front()
         {
-            self.durable.store_mut(store).apply(&batch);
+            self.durable.apply(store, &batch);
             written.push((token, batch));
         }
         (written, !self.queue(store).is_empty())
@@ -150,9 +146,9 @@ mod tests {
             let mut disk = disk(5);
             disk.crash(&mut Draw::new(seed, "crash"));
             let rows = disk.durable.rows(Table::Envelopes);
-            let keys: Vec<u8> = rows.iter().map(|(key, _)| key[0]).collect();
+            let keys: Vec<u8> = rows.map(|(key, _)| key[0]).collect();
             assert!((0..5).collect::<Vec<u8>>().starts_with(&keys));
-            assert_eq!(disk.durable.rows(Table::Ingest).len(), keys.len());
+            assert_eq!(disk.durable.rows(Table::Ingest).count(), keys.len());
             assert!(disk.flush(StoreKind::Carrier, 9).0.is_empty());
             lengths.insert(keys.len());
         }
@@ -162,10 +158,10 @@ mod tests {
     #[test]
     fn nothing_is_durable_before_the_flush() {
         let mut disk = disk(3);
-        assert!(disk.durable.rows(Table::Envelopes).is_empty());
+        assert_eq!(disk.durable.rows(Table::Envelopes).count(), 0);
         let (written, more) = disk.flush(StoreKind::Carrier, 2);
         assert_eq!((written.len(), more), (2, true));
-        assert_eq!(disk.durable.value(Table::Envelopes, &[1]), Some(vec![1]));
+        assert_eq!(disk.durable.value(Table::Envelopes, &[1]), Some([1].as_slice()));
         assert_eq!(disk.durable.value(Table::Envelopes, &[2]), None);
     }
 

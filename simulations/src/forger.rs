@@ -1,21 +1,18 @@
 //! Forged peers: they connect and say something that no honest member says. Strangers hope for data;
 //! liars are members, and a device of another version is one as well.
 
-use huza_crdt::codec;
 use huza_crdt::crypto::{SigningKey, SymmetricKey};
 use huza_crdt::envelope::Stored;
 use huza_crdt::holdings::Span;
 use huza_crdt::id::{CertId, Hash, LogId};
 use huza_crdt::session::difference::{ShortId, Symbol};
 use huza_crdt::session::frame::{Bytes, Channel, Frame, Hello, Run, VERSION};
-use huza_crdt::store::Table;
 
 use std::collections::VecDeque;
 
 use huza_crdt::control::{Scope, Statement};
 use huza_crdt::trust::Issuer;
 
-use crate::audit::place_of;
 use crate::check::frames::FrameReader;
 use crate::draw::Draw;
 use crate::host::Host;
@@ -376,11 +373,9 @@ fn wants(draw: &mut Draw) -> Vec<u8> {
 
 /// What a shell would send that serves whoever connects: every envelope on the disk, in frames.
 pub(crate) fn everything_held(host: &Host) -> Vec<Frame> {
-    let rows = host.disk.durable.rows(Table::Envelopes);
-    let runs = rows.iter().filter_map(|(key, value)| {
-        let (log, first) = place_of(key)?;
-        let stored: Stored = codec::decode(value).ok()?;
-        Some(Run { log, first, previous: stored.previous, envelopes: vec![stored.wire] })
+    let runs = host.disk.durable.carrier.envelopes().map(|((log, first), one)| {
+        let Stored { previous, wire } = one.stored.clone();
+        Run { log, first, previous, envelopes: vec![wire] }
     });
     runs.zip(0..)
         .map(|(run, number)| Frame::Batch { number, statements: Vec::new(), runs: vec![run] })

@@ -106,6 +106,8 @@ pub(crate) struct Host {
     /// How much it carries for others.
     pub(crate) carry: Carry,
     node: Option<Node>,
+    /// See [`Self::name`].
+    name: String,
     started: u64,
     /// What its monotonic clock showed when it started.
     clock: u64,
@@ -126,6 +128,7 @@ impl Host {
     ) -> Self {
         Self {
             id,
+            name: format!("{}.0", nature.label),
             nature,
             disk: Disk::default(),
             snapshot: None,
@@ -151,8 +154,8 @@ impl Host {
     }
 
     /// Its label and run, for logs.
-    pub(crate) fn name(&self) -> String {
-        format!("{}.{}", self.nature.label, self.run)
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) const fn is_running(&self) -> bool {
@@ -162,7 +165,7 @@ impl Host {
     /// Its certificate, as its disk says.
     pub(crate) fn read_certificate(&mut self) {
         let row = self.disk.durable.value(Table::CarrierMeta, b"membership");
-        let membership = row.and_then(|row| huza_crdt::codec::decode::<Membership>(&row).ok());
+        let membership = row.and_then(|row| huza_crdt::codec::decode::<Membership>(row).ok());
         self.certificate = membership.map(|membership| membership.certificate);
     }
 
@@ -173,6 +176,7 @@ impl Host {
     /// Begins a run. The node has outputs to be drained.
     pub(crate) fn start(&mut self, now: u64, draw: &mut Draw) {
         self.run += 1;
+        self.name = format!("{}.{}", self.nature.label, self.run);
         self.ready = false;
         self.stopped = false;
         self.wake = None;

@@ -56,7 +56,7 @@ impl Ledger {
         known: impl Fn(&Token) -> (Option<(String, u64)>, Option<RecordId>),
     ) {
         for (_, token) in &intent.writes {
-            let entry = self.entries.entry(token.clone()).or_insert_with(|| Entry {
+            let entry = self.entries.entry(*token).or_insert_with(|| Entry {
                 authors: BTreeMap::new(),
                 acked: BTreeSet::new(),
                 excused: BTreeSet::new(),
@@ -98,7 +98,7 @@ impl Ledger {
                 entry.acked.iter().filter(|host| !keeps(host)).copied().collect();
             for host in lost {
                 if entry.excused.insert(host) {
-                    newly.push((host, token.clone()));
+                    newly.push((host, *token));
                 }
             }
         }

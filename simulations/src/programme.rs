@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use huza_crdt::control::{Lane, Statement, kind};
+use huza_crdt::control::{Grant, Lane, Statement, kind};
 use huza_crdt::crypto::{Entropy, SealingKey, SigningKey, SymmetricKey};
 use huza_crdt::id::{AreaTag, CatchmentTag, CertId, DeviceKey, EpochId, StatementId};
 use huza_crdt::time::Stamp;
@@ -11,6 +11,7 @@ use huza_crdt::trust::approval::{Approval, JoinRequest, Welcome, open_grant};
 use huza_crdt::trust::paper::{Centre, Programme};
 use huza_crdt::trust::{CatchmentSecret, Certificate, GrantContent, Keyring, Role, directory_area};
 
+use crate::audit::OpenedOnce;
 use crate::draw::Draw;
 use crate::host::{BEGIN, Belonging, Nature};
 use crate::options::Options;
@@ -54,6 +55,8 @@ pub(crate) struct Auditor {
     /// The key that every member holds, for forged peers that stole it.
     pub(crate) member: SymmetricKey,
     secrets: BTreeMap<u64, CatchmentSecret>,
+    /// What it has read.
+    pub(crate) opened: OpenedOnce,
 }
 
 impl Auditor {
@@ -70,12 +73,19 @@ impl Auditor {
             return;
         }
         self.early.insert(statement.id(), statement.clone());
-        let mut more = true;
+        let (mut more, mut opens) = (true, false);
         while more {
-            let lane = &mut self.lane;
+            let (lane, keyrings) = (&mut self.lane, &self.keyrings);
             let before = self.early.len();
-            self.early.retain(|_, statement| lane.admit(statement.clone()).is_err());
+            self.early.retain(|_, statement| {
+                let early = lane.admit(statement.clone()).is_err();
+                opens |= !early && may_open(statement, keyrings);
+                early
+            });
             more = self.early.len() < before;
+        }
+        if !opens {
+            return;
         }
         for (certificate, keyring) in &mut self.keyrings {
             *keyring = Keyring::open(&self.member, &self.lane, *certificate, &self.sealing);
@@ -196,6 +206,18 @@ fn setup(error: &impl ToString) -> Broken {
     Broken::new(Law::Progress, format!("the world cannot be set up: {}", error.to_string()))
 }
 
+/// Whether a statement may bring a key to these keyrings: most are for others.
+fn may_open(statement: &Statement, keyrings: &BTreeMap<CertId, Keyring>) -> bool {
+    match statement.kind() {
+        kind::CERTIFICATE => false,
+        kind::GRANT => {
+            let grant = huza_crdt::codec::decode::<Grant>(statement.body());
+            grant.is_ok_and(|grant| keyrings.contains_key(&grant.to))
+        }
+        _ => true,
+    }
+}
+
 /// The certificate issued last.
 fn last_certificate(statements: &[Statement]) -> Option<CertId> {
     let mut certificates = statements.iter().filter(|s| s.kind() == kind::CERTIFICATE);
@@ -238,6 +260,7 @@ fn audit(centres: &mut BTreeMap<u64, Centre>, entropy: &mut Entropy) -> Result<A
             welcomes: BTreeMap::new(),
             member,
             secrets: BTreeMap::new(),
+            opened: OpenedOnce::default(),
         });
         for statement in welcome.statements.iter().filter(|s| s.kind() == kind::GRANT) {
             let grant = huza_crdt::codec::decode(statement.body()).map_err(|e| setup(&e))?;

@@ -42,6 +42,7 @@ pub struct Scenario {
     pub neighbour: Neighbour,
     pub travel: Travel,
     pub phone: Phone,
+    pub carry: Carry,
     pub hub: Hub,
     pub links: Links,
 }
@@ -191,6 +192,15 @@ pub struct Phone {
     pub shop_until: Clock,
     pub battery_j: u64,
     pub verify_mw: u64,
+}
+
+/// Section of [`Scenario`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the table of defaults is the documentation of each key")]
+pub struct Carry {
+    pub mb: u64,
+    pub days: u64,
 }
 
 /// Section of [`Scenario`].

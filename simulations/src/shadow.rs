@@ -84,7 +84,7 @@ impl Shadow {
                 Some(Input::Loaded { token, rows: self.durable.load(&range) })
             }
             Output::Persist { token, store, batch } => {
-                self.durable.store_mut(store).apply(&batch);
+                self.durable.apply(store, &batch);
                 Some(Input::Persisted { token })
             }
             Output::Work { token, job } => Some(Input::Done { token, product: job.run() }),

@@ -93,7 +93,10 @@ impl Trace {
 }
 
 fn entry(kind: &'static str, subject: impl ToString, size: usize, content: &[u8]) -> Entry {
-    let hash = blake3::hash(content);
+    hashed(kind, subject, size, &blake3::hash(content))
+}
+
+fn hashed(kind: &'static str, subject: impl ToString, size: usize, hash: &blake3::Hash) -> Entry {
     let content = hash.as_bytes().first_chunk().copied().unwrap_or_default();
     Entry { kind, subject: subject.to_string(), size, content }
 }
@@ -122,9 +125,11 @@ fn of_input(input: &Input) -> Entry {
         Input::Received { pipe, bytes } => entry("received", pipe.0, bytes.len(), bytes),
         Input::PipeClosed { pipe } => entry("pipe-closed", pipe.0, 0, b""),
         Input::Loaded { token, rows } => {
-            let bytes: Vec<u8> =
-                rows.iter().flat_map(|(k, v)| [k.as_slice(), v].concat()).collect();
-            entry("loaded", token.0, rows.len(), &bytes)
+            let mut hasher = blake3::Hasher::new();
+            for (key, value) in rows {
+                hasher.update(key).update(value);
+            }
+            hashed("loaded", token.0, rows.len(), &hasher.finalize())
         }
         Input::Persisted { token } => entry("persisted", token.0, 0, b""),
         Input::StoreFailed { store, why } => debugged("store-failed", "-", &(store, why)),
@@ -162,9 +167,8 @@ fn of_output(output: &Output) -> Entry {
         Output::Links { wanted } => entry("links", "-", *wanted, b""),
         Output::Event(event) => {
             // Events say nothing personal, so the log shows them as they are.
-            let mut entry = debugged("event", "-", event);
-            entry.subject = format!("{event:?}").replace(' ', "");
-            entry
+            let text = format!("{event:?}");
+            entry("event", text.replace(' ', ""), text.len(), text.as_bytes())
         }
     }
 }

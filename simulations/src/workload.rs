@@ -122,7 +122,7 @@ impl Users {
         let occurred = Stamp(now.0.saturating_sub(3_600));
         let form = form.to_owned();
         let command = Command::AddVisit { record, form, occurred, answers };
-        let records = BTreeMap::from([(token.clone(), record)]);
+        let records = BTreeMap::from([(token, record)]);
         let intent = Intent { host, writes: vec![(None, token)], village, people: Vec::new() };
         Some(Deed { command, intent, outsider: false, versions: BTreeMap::new(), records })
     }
@@ -150,11 +150,11 @@ impl Users {
         for (version, token) in bundle.tokens() {
             let resource = read.incoming.iter().find(|i| i.text.contains(token.as_str()))?;
             let key = resource.key.clone();
-            records.insert(token.clone(), resource.record);
+            records.insert(*token, resource.record);
             if resource.place != Place::Directory {
-                versions.insert(token.clone(), (key.clone(), version));
+                versions.insert(*token, (key.clone(), version));
             }
-            writes.push((Some(key), token.clone()));
+            writes.push((Some(key), *token));
         }
         let command = Command::Import {
             area: area_of(nature, village),

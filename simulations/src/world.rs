@@ -285,7 +285,7 @@ impl World {
             return Ok(());
         }
         self.laws.weigh(Law::NoPanic, 1);
-        self.trace.input(self.now, &host.name(), &input);
+        self.trace.input(self.now, host.name(), &input);
         match &input {
             Input::Received { pipe, bytes } => self.laws.heard(id, *pipe, bytes, self.now),
             Input::PipeClosed { pipe } => self.laws.closed(id, *pipe, self.now),
@@ -394,8 +394,8 @@ impl World {
     /// A broken law, with its place in this run.
     pub(crate) fn violated(&self, host: Option<HostId>, broken: &Broken) -> Violation {
         let host = host.and_then(|id| self.hosts.get(&id));
-        let name = host.map_or_else(|| "world".to_owned(), Host::name);
-        violation(self.options.seed, self.now, &name, broken.clone())
+        let name = host.map_or("world", Host::name);
+        violation(self.options.seed, self.now, name, broken.clone())
     }
 }
 

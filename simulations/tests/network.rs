@@ -384,6 +384,20 @@ fn on_ideal_links_everything_is_everywhere_as_early_as_it_can_be() {
 }
 
 #[test]
+fn how_much_is_carried_for_others_and_how_long_is_the_scenarios() {
+    // Neighbours of all health centres meet.
+    let stored = |sets: &[&str]| -> u64 {
+        let sets = [&["neighbour.villages=20", "neighbour.per_day=1"], sets].concat();
+        outcome(&sets, "huza").phones.iter().map(|phone| phone.stored_peak).sum()
+    };
+    let all = stored(&[]);
+    for less in ["carry.mb=0", "carry.mb=8", "carry.days=1"] {
+        assert!(stored(&[less]) < all, "{less}");
+    }
+    assert_eq!(stored(&["carry.mb=1024"]), all, "there was room");
+}
+
+#[test]
 fn nothing_is_lost_or_invented() {
     for strategy in STRATEGIES {
         let out = outcome(&[], strategy);

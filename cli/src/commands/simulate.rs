@@ -3,6 +3,7 @@
 mod chaos;
 mod compare;
 mod contacts;
+mod figures;
 mod place;
 mod replay;
 mod report;

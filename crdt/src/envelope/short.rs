@@ -26,8 +26,9 @@ const NAMED: u64 = 1;
 const BEGUN: u64 = 2;
 
 /// How many changes back a writer looks for the one that began a record; further back the record
-/// is named. // guess: a phone writes 4 000 in a year, and to look at all takes less than a second
-const BEGUN_MAX: u64 = 65_536;
+/// is named. Counters leap at each start, so what was begun before that is never found. // guess: a
+/// phone writes 4 000 in a year, and each costs a hash with every payload that is sealed
+const BEGUN_MAX: u64 = 4_096;
 
 impl Payload {
     /// The short spelling, for a payload in `log`.

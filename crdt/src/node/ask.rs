@@ -17,7 +17,7 @@ use crate::control::{Receipt, ReceiptKind, ReceiptRange, Statement};
 use crate::crypto::Signed;
 use crate::envelope::Stored;
 use crate::holdings::Held;
-use crate::id::{CertId, Hash, LogId, Origin, RecordId, StatementId};
+use crate::id::{CertId, DeviceKey, Hash, LogId, Origin, RecordId, StatementId};
 use crate::record::{Card, Document, Query, RecordView, SetAside, project};
 use crate::store::{Range, Row, Table};
 use crate::trust::{AreaScope, Issuer};
@@ -348,6 +348,12 @@ impl Node {
         hashes: &BTreeMap<(LogId, u64), Hash>,
     ) -> Vec<(Receipt, ReceiptStatus)> {
         let Some(lane) = &self.carrier.lane else { return Vec::new() };
+        // An issuer signs many receipts under one chain.
+        let mut proven: BTreeMap<CertId, Option<DeviceKey>> = BTreeMap::new();
+        let mut verified = |statement: &Statement, issuer: CertId| {
+            let key = *proven.entry(issuer).or_insert_with(|| self.proven_key(issuer));
+            key.is_some_and(|key| statement.signed(key).verify())
+        };
         let status = |(issuer, id, receipt): (Issuer, &StatementId, &Receipt)| {
             let Issuer::Certified(certificate) = issuer else { return None };
             let statement = lane.statement(id)?;
@@ -362,28 +368,27 @@ impl Node {
                 issuer: certificate,
                 role: lane.certificate(&certificate)?.role,
                 statement: *id,
-                verified: !receipt.ranges.is_empty() && self.verify_again(statement, certificate),
+                verified: !receipt.ranges.is_empty() && verified(statement, certificate),
             };
             Some((receipt, status))
         };
         lane.receipts().filter_map(status).collect()
     }
 
-    /// Checks a statement's signature, and those of its issuer's chain, from the root down.
-    fn verify_again(&self, statement: &Statement, issuer: CertId) -> bool {
-        let (Some(known), Some(membership)) = (&self.carrier.lane, &self.carrier.membership) else {
-            return false;
-        };
+    /// The key of a certificate, once the signatures of its chain are checked again, from the root
+    /// down.
+    fn proven_key(&self, certificate: CertId) -> Option<DeviceKey> {
+        let (known, membership) =
+            self.carrier.lane.as_ref().zip(self.carrier.membership.as_ref())?;
         let mut lane = crate::control::Lane::new(membership.root);
-        for link in known.chain(issuer) {
-            let signed = lane.candidates().add(link);
-            let valid = signed.is_ok_and(|all| all.iter().all(Signed::verify));
-            if !valid || lane.admit(link.clone()).is_err() {
-                return false;
+        for link in known.chain(certificate) {
+            let signed = lane.candidates().add(link).ok()?;
+            if !signed.iter().all(Signed::verify) {
+                return None;
             }
+            lane.admit(link.clone()).ok()?;
         }
-        let key = lane.key_of(statement.issuer());
-        key.is_some_and(|key| statement.signed(key).verify())
+        lane.key_of(Issuer::Certified(certificate))
     }
 
     /// Whether a receipt speaks of an envelope.

@@ -1,5 +1,6 @@
 //! Start-up: reading both stores, noticing a copy, and first joining.
 
+use core::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use super::Node;
@@ -286,6 +287,7 @@ impl Node {
             store: StoreId(self.entropy.draw()),
             incarnation: Incarnation(self.entropy.draw()),
             life: self.life,
+            key: OnceCell::new(),
         };
         if self.has_reader && self.reader.is_none() {
             return self.refuse_locked(id);

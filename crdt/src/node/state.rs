@@ -1,5 +1,6 @@
 //! What a node remembers in memory, and how it is stored.
 
+use core::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -68,11 +69,14 @@ pub(super) struct Identity {
     pub(super) incarnation: Incarnation,
     /// The token of [`super::Config::life`] under which this incarnation lives.
     pub(super) life: [u8; 16],
+    /// Of the seed, once it was asked for.
+    #[serde(skip)]
+    pub(super) key: OnceCell<SigningKey>,
 }
 
 impl Identity {
     pub(super) fn key(&self) -> SigningKey {
-        SigningKey::from_seed(*self.seed.expose())
+        self.key.get_or_init(|| SigningKey::from_seed(*self.seed.expose())).clone()
     }
 }
 

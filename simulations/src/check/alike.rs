@@ -11,7 +11,7 @@ use crate::violation::{Broken, Law};
 /// no envelope yet, and does not wait for keys.
 pub(crate) fn shows_what_it_holds(durable: &Durable) -> bool {
     let apart = [Table::Outbox, Table::Pending, Table::Waiting];
-    apart.into_iter().all(|table| durable.rows(table).is_empty())
+    apart.into_iter().all(|table| durable.rows(table).next().is_none())
 }
 
 /// What decides what such a reader shows: its envelopes and its control lane, as one hash.
@@ -21,7 +21,7 @@ pub(crate) fn grounds(durable: &Durable) -> [u8; 32] {
         for (key, value) in durable.rows(table) {
             for part in [key, value] {
                 hasher.update(&(part.len() as u64).to_le_bytes());
-                hasher.update(&part);
+                hasher.update(part);
             }
         }
     }
@@ -66,7 +66,7 @@ mod tests {
         let put = |durable: &mut Durable, table: Table| {
             let mut batch = Batch::default();
             batch.put(table, [1], [1]);
-            durable.store_mut(table.store()).apply(&batch);
+            durable.apply(table.store(), &batch);
         };
         put(&mut durable, Table::Statements);
         assert_ne!(grounds(&durable), none);

@@ -5,15 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::codec;
-use huza_crdt::control::{Erasure, Opening, Statement, kind};
-use huza_crdt::envelope::{ForkProof, Stored, Urgency};
+use huza_crdt::control::{Erasure, kind};
+use huza_crdt::envelope::{ForkProof, Urgency};
 use huza_crdt::id::{CatchmentTag, DeviceKey, LogId, Origin, RecordId};
 use huza_crdt::node::{RecordStatus, Status};
 use huza_crdt::record::{Forms, project, view_of};
 use huza_crdt::store::Table;
 use huza_crdt::trust::directory_area;
 
-use crate::audit::{Model, Place, openings, place_of};
+use crate::audit::{Model, Place, Told, place_of};
 use crate::disk::Durable;
 use crate::facility::Facility;
 use crate::host::{HostId, Nature};
@@ -26,29 +26,27 @@ use crate::violation::{Broken, Law};
 pub(crate) type Resources = BTreeMap<String, String>;
 
 /// A disk, its owner's name, and the catchments of which the owner keeps everything.
-pub(crate) type Kept<'a> = (String, &'a Durable, BTreeSet<CatchmentTag>);
+pub(crate) type Kept<'a> = (&'a str, &'a Durable, BTreeSet<CatchmentTag>);
 
 /// Whether all of these disks hold the same statements, and of the envelopes those that their owners
 /// keep.
-pub(crate) fn same_holdings(disks: &[Kept<'_>]) -> Result<(), Broken> {
+pub(crate) fn same_holdings<'a>(disks: &[Kept<'a>]) -> Result<(), Broken> {
     let forked: BTreeSet<LogId> =
         disks.iter().flat_map(|(_, durable, _)| forked_logs(durable)).collect();
     let openings: BTreeMap<LogId, CatchmentTag> = disks
         .iter()
-        .flat_map(|(_, durable, _)| openings(durable))
+        .flat_map(|(_, durable, _)| durable.carrier.openings())
         .map(|(log, opening)| (log, opening.area.catchment()))
         .collect();
     for table in [Table::Envelopes, Table::Statements] {
-        let keys = |durable: &Durable| -> BTreeSet<Vec<u8>> {
-            let keys = durable.rows(table).into_iter().map(|(key, _)| key);
-            let whole = |key: &Vec<u8>| place_of(key).is_none_or(|(log, _)| !forked.contains(&log));
-            keys.filter(whole).collect()
+        let whole = |key: &&[u8]| place_of(key).is_none_or(|(log, _)| !forked.contains(&log));
+        let keys = |durable: &'a Durable| -> BTreeSet<&'a [u8]> {
+            durable.rows(table).map(|(key, _)| key).filter(whole).collect()
         };
-        let all: Vec<BTreeSet<Vec<u8>>> =
-            disks.iter().map(|(_, durable, _)| keys(durable)).collect();
-        let union: BTreeSet<&Vec<u8>> = all.iter().flatten().collect();
+        let all: Vec<BTreeSet<&[u8]>> = disks.iter().map(|(_, durable, _)| keys(durable)).collect();
+        let union: BTreeSet<&[u8]> = all.iter().flatten().copied().collect();
         for ((name, _, home), keys) in disks.iter().zip(&all) {
-            let kept = |key: &&Vec<u8>| {
+            let kept = |key: &&[u8]| {
                 let catchment = place_of(key).and_then(|(log, _)| openings.get(&log));
                 table == Table::Statements || catchment.is_none_or(|tag| home.contains(tag))
             };
@@ -74,26 +72,20 @@ pub(crate) fn within_quota(
     own: Option<DeviceKey>,
     bytes_max: u64,
 ) -> Result<(), Broken> {
-    let openings: BTreeMap<LogId, Opening> = openings(durable).collect();
-    let reissues: BTreeSet<Place> = durable
-        .rows(Table::Statements)
-        .into_iter()
-        .filter_map(|(_, value)| Statement::from_bytes(&value).ok())
+    let carrier = &durable.carrier;
+    let reissues: BTreeSet<Place> = carrier
+        .statements()
         .filter(|one| one.kind() == kind::ERASURE)
         .filter_map(|one| codec::decode::<Erasure>(one.body()).ok()?.reissue)
         .map(|place| (place.log, place.seq))
         .collect();
-    let rows = durable.rows(Table::Envelopes).into_iter().filter_map(|(key, value)| {
-        let (log, seq) = place_of(&key)?;
-        let borrowed = !reissues.contains(&(log, seq));
-        let borrowed = borrowed
-            && openings.get(&log).is_some_and(|one| {
-                !home.contains(&one.area.catchment()) && Some(one.device) != own
-            });
-        codec::decode::<Stored>(&value).ok().filter(|_| borrowed)
+    let borrowed = carrier.envelopes().filter(|(place, _)| {
+        let opening = carrier.opening(place.0).filter(|_| !reissues.contains(place));
+        opening.is_some_and(|one| !home.contains(&one.area.catchment()) && Some(one.device) != own)
     });
-    let routine = rows.filter(|stored| stored.wire.urgency == Urgency::Routine);
-    let bytes: u64 = routine.map(|stored| stored.wire.bytes() as u64).sum();
+    let wires = borrowed.map(|(_, one)| &one.stored.wire);
+    let routine = wires.filter(|wire| wire.urgency == Urgency::Routine);
+    let bytes: u64 = routine.map(|wire| wire.bytes() as u64).sum();
     if bytes <= bytes_max {
         return Ok(());
     }
@@ -103,9 +95,7 @@ pub(crate) fn within_quota(
 
 /// The logs that are proven to be forked.
 fn forked_logs(durable: &Durable) -> Vec<LogId> {
-    let rows = durable.rows(Table::Statements).into_iter();
-    let statements = rows.filter_map(|(_, value)| Statement::from_bytes(&value).ok());
-    let proofs = statements.filter(|one| one.kind() == kind::FORK_PROOF);
+    let proofs = durable.carrier.statements().filter(|one| one.kind() == kind::FORK_PROOF);
     proofs.filter_map(|one| codec::decode::<ForkProof>(one.body()).ok()).map(|p| p.log()).collect()
 }
 
@@ -181,7 +171,7 @@ pub(crate) fn nothing_lost(
     let mut visible = BTreeSet::new();
     // What was lost may be what others wait for.
     let lost = ledger.lost_in();
-    for (_, document) in model.records() {
+    for Told { document, view, .. } in model.records() {
         let held_back = lost.contains(&document.record());
         let held_back =
             held_back || model.held_back.contains(&document.record()) || !fates.twins.is_empty();
@@ -191,8 +181,7 @@ pub(crate) fn nothing_lost(
             let evidence = format!("record {record}: {waiting} changes wait, set aside: {aside:?}");
             return Err(Broken::new(Law::NothingSetAside, evidence));
         }
-        let shown = serde_json::to_vec(&document.view()).unwrap_or_default();
-        visible.extend(tokens.find(&shown));
+        visible.extend(tokens.find(view));
     }
     let latest = latest_versions(ledger, model);
     for (token, entry) in ledger.entries.iter().filter(|(token, entry)| fates.owes(token, entry)) {
@@ -235,7 +224,7 @@ pub(crate) fn filed(durable: &Durable, records: &BTreeSet<RecordId>) -> Resource
     for (key, value) in durable.rows(Table::Changes) {
         let Some((record, place)) = key.split_at_checked(RecordId::LEN) else { continue };
         let of = RecordId::from_slice(record).filter(|record| records.contains(record));
-        let row = codec::decode::<ChangeRow>(&value).ok();
+        let row = codec::decode::<ChangeRow>(value).ok();
         if let (Some(record), Some((log, counter)), Some((.., raw))) = (of, place_of(place), row) {
             changes.entry(record).or_default().push((Origin { log, counter }, raw));
         }
@@ -253,20 +242,19 @@ pub(crate) fn expected(model: &Model, nature: &Nature, auditor: &Auditor) -> Res
     let mut areas: BTreeSet<_> =
         nature.covers.iter().filter_map(|village| auditor.area(*village)).collect();
     areas.insert(directory_area());
-    let records = model.records().filter(|(area, _)| areas.contains(area));
-    let resources = records.flat_map(|(_, document)| project(&document.view(), &Forms::built_in()));
-    resources.map(|resource| (resource.key, resource.text)).collect()
+    let records = model.records().iter().filter(|one| areas.contains(&one.area));
+    let resources = records.flat_map(|one| &one.resources);
+    resources.map(|resource| (resource.key.clone(), resource.text.clone())).collect()
 }
 
 /// What a facility was surely given: what it had of records of which something is quarantined is
 /// not taken back.
 pub(crate) fn without(expected: &Resources, model: &Model) -> Resources {
-    let held_back = model.records().filter(|(_, one)| model.held_back.contains(&one.record()));
-    let keys: BTreeSet<String> = held_back
-        .flat_map(|(_, one)| project(&one.view(), &Forms::built_in()))
-        .map(|one| one.key)
-        .collect();
-    let kept = expected.iter().filter(|(key, _)| !keys.contains(*key));
+    let is_held_back = |one: &&Told| model.held_back.contains(&one.document.record());
+    let held_back = model.records().iter().filter(is_held_back);
+    let keys: BTreeSet<&str> =
+        held_back.flat_map(|one| &one.resources).map(|one| one.key.as_str()).collect();
+    let kept = expected.iter().filter(|(key, _)| !keys.contains(key.as_str()));
     kept.map(|(key, text)| (key.clone(), text.clone())).collect()
 }
 
@@ -386,7 +374,7 @@ mod tests {
             version: None,
             record: None,
         };
-        ledger.entries.insert(token.clone(), entry);
+        ledger.entries.insert(token, entry);
         let mut model = Model::default();
         let check = |ledger: &Ledger, model: &Model| {
             let (good, none) = ([HostId(1)], BTreeSet::new());
@@ -396,7 +384,7 @@ mod tests {
         assert!(check(&ledger, &model).is_ok());
         ledger.ack(HostId(1), core::slice::from_ref(&token));
         assert_eq!(check(&ledger, &model).unwrap_err().law, Law::WrittenIsVisible);
-        model.tokens.insert(token.clone(), RecordId([1; 16]));
+        model.tokens.insert(token, RecordId([1; 16]));
         assert!(check(&ledger, &model).is_err());
         ledger.excuse(&BTreeSet::new(), &BTreeMap::new());
         assert!(check(&ledger, &model).is_ok());
@@ -410,7 +398,7 @@ mod tests {
         one.carrier.apply(&batch);
         let (same, other) = (one.clone(), Durable::default());
         let home = BTreeSet::new;
-        let disks = |other| [("one".to_owned(), &one, home()), ("other".to_owned(), other, home())];
+        let disks = |other| [("one", &one, home()), ("other", other, home())];
         assert!(same_holdings(&disks(&same)).is_ok());
         assert_eq!(same_holdings(&disks(&other)).unwrap_err().law, Law::Converges);
     }

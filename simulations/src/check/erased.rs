@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use huza_crdt::codec;
-use huza_crdt::control::{Erasure, Statement, kind};
+use huza_crdt::control::{Erasure, kind};
 use huza_crdt::id::RecordId;
 use huza_crdt::store::Table;
 
@@ -17,12 +17,9 @@ use crate::violation::{Broken, Law};
 
 /// The records that erasures on a disk name.
 pub(crate) fn named(auditor: &Auditor, durable: &Durable) -> BTreeSet<RecordId> {
-    let named = durable.rows(Table::Statements).into_iter().filter_map(|(_, value)| {
-        let statement = Statement::from_bytes(&value).ok()?;
-        if statement.kind() != kind::ERASURE {
-            return None;
-        }
-        let erasure: Erasure = codec::decode(statement.body()).ok()?;
+    let orders = durable.carrier.statements().filter(|one| one.kind() == kind::ERASURE);
+    let named = orders.filter_map(|order| {
+        let erasure: Erasure = codec::decode(order.body()).ok()?;
         let key = auditor.key(erasure.area, erasure.epoch)?;
         // As `docs/wire.md` says.
         let context = [b"huza erasure 1\0".as_slice(), &erasure.area.0, &erasure.epoch.0].concat();
@@ -37,7 +34,7 @@ pub(crate) fn canaries(ledger: &Ledger, records: &BTreeSet<RecordId>) -> BTreeSe
         .entries
         .iter()
         .filter(|(_, entry)| entry.record.is_some_and(|record| records.contains(&record)));
-    of.map(|(token, _)| token.clone()).collect()
+    of.map(|(token, _)| *token).collect()
 }
 
 /// Whether nothing of the erased is on a disk.
@@ -51,7 +48,7 @@ pub(crate) fn is_gone(
     };
     for table in Table::ALL {
         for (key, value) in durable.rows(*table) {
-            let found = [key, value].into_iter().flat_map(|bytes| tokens.find(&bytes));
+            let found = [key, value].into_iter().flat_map(|bytes| tokens.find(bytes));
             if let Some(token) = found.into_iter().find(|token| erased.contains(token)) {
                 return broken(&token, format!("in clear in {table:?}"));
             }
@@ -80,7 +77,7 @@ mod tests {
         let programmes = Programmes::found(&Options::draw(1), &mut Draw::new(1, "keys")).unwrap();
         let (gone, stays) =
             (Token::mint(1, &mut Draw::new(1, "a")), Token::mint(1, &mut Draw::new(2, "a")));
-        let erased = BTreeSet::from([gone.clone()]);
+        let erased = BTreeSet::from([gone]);
         let with = |token: &Token| {
             let mut durable = Durable::default();
             let mut batch = Batch::default();

@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn a_node_that_locks_before_it_seals_is_found() {
         let token = Token::mint(1, &mut Draw::new(1, "locked"));
-        let sealed = BTreeSet::from([token.clone()]);
+        let sealed = BTreeSet::from([token]);
         assert!(all_sealed([&token].into_iter(), &sealed).is_ok());
         assert!(all_sealed([&token].into_iter(), &BTreeSet::new()).is_err());
     }

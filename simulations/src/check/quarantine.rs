@@ -4,14 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use huza_crdt::codec;
-use huza_crdt::control::{Admission, Revocation, Statement, kind};
-use huza_crdt::envelope::Stored;
+use huza_crdt::control::{Admission, Revocation, kind};
 use huza_crdt::id::{CertId, Hash, LogId, StatementId};
 use huza_crdt::node::QuarantinedLog;
-use huza_crdt::store::Table;
 use huza_crdt::trust::Issuer;
 
-use crate::audit::{Place, openings, place_of};
+use crate::audit::Place;
 use crate::disk::Durable;
 use crate::violation::{Broken, Law};
 
@@ -25,8 +23,7 @@ pub(crate) type Quarantined = BTreeMap<Place, bool>;
 pub(crate) fn on_disk(durable: &Durable) -> Quarantined {
     let mut revocations: BTreeMap<CertId, BTreeMap<Issuer, CutOffs>> = BTreeMap::new();
     let mut admissions: Vec<(Issuer, u64, StatementId, Admission)> = Vec::new();
-    for (_, value) in durable.rows(Table::Statements) {
-        let Ok(statement) = Statement::from_bytes(&value) else { continue };
+    for statement in durable.carrier.statements() {
         let issuer = statement.issuer();
         if statement.kind() == kind::ADMISSION
             && let Ok(admission) = codec::decode(statement.body())
@@ -44,16 +41,12 @@ pub(crate) fn on_disk(durable: &Durable) -> Quarantined {
         }
     }
     admissions.sort_by_key(|(_, number, id, _)| (*number, *id));
-    let openings: BTreeMap<LogId, CertId> =
-        openings(durable).map(|(log, opening)| (log, opening.certificate)).collect();
     let mut found = Quarantined::new();
-    let mut headers: BTreeMap<Place, Hash> = BTreeMap::new();
-    for (key, value) in durable.rows(Table::Envelopes) {
-        let stored = codec::decode::<Stored>(&value).ok();
-        if let (Some((log, seq)), Some(stored)) = (place_of(&key), stored) {
-            headers.insert((log, seq), stored.wire.header(log, seq, stored.previous).hash());
-        }
+    if revocations.is_empty() && admissions.is_empty() {
+        return found;
     }
+    let envelopes = durable.carrier.envelopes();
+    let headers: BTreeMap<Place, Hash> = envelopes.map(|(place, one)| (place, one.hash)).collect();
     // Whether all headers from there to the one with this hash are on the disk.
     let leads = |log: LogId, seq: u64, (to, end): (u64, Hash)| {
         seq <= to
@@ -61,7 +54,8 @@ pub(crate) fn on_disk(durable: &Durable) -> Quarantined {
             && (seq..to).all(|between| headers.contains_key(&(log, between)))
     };
     for (log, seq) in headers.keys().copied() {
-        let said = openings.get(&log).and_then(|certificate| revocations.get(certificate));
+        let opening = durable.carrier.opening(log);
+        let said = opening.and_then(|one| revocations.get(&one.certificate));
         // Everybody who revoked it has to trust it: up to the first cut-off, if they agree on it.
         let beyond = said.is_some_and(|said| {
             let cuts: BTreeSet<(u64, Hash)> =

@@ -145,7 +145,7 @@ mod tests {
         let mut facility = crate::facility::Facility::new(0);
         let (place, token) = ((LogId([2; 32]), 0), Token::mint(1, &mut Draw::new(1, "t")));
         let mut model = Model::default();
-        model.places.insert(place, [token.clone()].into());
+        model.places.insert(place, [token].into());
         let receipt = Receipt {
             store: StoreId([1; 16]),
             log: LogId([2; 32]),

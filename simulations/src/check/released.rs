@@ -4,9 +4,8 @@
 use std::collections::BTreeSet;
 
 use huza_crdt::codec;
-use huza_crdt::control::{Receipt, ReceiptKind, Statement, kind};
+use huza_crdt::control::{Receipt, ReceiptKind, kind};
 use huza_crdt::id::{CertId, DeviceKey};
-use huza_crdt::store::Table;
 use huza_crdt::trust::{Issuer, Role};
 
 use crate::audit::Place;
@@ -19,8 +18,7 @@ fn witnesses(
     durable: &Durable,
     known: &dyn Fn(CertId) -> Option<(DeviceKey, Role)>,
 ) -> BTreeSet<(DeviceKey, bool)> {
-    let rows = durable.rows(Table::Statements).into_iter();
-    let statements = rows.filter_map(|(_, value)| Statement::from_bytes(&value).ok());
+    let statements = durable.carrier.statements();
     let signed = statements.filter(|one| one.kind() == kind::RECEIPT).filter_map(|one| {
         let Issuer::Certified(issuer) = one.issuer() else { return None };
         let receipt: Receipt = codec::decode(one.body()).ok()?;
@@ -64,10 +62,10 @@ pub(crate) fn may_go(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use huza_crdt::control::{ReceiptRange, Scope};
+    use huza_crdt::control::{ReceiptRange, Scope, Statement};
     use huza_crdt::crypto::SigningKey;
     use huza_crdt::id::{Hash, LogId, StoreId};
-    use huza_crdt::store::Batch;
+    use huza_crdt::store::{Batch, Table};
 
     const PLACE: Place = (LogId([2; 32]), 3);
 

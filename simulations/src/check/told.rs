@@ -109,7 +109,7 @@ mod tests {
         let (record, place) = (RecordId([1; 16]), (LogId([2; 32]), 0));
         let token = Token::mint(1, &mut Draw::new(1, "told"));
         let mut mine = Model::default();
-        mine.tokens.insert(token.clone(), record);
+        mine.tokens.insert(token, record);
         let told = |stored| RecordStatus {
             record,
             name: String::new(),

@@ -12,8 +12,6 @@
 
 use std::collections::BTreeMap;
 
-use huza_crdt::limits::{CARRY_BYTES, CARRY_MS};
-
 use crate::geography::Geography;
 use crate::movement::{self, Contact, DAY_MS, Movement, Record, Tally};
 use crate::scenario::LinkKind;
@@ -164,8 +162,8 @@ impl Drawn {
             hubs: movement.hubs(),
             days: scenario.days,
             rates: LinkKind::ALL.map(|kind| Some(scenario.links.of(kind).bytes_per_s)),
-            carry_bytes: CARRY_BYTES,
-            carry_ms: CARRY_MS,
+            carry_bytes: scenario.carry.mb << 20,
+            carry_ms: scenario.carry.days * DAY_MS,
         };
         Self { movement, place }
     }

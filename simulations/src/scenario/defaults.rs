@@ -347,6 +347,22 @@ pub const DEFAULTS: &[Setting] = &[
         "while signatures are checked",
     ),
     set(
+        "carry.mb",
+        "256",
+        "MB of 2^20 bytes",
+        (0.0, 1_048_576.0),
+        Assumption,
+        "that a device carries for other health centres, but for what is urgent: `carry_mb` of huza.toml",
+    ),
+    set(
+        "carry.days",
+        "60",
+        "days",
+        (1.0, 3_650.0),
+        Assumption,
+        "after which that is let go in any case: `carry_days` of huza.toml",
+    ),
+    set(
         "hub.internet",
         "0.8",
         "share of hubs",

@@ -259,7 +259,9 @@ fn names_of(value: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::movement::DAY_MS;
     use crate::scenario::LinkKind;
+    use huza_crdt::limits::{CARRY_BYTES, CARRY_MS};
 
     fn read(text: &str, sets: &[&str]) -> Result<Scenario, ScenarioError> {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
@@ -275,6 +277,9 @@ mod tests {
         let none = read("", &[]).unwrap();
         assert_eq!((none.days, none.people.workers), (30, 3));
         assert_eq!(none.links.of(LinkKind::Ble).setup_s, [2, 8]);
+        // A device that is not set otherwise.
+        let carry = (none.carry.mb << 20, none.carry.days * DAY_MS);
+        assert_eq!(carry, (CARRY_BYTES, CARRY_MS));
         let file = "days = 7\n[place]\nvillages = \"v.csv\"\nfacilities = \"f.csv\"\npick = \"Kirehe\"\n\
             [people]\nequipped = 1\n[links.ble]\nmissed = 0.1\nsetup_s = 3\n[market]\nlink = \"wifi_direct\"";
         let sets = ["days=9", "market.minutes=[10, 20]", "home_visits.from=06:15", "seed=4711"];

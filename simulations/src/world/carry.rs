@@ -5,7 +5,7 @@ use huza_crdt::node::{Event, Input, Outgoing, Output, Reply, Token};
 use huza_crdt::store::{Batch, Op, StoreKind, Table};
 
 use super::{Happening, World};
-use crate::audit::{OutboxRow, openings, place_of, sealed_tokens};
+use crate::audit::{OutboxRow, place_of, sealed_tokens};
 use crate::check::durable::removed;
 use crate::check::shut_out::statements;
 use crate::check::{Speaker, keys, locked, released};
@@ -20,7 +20,7 @@ const DELIVER_MS_MAX: u64 = 2_000;
 impl World {
     pub(super) fn carry_out(&mut self, id: HostId, output: Output) -> Result<(), Violation> {
         let Some(host) = self.hosts.get(&id) else { return Ok(()) };
-        self.trace.output(self.now, &host.name(), &output);
+        self.trace.output(self.now, host.name(), &output);
         let printed = self.laws.printed(&output);
         printed.map_err(|broken| self.violated(Some(id), &broken))?;
         let run = host.run;
@@ -141,8 +141,7 @@ impl World {
             let Op::Put { table: Table::Outbox, key, value } = op else { continue };
             let Some((log, _)) = place_of(key) else { continue };
             let Ok((_, _, waiting)) = codec::decode::<OutboxRow>(value) else { continue };
-            let opening = openings(&host.disk.durable).find(|(one, _)| *one == log);
-            let Some((_, opening)) = opening else { continue };
+            let Some(opening) = host.disk.durable.carrier.opening(log) else { continue };
             keys::of_today((opening.area, waiting.epoch), mine, known, self.now)
                 .map_err(|broken| self.violated(Some(id), &broken))?;
             looked_at += 1;
@@ -243,8 +242,7 @@ impl World {
         };
         let outside = self.ledger.written_outside_by(id);
         let borrowed = |log| {
-            let mut all = openings(&host.disk.durable);
-            let opening = all.find(|(opened, _)| *opened == log).map(|(_, opening)| opening);
+            let opening = host.disk.durable.carrier.opening(log);
             opening.is_some_and(|one| !self.programmes.auditor.is_home(&host.nature, one.area))
         };
         let outside = |token: &crate::token::Token| outside.contains(token);

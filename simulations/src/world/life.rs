@@ -20,7 +20,7 @@ impl World {
     pub(crate) fn add_host(&mut self, id: HostId, nature: Nature) -> Result<(), Violation> {
         let settings = self.options.settings();
         let host = Host::new(id, nature.clone(), settings, &mut self.draws.keys);
-        self.trace.note(self.now, &host.name(), &format!("covers {:?}", nature.covers));
+        self.trace.note(self.now, host.name(), &format!("covers {:?}", nature.covers));
         self.hosts.insert(id, host);
         self.start(id)?;
         self.wait_ready(id)?;
@@ -67,7 +67,7 @@ impl World {
             return Ok(());
         }
         host.start(self.now, &mut self.draws.keys);
-        self.trace.note(self.now, &host.name(), "starts");
+        self.trace.note(self.now, host.name(), "starts");
         let outputs = host.drain();
         for output in outputs {
             self.carry_out(id, output)?;
@@ -112,12 +112,12 @@ impl World {
         let Some(intent) = self.ledger.under_way.remove(&command) else { return Ok(()) };
         let (promised, record): (Vec<Token>, _) = match reply {
             Reply::Written { record, .. } => {
-                (intent.writes.iter().map(|(_, token)| token.clone()).collect(), Some(*record))
+                (intent.writes.iter().map(|(_, token)| *token).collect(), Some(*record))
             }
             Reply::Imported { keys, .. } => {
                 let taken = |key: &Option<String>| key.as_ref().is_some_and(|k| keys.contains(k));
                 let taken = intent.writes.iter().filter(|(key, _)| taken(key));
-                (taken.map(|(_, token)| token.clone()).collect(), None)
+                (taken.map(|(_, token)| *token).collect(), None)
             }
             Reply::Error(error) => {
                 *self.ledger.errors.entry(error.code.clone()).or_default() += 1;

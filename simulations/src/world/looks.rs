@@ -38,7 +38,7 @@ impl World {
         for group in alike.into_values().filter(|group| group.len() > 1) {
             let mut first = None;
             for id in group {
-                let name = self.hosts.get(&id).map(Host::name).unwrap_or_default();
+                let name = self.hosts.get(&id).map(Host::name).unwrap_or_default().to_owned();
                 let Some(mut shadow) = self.shadow(id) else { continue };
                 // What it had still to file may wait for a key, and what it had to publish again be written.
                 if !alike::shows_what_it_holds(shadow.durable()) {
@@ -70,7 +70,7 @@ impl World {
             let mut model = Model::without(apart.collect());
             model.add(&self.programmes.auditor, &self.laws.tokens, &host.disk.durable);
             for (token, places) in &model.signed {
-                everywhere.entry(token.clone()).or_default().extend(places);
+                everywhere.entry(*token).or_default().extend(places);
             }
             models.insert(host.id, model);
         }

@@ -5,7 +5,6 @@ use huza_crdt::node::{Input, PipeId};
 use huza_crdt::session::frame::Frame;
 
 use super::{Happening, World};
-use crate::audit::openings;
 use crate::check::contact::Talk;
 use crate::forger::{Breed, Forger};
 use crate::host::{Belonging, Host, HostId};
@@ -188,7 +187,7 @@ impl World {
         let Some(host) = host else { return (Vec::new(), Vec::new()) };
         let mut held = crate::forger::everything_held(host);
         held.truncate(LIES_MAX);
-        (openings(&host.disk.durable).map(|(log, _)| log).collect(), held)
+        (host.disk.durable.carrier.openings().map(|(log, _)| log).collect(), held)
     }
 
     /// What was said in some earlier pipe, to be said again.

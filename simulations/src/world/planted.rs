@@ -2,12 +2,12 @@
 //! shell, its link or its facility: the nodes are as they always are.
 
 use huza_crdt::codec;
-use huza_crdt::control::{PublishedKey, Statement, kind};
+use huza_crdt::control::{PublishedKey, kind};
 use huza_crdt::node::{Command, PipeId, Reply, Status};
 use huza_crdt::store::{Batch, Op, Row, StoreKind, Table};
 
 use super::World;
-use crate::audit::{OutboxRow, openings, place_of};
+use crate::audit::{OutboxRow, Place, envelope_key, place_of};
 use crate::host::HostId;
 use crate::options::Planted;
 use crate::token::Token;
@@ -34,14 +34,14 @@ impl World {
                 !gone || !of(op, &[Table::Changes, Table::Summaries, Table::Cards])
             }),
             Some(Planted::RemovesEnvelope) if store == StoreKind::Carrier => {
-                let home = openings(&host.disk.durable)
-                    .filter(|(_, one)| self.programmes.auditor.is_home(&host.nature, one.area));
-                let home: Vec<_> = home.map(|(log, _)| log).collect();
-                let rows = host.disk.durable.rows(Table::Envelopes).into_iter();
-                let is_home =
-                    |key: &Vec<u8>| place_of(key).is_some_and(|(log, _)| home.contains(&log));
-                if let Some((key, _)) = rows.into_iter().find(|(key, _)| is_home(key)) {
-                    batch.delete(Table::Envelopes, key);
+                let carrier = &host.disk.durable.carrier;
+                let is_home = |(log, _): &Place| {
+                    let opening = carrier.opening(*log);
+                    opening
+                        .is_some_and(|one| self.programmes.auditor.is_home(&host.nature, one.area))
+                };
+                if let Some(place) = carrier.places().map(|one| one.0).find(is_home) {
+                    batch.delete(Table::Envelopes, envelope_key(place));
                 }
             }
             Some(Planted::StaleKeys) => {
@@ -60,11 +60,10 @@ impl World {
         let host = self.hosts.get(&id);
         let log = place_of(key).map(|(log, _)| log);
         let Some((host, log)) = host.zip(log) else { return };
-        let opening = openings(&host.disk.durable).find(|(one, _)| *one == log);
-        let Some((_, opening)) = opening else { return };
-        let rows = host.disk.durable.rows(Table::Statements).into_iter();
-        let statements = rows.filter_map(|(_, row)| Statement::from_bytes(&row).ok());
-        let keys = statements
+        let carrier = &host.disk.durable.carrier;
+        let Some(opening) = carrier.opening(log) else { return };
+        let keys = carrier
+            .statements()
             .filter(|one| one.kind() == kind::PUBLISHED_KEY)
             .filter_map(|one| codec::decode::<PublishedKey>(one.body()).ok());
         let first = keys
@@ -168,14 +167,14 @@ impl World {
         };
         let mut hosts = among.into_iter().rev();
         let found = hosts.find_map(|id| {
-            let row = self.hosts.get(&id)?.disk.durable.rows(table).into_iter().next()?;
+            let row = self.hosts.get(&id)?.disk.durable.rows(table).next()?;
             Some((id, row.0))
         });
         let Some((id, key)) = found else { return };
         let mut batch = Batch::default();
         batch.delete(table, key);
         if let Some(host) = self.hosts.get_mut(&id) {
-            host.disk.durable.store_mut(table.store()).apply(&batch);
+            host.disk.durable.apply(table.store(), &batch);
         }
     }
 

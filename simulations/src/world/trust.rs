@@ -253,11 +253,8 @@ impl World {
     /// The certificates that some statement on a member's disk revokes.
     pub(crate) fn revoked_now(&self) -> BTreeSet<huza_crdt::id::CertId> {
         let members = self.hosts.values().filter(|host| host.is_member() && host.exists);
-        let rows =
-            members.flat_map(|host| host.disk.durable.rows(huza_crdt::store::Table::Statements));
-        let statements =
-            rows.filter_map(|(_, value)| huza_crdt::control::Statement::from_bytes(&value).ok());
-        statements.filter_map(|one| crate::check::shut_out::revoked_by(&one)).collect()
+        let statements = members.flat_map(|host| host.disk.durable.carrier.statements());
+        statements.filter_map(crate::check::shut_out::revoked_by).collect()
     }
 
     /// The members that are there and trusted.

@@ -11,18 +11,19 @@ use std::time::Instant;
 
 use huza_simulations::geography::Geography;
 use huza_simulations::movement::Movement;
-use huza_simulations::network::outcome::{Delivery, Outcome, Waits};
+use huza_simulations::network::outcome::Outcome;
 use huza_simulations::network::plan::Drawn;
-use huza_simulations::network::{Account, Estimate, Made, Strategy, full, report as page, sized};
-use huza_simulations::stats::{Distribution, Survival};
+use huza_simulations::network::{
+    Account, Comparison, Estimate, Made, Strategy, full, report as page, sized,
+};
 use serde_json::{Value, json};
 
-use super::{place, stored, tables};
+use super::{figures, place, stored, tables};
 use crate::args::{Fidelity, SimulateRunArgs};
 use crate::commands::Context;
 use crate::commands::bench::memory;
 use crate::error::{Failure, Kind};
-use crate::output::{self, count};
+use crate::output::{self, count, count_wide};
 
 /// One run of several.
 #[derive(Debug, Clone)]
@@ -66,7 +67,7 @@ pub(super) fn run(context: &Context, args: &SimulateRunArgs) -> Result<(), Failu
             stored::page(&folder.join(stored::REPORT), &page)?;
         }
     }
-    report(context, &jobs, &done, args.out.as_deref())
+    report(context, &done, args.out.as_deref())
 }
 
 /// Every strategy with every value with every seed.
@@ -158,7 +159,7 @@ fn foretell(context: &Context, ready: &[Ready], cores: usize) {
         count(ready.len(), "run"),
         sum(|one| one.contacts),
         sum(|one| one.records),
-        duration(Some(seconds)),
+        duration(seconds),
         output::bytes(bytes),
     ));
 }
@@ -189,7 +190,7 @@ fn all(context: &Context, ready: &[Ready], cores: usize) -> Result<Vec<Done>, Fa
                 Told::Done(number, one) => drop(done.insert(number, *one)),
             }
             let left = began.elapsed().as_secs() * (all - days) / days.max(1);
-            let left = duration(Some(left));
+            let left = duration(left);
             context.output.progress(&format!("day {days} of {all}, {left} left"));
         }
     });
@@ -232,169 +233,45 @@ fn folder(name: &str) -> String {
     name.chars().map(plain).collect()
 }
 
-fn report(
-    context: &Context,
-    jobs: &[Job],
-    done: &[Done],
-    out: Option<&Path>,
-) -> Result<(), Failure> {
+fn report(context: &Context, done: &[Done], out: Option<&Path>) -> Result<(), Failure> {
+    let memory = memory::of(std::process::id()).peak;
     let values: Vec<Value> = done.iter().map(value).collect();
-    let value = json!({ "runs": values, "out": out });
+    let value = json!({ "runs": values, "memory_peak_bytes": memory, "out": out });
     let mut text = match done {
         [one] => summary(one),
         many => {
-            let rows: Vec<Vec<String>> =
-                jobs.iter().zip(many).map(|(job, done)| row(job, done)).collect();
-            output::table(&SIDE_BY_SIDE, &rows)
+            let runs: Vec<Outcome> = many.iter().map(|one| one.outcome.clone()).collect();
+            figures::side_by_side(&Comparison::of(&runs))
         }
     };
+    let took: u128 = done.iter().map(|one| one.millis).sum();
+    let _written = write!(text, "\n\nIt took {took} ms in all");
+    if let Some(peak) = memory {
+        let _written = write!(text, " and at most {} of memory", output::bytes(peak));
+    }
+    text.push('\n');
     if let Some(out) = out {
-        let _written = writeln!(text, "\nwritten to {}", out.display());
+        let _written = writeln!(text, "written to {}", out.display());
     }
     context.output.answer(&value, &text)
-}
-
-const SIDE_BY_SIDE: [&str; 9] = [
-    "run",
-    "routine at hub: half",
-    "90 %",
-    "99 %",
-    "never",
-    "urgent at hub: half",
-    "90 %",
-    "at facility: 90 %",
-    "MB a phone",
-];
-
-fn row(job: &Job, done: &Done) -> Vec<String> {
-    let outcome = &done.outcome;
-    let (routine, urgent) = (&outcome.routine, &outcome.urgent);
-    let [half, most, nearly_all] = [50, 90, 99].map(|share| reached(&routine.to_hub, share));
-    let sent = Distribution::new(outcome.phones.iter().map(|phone| phone.sent + phone.received));
-    vec![
-        job.name.clone(),
-        half,
-        most,
-        nearly_all,
-        never(&routine.to_hub),
-        reached(&urgent.to_hub, 50),
-        reached(&urgent.to_hub, 90),
-        reached(&routine.to_facility, 90),
-        format!("{:.1}", sent.quantile(50).unwrap_or_default() as f64 / 1e6),
-    ]
 }
 
 /// One run for a person.
 fn summary(done: &Done) -> String {
     let outcome = &done.outcome;
-    let mut text = format!(
-        "{}: {}, {}, {}, {}, strategy {}, fidelity {}, seed {}\nlog {}\n\n",
-        outcome.name,
-        count(outcome.villages.len(), "village"),
-        count(outcome.phones.len(), "phone"),
-        count(outcome.hubs.len(), "hub"),
-        count(usize::try_from(outcome.days).unwrap_or(usize::MAX), "day"),
+    format!(
+        "{}, strategy {}, fidelity {}, seed {}, log {}\n\n{}",
+        count_wide(outcome.days, "day"),
         outcome.strategy,
         outcome.fidelity,
         outcome.seed,
         outcome.log_hash,
-    );
-    let line = |what: &str, delivery: &Delivery, waits: &Waits| {
-        let [half, most, all] = [50, 90, 99].map(|share| reached(waits, share));
-        let written = delivery.written.to_string();
-        vec![what.to_owned(), written, half, most, all, never(waits), come(waits)]
-    };
-    let (urgent, routine) = (&outcome.urgent, &outcome.routine);
-    let rows = vec![
-        line("urgent, at the health centre", urgent, &urgent.to_hub),
-        line("urgent, at the facility", urgent, &urgent.to_facility),
-        line("routine, at the health centre", routine, &routine.to_hub),
-        line("routine, at the facility", routine, &routine.to_facility),
-    ];
-    let head = ["records", "written", "half", "90 %", "99 %", "never", "there at the end"];
-    text += &output::table(&head, &rows);
-    text.push('\n');
-    text += &output::table(&["a phone", "median", "90 %", "most"], &phones(outcome));
-    text.push('\n');
-    let of = |part: u64, whole: u64| percent(part, whole);
-    let rows: Vec<Vec<String>> = outcome
-        .meetings
-        .iter()
-        .map(|one| {
-            vec![
-                one.kind.clone(),
-                one.contacts.to_string(),
-                of(one.short, one.met),
-                of(one.cut, one.contacts),
-                of(one.idle, one.contacts),
-                output::bytes(one.bytes),
-            ]
-        })
-        .collect();
-    let head = ["meetings", "contacts", "too short", "cut", "nothing new", "bytes"];
-    text += &output::table(&head, &rows);
-    let silent = outcome.villages.iter().filter(|one| one.written > 0 && one.at_hub == 0).count();
-    let bare = outcome.villages.iter().filter(|one| one.phones == 0).count();
-    let _written = write!(
-        text,
-        "\n{} of which no record reached the health centre, {} without a phone\nIt took {} ms",
-        count(silent, "village"),
-        count(bare, "village"),
-        done.millis,
-    );
-    if let Some(peak) = memory::of(std::process::id()).peak {
-        let _written = write!(text, " and at most {} of memory", output::bytes(peak));
-    }
-    text.push('\n');
-    text
-}
-
-fn phones(outcome: &Outcome) -> Vec<Vec<String>> {
-    let of = |what: &str, values: Vec<u64>, show: &dyn Fn(u64) -> String| {
-        let all = Distribution::new(values);
-        let shown = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), show);
-        vec![what.to_owned(), shown(all.quantile(50)), shown(all.quantile(90)), shown(all.max())]
-    };
-    let phones = &outcome.phones;
-    let days = outcome.days.max(1);
-    let joules = |joules: u64| format!("{joules} J");
-    vec![
-        of("sent", phones.iter().map(|one| one.sent).collect(), &output::bytes),
-        of("received", phones.iter().map(|one| one.received).collect(), &output::bytes),
-        of("stored, at most", phones.iter().map(|one| one.stored_peak).collect(), &output::bytes),
-        of(
-            "energy a day",
-            phones
-                .iter()
-                .map(|one| {
-                    let energy = &one.energy;
-                    (energy.discovery + energy.link + energy.host + energy.verify) / days
-                })
-                .collect(),
-            &joules,
-        ),
-    ]
+        figures::of_one(outcome),
+    )
 }
 
 fn value(done: &Done) -> Value {
     let outcome = &done.outcome;
-    let waits = |waits: &Waits| {
-        let survival = survival(waits);
-        json!({
-            "p50_s": survival.reached(50),
-            "p90_s": survival.reached(90),
-            "p99_s": survival.reached(99),
-            "never": survival.never(),
-            "happened": waits.after.iter().map(|one| one.happened).sum::<u64>(),
-        })
-    };
-    let delivery = |delivery: &Delivery| {
-        json!({
-            "written": delivery.written,
-            "to_hub": waits(&delivery.to_hub),
-            "to_facility": waits(&delivery.to_facility),
-        })
-    };
     json!({
         "name": outcome.name,
         "strategy": outcome.strategy,
@@ -402,49 +279,15 @@ fn value(done: &Done) -> Value {
         "seed": outcome.seed,
         "days": outcome.days,
         "log_hash": outcome.log_hash,
-        "villages": outcome.villages.len(),
-        "phones": outcome.phones.len(),
-        "hubs": outcome.hubs.len(),
-        "urgent": delivery(&outcome.urgent),
-        "routine": delivery(&outcome.routine),
-        "meetings": outcome.meetings,
+        "figures": figures::values(outcome),
         "millis": done.millis,
-        "memory_peak_bytes": memory::of(std::process::id()).peak,
     })
 }
 
-fn survival(waits: &Waits) -> Survival {
-    Survival::estimate(waits.after.iter().map(|one| (one.seconds, one.happened, one.censored)))
-}
-
-fn reached(waits: &Waits, per_cent: u64) -> String {
-    duration(survival(waits).reached(per_cent))
-}
-
-/// The share that still waits after the longest time that any was watched.
-fn never(waits: &Waits) -> String {
-    format!("{:.2} %", survival(waits).never() * 100.0)
-}
-
-fn come(waits: &Waits) -> String {
-    let (happened, all) = waits.after.iter().fold((0, 0), |(happened, all), one| {
-        (happened + one.happened, all + one.happened + one.censored)
-    });
-    percent(happened, all)
-}
-
-fn percent(part: u64, whole: u64) -> String {
-    match part.saturating_mul(1_000).checked_div(whole) {
-        None => "-".to_owned(),
-        Some(tenths) => format!("{}.{} %", tenths / 10, tenths % 10),
-    }
-}
-
-fn duration(seconds: Option<u64>) -> String {
+fn duration(seconds: u64) -> String {
     match seconds {
-        None => "never".to_owned(),
-        Some(seconds @ 0..120) => format!("{seconds} s"),
-        Some(seconds @ 120..7_200) => format!("{} min", seconds / 60),
-        Some(seconds) => format!("{}.{} d", seconds / 86_400, seconds % 86_400 / 8_640),
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        _ => format!("{}.{} d", seconds / 86_400, seconds % 86_400 / 8_640),
     }
 }
