@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 pub use command::{AreaRef, BundleScope, Command, Order};
 pub use reply::{
-    CommandError, DueVisit, FacilityState, FailedResource, Finding, FoundRecord, GatewayStatus,
-    KnownDevice, Level, QuarantinedLog, ReceiptStatus, RecordStatus, Reply, SessionStatus, Status,
-    Taken, TakenPart,
+    CommandError, DueVisit, Duplicate, FacilityState, FailedResource, Finding, FoundRecord,
+    GatewayStatus, KnownDevice, Level, QuarantinedLog, ReceiptStatus, RecordStatus, Reply,
+    SessionStatus, Status, Taken, TakenPart,
 };
 
 use crate::control::Reason;

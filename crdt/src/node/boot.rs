@@ -506,6 +506,7 @@ impl Node {
         match command {
             Command::Find { .. }
             | Command::Reminders
+            | Command::Duplicates { .. }
             | Command::Show { .. }
             | Command::Export { .. } => {
                 self.ask(id, command);

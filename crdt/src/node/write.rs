@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
-use super::api::{AreaRef, Command, CommandId, Reply};
+use super::api::{AreaRef, Command, CommandId, Duplicate, Reply};
 use super::state::{
     ChangeRow, PendingRow, Reader, SummaryRow, change_key, log_key, read_change_key,
 };
@@ -12,7 +12,7 @@ use crate::id::{AreaTag, LogId, Origin, RecordId, VisitId};
 use crate::limits::{ENVELOPE_BYTES_TARGET, PENDING_MS_MAX};
 use crate::record::{
     Checked, Document, Edit, Form, Import, ImportRun, Place, batches, card, check, forms,
-    is_partial_date, read_bundle,
+    is_partial_date, read_bundle, without_answered,
 };
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::time::{Millis, Stamp};
@@ -26,6 +26,13 @@ pub(super) struct Plan {
     import: Option<Imported>,
 }
 
+impl Plan {
+    fn adds_person(&self) -> bool {
+        let one = self.drafts.first().filter(|draft| draft.record.is_none());
+        one.is_some_and(|draft| matches!(draft.content, Content::Edits(_)))
+    }
+}
+
 /// What an import read.
 struct Imported {
     /// Keys of its distinct resources.
@@ -36,7 +43,7 @@ struct Imported {
 }
 
 /// What it will write in one record.
-struct Draft {
+pub(super) struct Draft {
     area: AreaTag,
     /// None: a record that begins now.
     record: Option<RecordId>,
@@ -156,6 +163,12 @@ impl Node {
                     let record = Some(record);
                     let drafts = vec![Draft { area, record, content: of_person(fields) }];
                     self.execute(Plan { id, worker, drafts, import: None });
+                }
+            }
+            Command::Link { one, other, said, reason } => {
+                match self.plan_link((one, other), said, reason.as_deref()) {
+                    Ok(drafts) => self.execute(Plan { id, worker, drafts, import: None }),
+                    Err(error) => self.decline(id, &error.code, &error.message, &error.hint),
                 }
             }
             Command::AddVisit { record, form, occurred, answers } => {
@@ -393,6 +406,8 @@ impl Node {
     /// Makes an outcome durable, then answers.
     fn keep(&mut self, plan: Plan, outcome: Outcome) {
         let mut batch = Batch::default();
+        let new = outcome.summaries.first().filter(|_| plan.adds_person());
+        let alike = new.map(|row| self.note_alike(row, &mut batch)).unwrap_or_default();
         let mut pending = Vec::new();
         for made in outcome.made {
             let Origin { log, counter } = made.origin;
@@ -418,8 +433,8 @@ impl Node {
                 batch.put(Table::Cards, row_key, row.card.clone());
             }
         }
-        let reply =
-            reply_to(&plan, &outcome.summaries, (outcome.record, outcome.visit, outcome.unchanged));
+        let told = (outcome.record, outcome.visit, outcome.unchanged);
+        let reply = reply_to(&plan, &outcome.summaries, told, alike);
         let (id, summaries) = (plan.id, outcome.summaries);
         self.persist(StoreKind::Reader, batch, move |node| {
             let now = node.now.millis;
@@ -462,6 +477,7 @@ fn reply_to(
     plan: &Plan,
     summaries: &[SummaryRow],
     (record, visit, unchanged): (Option<RecordId>, Option<VisitId>, usize),
+    alike: Vec<Duplicate>,
 ) -> Reply {
     if let Some(Imported { keys, problems, kept_apart }) = &plan.import {
         return Reply::Imported {
@@ -486,6 +502,7 @@ fn reply_to(
         warnings: checked.map_or_else(Vec::new, |checked| {
             checked.warnings.iter().map(ToString::to_string).collect()
         }),
+        alike,
     }
 }
 
@@ -516,7 +533,8 @@ fn make(
         let changes = stored.get(&record).into_iter().flatten();
         let mut document =
             Document::from_changes(record, changes.map(|(origin, row)| (*origin, &row.raw)));
-        let (all, visit_card) = draft.edits(record, begin, &plan.worker);
+        let (mut all, visit_card) = draft.edits(record, begin, &plan.worker);
+        without_answered(&document, &mut all);
         let wanted = all.iter().map(Vec::len).sum::<usize>();
         let mut changed = 0;
         for edits in &all {
@@ -539,6 +557,11 @@ fn make(
 }
 
 impl Draft {
+    /// Of a record that is here.
+    pub(super) const fn of(area: AreaTag, record: RecordId, edits: Vec<Edit>) -> Self {
+        Self { area, record: Some(record), content: Content::Edits(edits) }
+    }
+
     /// Its edits, in pieces that each fit an envelope, and the card if it is an urgent visit.
     fn edits(
         &self,

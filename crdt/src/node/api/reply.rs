@@ -1,5 +1,6 @@
 //! What a node answers its user.
 
+use core::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::crypto::SealingPublic;
 use crate::id::{
     AreaTag, CertId, DeviceKey, LogId, ProgrammeId, RecordId, StatementId, StoreId, VisitId,
 };
-use crate::record::{Due, Reminder};
+use crate::record::{Due, Likeness, Reminder, Said, Standing};
 use crate::session::{Peer, Stats};
 use crate::time::Stamp;
 use crate::trust::Role;
@@ -45,8 +46,8 @@ pub enum Reply {
         /// Where it finds hubs.
         hubs: Vec<String>,
     },
-    /// To [`Command::AddPerson`], [`Command::SetPerson`] and [`Command::AddVisit`]: it is durable on
-    /// this device.
+    /// To [`Command::AddPerson`], [`Command::SetPerson`], [`Command::Link`] and [`Command::AddVisit`]: it
+    /// is durable on this device.
     Written {
         /// The record.
         record: RecordId,
@@ -56,6 +57,8 @@ pub enum Reply {
         dangers: Vec<String>,
         /// What the user should look at again.
         warnings: Vec<String>,
+        /// Who a person that was added may be, the likeliest first.
+        alike: Vec<Duplicate>,
     },
     /// To [`Command::Import`]: all that is counted here is durable on this device.
     Imported {
@@ -82,6 +85,13 @@ pub enum Reply {
     Reminders {
         /// What is due, was, or will be.
         due: Vec<DueVisit>,
+    },
+    /// To [`Command::Duplicates`]: what is disputed first, then the likeliest.
+    Duplicates {
+        /// Two records each.
+        pairs: Vec<Duplicate>,
+        /// How many more there are.
+        more: usize,
     },
     /// To [`Command::Show`]: the record as JSON text.
     Shown {
@@ -185,6 +195,7 @@ crate::debug_shows!(enum Reply {
     Imported { resources, records, unchanged, kept_apart },
     Found { records: Vec::len },
     Reminders { due: Vec::len },
+    Duplicates { pairs: Vec::len, more },
     Shown,
     Status(status),
     Peers { sessions },
@@ -274,6 +285,52 @@ pub struct FoundRecord {
 }
 
 crate::debug_shows!(struct FoundRecord { visits, conflict, urgent });
+
+impl FoundRecord {
+    /// One of which only the id is known here.
+    pub(crate) const fn unknown(record: RecordId) -> Self {
+        Self {
+            record,
+            name: String::new(),
+            sex: String::new(),
+            birth_date: String::new(),
+            area: String::new(),
+            visits: 0,
+            conflict: false,
+            urgent: false,
+        }
+    }
+}
+
+/// Two records that may be about one person, or of which somebody said whether they are.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duplicate {
+    /// The one: the record that was asked about, or is added.
+    pub one: FoundRecord,
+    /// The other; of one that this device does not read, only the id.
+    pub other: FoundRecord,
+    /// How much they are alike, if they are.
+    pub likeness: Option<Likeness>,
+    /// What was said of them.
+    pub standing: Standing,
+}
+
+crate::debug_shows!(struct Duplicate { one, other, likeness, standing });
+
+impl Duplicate {
+    /// Whether somebody has still to decide. What was taken back is offered again if they are alike.
+    pub(crate) fn is_to_decide(&self) -> bool {
+        let alike = self.likeness.is_some();
+        self.standing.is_open() && (alike || self.standing != Standing::Said(Said::Unlinked))
+    }
+
+    /// What is to be decided first comes first.
+    pub(crate) fn order(&self) -> (bool, Reverse<i32>, RecordId, RecordId) {
+        let score = self.likeness.as_ref().map_or(0, |likeness| likeness.score);
+        let disputed = self.standing == Standing::Disputed;
+        (!disputed, Reverse(score), self.one.record, self.other.record)
+    }
+}
 
 /// A visit that is due for somebody.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use super::node::{Node, coding, concept, reference, resource};
 use super::visit::Visit;
 use super::{Projected, made_id};
+use crate::record::Standing;
 use crate::record::fhir::SUGGESTED_SAME_PERSON;
 use crate::record::view::{RecordView, Shown};
 
@@ -16,7 +17,7 @@ pub(super) fn conflicts(view: &RecordView, patient: &str) -> Vec<Projected> {
 pub(super) fn suggested_links(view: &RecordView, patient: &str) -> Vec<Projected> {
     view.links
         .iter()
-        .filter(|(_, shown)| shown.all().any(|value| value.value == SUGGESTED_SAME_PERSON))
+        .filter(|(_, shown)| Standing::of(shown) == Standing::Suggested)
         .map(|(other, shown)| {
             let id = made_id(&[&view.record.to_string(), "same", other]);
             let detail = format!("{SUGGESTED_SAME_PERSON} as record {other}");
