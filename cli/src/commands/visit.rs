@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Context, command: VisitCommand) -> Result<(), 
             device.call(Command::AddVisit { record, form, occurred, answers }).await
         })
         .await?;
-    let Reply::Written { record, visit, dangers, mut warnings } = reply else {
+    let Reply::Written { record, visit, dangers, mut warnings, .. } = reply else {
         return Err(Failure::answer("visit add"));
     };
     warnings.extend(time::not_yet("--occurred", occurred));

@@ -3,6 +3,7 @@
 //! Nothing is kept for it but what people said, in the records themselves: who may be the same is
 //! found anew each time it is asked, of the rows of the listing.
 
+use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
@@ -12,7 +13,7 @@ use super::write::Draft;
 use crate::audit::Action;
 use crate::id::{AreaTag, RecordId};
 use crate::limits::TEXT_CHARS_MAX;
-use crate::record::{Edit, Likeness, Said, Standing, Traits, alike};
+use crate::record::{Edit, Likeness, Said, Standing, Texts, Traits, alike};
 use crate::store::Batch;
 use crate::trust::directory_area;
 
@@ -29,63 +30,69 @@ impl Node {
         if let Some(record) = record {
             let Some(row) = reader.visible(record) else {
                 let message = format!("no record {record} on this device");
-                return self.refuse(
-                    id,
-                    "unknown_record",
-                    &message,
-                    "`huza person find` finds its id",
-                );
+                let hint = "`huza person find` finds its id";
+                return self.refuse(id, "unknown_record", &message, hint);
             };
-            let mut pairs = reader.said(Some(record));
-            pairs.extend(reader.alike(&row));
-            return self.tell_duplicates(id, pairs, Some(record), limit);
+            let found = reader.alike(&row).collect();
+            return self.tell_duplicates(id, found, Some(record), limit);
         }
-        let (ids, traits): (Vec<RecordId>, Vec<Traits>) = reader.people(None).unzip();
-        self.work(
-            "compare people",
-            move || alike(&traits),
-            move |node, found| {
-                let Some(reader) = &node.reader else { return };
-                let mut pairs = reader.said(None);
-                for ((one, two), likeness) in found {
-                    let pair = ids.get(one).zip(ids.get(two));
-                    pairs.extend(pair.map(|(one, two)| (ordered(*one, *two), Some(likeness))));
-                }
-                node.tell_duplicates(id, pairs, None, limit);
-            },
-        );
+        let all = reader.people().map(|(one, area, texts)| (one, Traits::of_texts(&texts, area)));
+        let (ids, traits): (Vec<RecordId>, Vec<Traits>) = all.unzip();
+        let compare = move || -> Vec<(Pair, Likeness)> {
+            let named = |((one, two), likeness): ((usize, usize), Likeness)| {
+                Some((ordered(*ids.get(one)?, *ids.get(two)?), likeness))
+            };
+            alike(&traits).into_iter().filter_map(named).collect()
+        };
+        self.work("compare people", compare, move |node, found| {
+            node.tell_duplicates(id, found, None, limit);
+        });
     }
 
+    /// Answers with who was found alike, and those of whom something was said; of everybody only those
+    /// about whom somebody has still to decide.
     fn tell_duplicates(
         &mut self,
         id: CommandId,
-        pairs: BTreeMap<Pair, Option<Likeness>>,
+        found: Vec<(Pair, Likeness)>,
         of: Option<RecordId>,
         limit: usize,
     ) {
         let Some(reader) = &self.reader else { return };
-        let mut pairs = reader.described(pairs, of);
-        let more = pairs.len().saturating_sub(limit);
-        pairs.truncate(limit);
+        let mut said = reader.said(of);
+        let mut all: Vec<Candidate> = Vec::new();
+        for (pair, likeness) in found {
+            let standing = said.remove(&pair).unwrap_or(Standing::Open);
+            all.push(Candidate { pair, likeness: Some(likeness), standing });
+        }
+        let rest = said.into_iter();
+        all.extend(rest.map(|(pair, standing)| Candidate { pair, likeness: None, standing }));
+        all.retain(|one| of.is_some() || one.is_to_decide());
+        all.sort_by_key(Candidate::order);
+        let more = all.len().saturating_sub(limit);
+        all.truncate(limit);
+        let pairs = all.into_iter().map(|one| reader.describe_pair(one, of)).collect();
         self.reply(id, Reply::Duplicates { pairs, more });
     }
 
     /// Whom a person may be who is being written: the worker is told, and that is noted.
     pub(super) fn note_alike(&mut self, row: &SummaryRow, batch: &mut Batch) -> Vec<Duplicate> {
         let Some(reader) = &self.reader else { return Vec::new() };
+        let alike = reader.alike(row).map(|(pair, likeness)| Candidate {
+            pair,
+            likeness: Some(likeness),
+            standing: Standing::Open,
+        });
+        let mut alike: Vec<Candidate> = alike.collect();
+        alike.sort_by_key(Candidate::order);
+        alike.truncate(ON_ENTRY_MAX);
         let new = row.summary.record;
-        let mut all: Vec<Duplicate> = reader
-            .alike(row)
-            .into_iter()
-            .map(|((one, two), likeness)| Duplicate {
-                one: reader.describe(row.clone()),
-                other: reader.found(if one == new { two } else { one }),
-                likeness,
-                standing: Standing::Open,
-            })
-            .collect();
-        all.sort_by_key(Duplicate::order);
-        all.truncate(ON_ENTRY_MAX);
+        let described = alike.into_iter().map(|one| {
+            // The new one is not in the lists yet.
+            let pair = reader.describe_pair(one, Some(new));
+            Duplicate { one: reader.describe(row.clone()), ..pair }
+        });
+        let all: Vec<Duplicate> = described.collect();
         if !all.is_empty() {
             self.audit(batch, Action::Searched, "who may be the person that is added".to_owned());
         }
@@ -145,43 +152,64 @@ impl Node {
     }
 }
 
+/// Two records, before they are described.
+struct Candidate {
+    pair: Pair,
+    likeness: Option<Likeness>,
+    standing: Standing,
+}
+
+impl Candidate {
+    /// Whether somebody has still to decide. What was taken back is offered again if they are alike.
+    fn is_to_decide(&self) -> bool {
+        let alike = self.likeness.is_some();
+        self.standing.is_open() && (alike || self.standing != Standing::Said(Said::Unlinked))
+    }
+
+    /// What is disputed first, then the likeliest.
+    fn order(&self) -> (bool, Reverse<i32>, Pair) {
+        let score = self.likeness.as_ref().map_or(0, |likeness| likeness.score);
+        (self.standing != Standing::Disputed, Reverse(score), self.pair)
+    }
+}
+
 fn refused(code: &str, message: &str, hint: &str) -> CommandError {
     CommandError { code: code.to_owned(), message: message.to_owned(), hint: hint.to_owned() }
 }
 
 impl Reader {
-    /// Everybody who may be shown, as they are compared; or only who may be alike to one.
-    fn people<'a>(
-        &'a self,
-        to: Option<&'a Traits>,
-    ) -> impl Iterator<Item = (RecordId, Traits)> + 'a {
-        let rows = self.listing.texts().filter(move |(record, area, texts)| {
-            *area != directory_area()
-                && !self.gone.contains(record)
-                && to.is_none_or(|one| one.may_be(texts))
-        });
-        rows.map(|(record, area, texts)| (record, Traits::of_texts(&texts, area)))
+    /// Everybody who may be shown.
+    fn people(&self) -> impl Iterator<Item = (RecordId, AreaTag, Texts<'_>)> {
+        self.listing
+            .texts()
+            .filter(|(record, area, _)| *area != directory_area() && !self.gone.contains(record))
     }
 
     /// Whom somebody may be.
-    fn alike(&self, row: &SummaryRow) -> BTreeMap<Pair, Option<Likeness>> {
-        let (record, traits) = (row.summary.record, Traits::of(&row.summary, row.area));
-        if row.area == directory_area() {
-            return BTreeMap::new();
-        }
-        let others = self.people(Some(&traits)).filter(|(other, _)| *other != record);
-        let alike = others.map(|(other, two)| (ordered(record, other), traits.compare(&two)));
-        alike.filter(|(_, likeness)| likeness.is_some()).collect()
+    fn alike<'a>(&'a self, row: &SummaryRow) -> impl Iterator<Item = (Pair, Likeness)> + use<'a> {
+        let (record, area) = (row.summary.record, row.area);
+        let traits = Traits::of(&row.summary, area);
+        let people = self.people().filter(move |(other, ..)| *other != record);
+        people.filter_map(move |(other, at, texts)| {
+            let worth = area != directory_area() && traits.may_be(&texts);
+            let two = worth.then(|| Traits::of_texts(&texts, at))?;
+            Some((ordered(record, other), traits.compare(&two)?))
+        })
     }
 
-    /// The pairs of which somebody said something, or an import suggests it.
-    fn said(&self, of: Option<RecordId>) -> BTreeMap<Pair, Option<Likeness>> {
+    /// What was said of pairs of records, by somebody or by an import.
+    fn said(&self, of: Option<RecordId>) -> BTreeMap<Pair, Standing> {
+        let mut said = BTreeMap::new();
         let linked = self.listing.linked().filter(|(record, _)| !self.gone.contains(record));
-        let pairs = linked.flat_map(|(record, links)| {
-            links.into_iter().map(move |link| ordered(record, link.to))
-        });
-        let wanted = |(one, two): &Pair| of.is_none_or(|of| of == *one || of == *two);
-        pairs.filter(wanted).map(|pair| (pair, None)).collect()
+        for (record, link) in
+            linked.flat_map(|(one, links)| links.into_iter().map(move |link| (one, link)))
+        {
+            if of.is_none_or(|of| of == record || of == link.to) {
+                let standing = said.entry(ordered(record, link.to)).or_insert(Standing::Open);
+                *standing = standing.and(link.standing);
+            }
+        }
+        said
     }
 
     /// What both records say of each other.
@@ -194,22 +222,11 @@ impl Reader {
         both.into_iter().flatten().fold(Standing::Open, Standing::and)
     }
 
-    /// The pairs with all that is to be told of them: of everybody only those to be decided, the likeliest
-    /// first.
-    fn described(
-        &self,
-        pairs: BTreeMap<Pair, Option<Likeness>>,
-        of: Option<RecordId>,
-    ) -> Vec<Duplicate> {
-        let described = pairs.into_iter().map(|((one, two), likeness)| {
-            let (one, other) = if of == Some(two) { (two, one) } else { (one, two) };
-            let standing = self.standing((one, other));
-            Duplicate { one: self.found(one), other: self.found(other), likeness, standing }
-        });
-        let wanted = |one: &Duplicate| of.is_some() || one.is_to_decide();
-        let mut all: Vec<Duplicate> = described.filter(wanted).collect();
-        all.sort_by_key(Duplicate::order);
-        all
+    /// All that is to be told of a pair, the record that was asked about first.
+    fn describe_pair(&self, one: Candidate, of: Option<RecordId>) -> Duplicate {
+        let Candidate { pair: (low, high), likeness, standing } = one;
+        let (one, other) = if of == Some(high) { (high, low) } else { (low, high) };
+        Duplicate { one: self.found(one), other: self.found(other), likeness, standing }
     }
 
     /// A record as lists have it; of one that is not here, its id alone.

@@ -535,18 +535,16 @@ fn make(
             Document::from_changes(record, changes.map(|(origin, row)| (*origin, &row.raw)));
         let (mut all, visit_card) = draft.edits(record, begin, &plan.worker);
         without_answered(&document, &mut all);
-        let wanted = all.iter().map(Vec::len).sum::<usize>();
-        let mut changed = 0;
+        outcome.unchanged +=
+            all.iter().flatten().filter(|edit| document.shows(edit).unwrap_or(false)).count();
         for edits in &all {
             let origin = Origin { log: *log, counter: *counter };
             let written = document.write(origin, at, &plan.worker, edits);
             let Some(raw) = written.map_err(|error| error.to_string())? else { continue };
             *counter += 1;
-            changed += edits.len();
             let card = visit_card.clone().unwrap_or_default();
             outcome.made.push(Made { area: draft.area, record, origin, raw, card });
         }
-        outcome.unchanged += wanted - changed;
         outcome.record = Some(record);
         if matches!(draft.content, Content::Visit { .. }) {
             outcome.visit = Some(begin.visit());

@@ -1,6 +1,5 @@
 //! What a node answers its user.
 
-use core::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,7 @@ use crate::crypto::SealingPublic;
 use crate::id::{
     AreaTag, CertId, DeviceKey, LogId, ProgrammeId, RecordId, StatementId, StoreId, VisitId,
 };
-use crate::record::{Due, Likeness, Reminder, Said, Standing};
+use crate::record::{Due, Likeness, Reminder, Standing};
 use crate::session::{Peer, Stats};
 use crate::time::Stamp;
 use crate::trust::Role;
@@ -316,21 +315,6 @@ pub struct Duplicate {
 }
 
 crate::debug_shows!(struct Duplicate { one, other, likeness, standing });
-
-impl Duplicate {
-    /// Whether somebody has still to decide. What was taken back is offered again if they are alike.
-    pub(crate) fn is_to_decide(&self) -> bool {
-        let alike = self.likeness.is_some();
-        self.standing.is_open() && (alike || self.standing != Standing::Said(Said::Unlinked))
-    }
-
-    /// What is to be decided first comes first.
-    pub(crate) fn order(&self) -> (bool, Reverse<i32>, RecordId, RecordId) {
-        let score = self.likeness.as_ref().map_or(0, |likeness| likeness.score);
-        let disputed = self.standing == Standing::Disputed;
-        (!disputed, Reverse(score), self.one.record, self.other.record)
-    }
-}
 
 /// A visit that is due for somebody.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
