@@ -51,6 +51,7 @@ const required = {
   Immunization: "vaccineCode",
   Observation: "code",
   Provenance: "agent",
+  RelatedPerson: "patient",
   ServiceRequest: "intent",
 };
 
@@ -111,7 +112,7 @@ for (const [kind, resource] of first) {
 
 const total = [...seen.values()].reduce((sum, count) => sum + count, 0);
 if (files.length === 0 || total === 0) throw new Error(`no resources in ${folder}`);
-console.log(`${total} resources of ${files.length} forms: ${[...seen].sort().map(([k, n]) => `${n} ${k}`).join(", ")}`);
+console.log(`${total} resources of ${files.length} files: ${[...seen].sort().map(([k, n]) => `${n} ${k}`).join(", ")}`);
 console.log(`${planted} mistakes planted; found by ${Object.entries(found).map(([k, n]) => `${k} ${n}`).join(", ")}`);
 console.log(errors === 0 ? "no error" : `${errors} errors`);
 process.exit(errors === 0 ? 0 : 1);

@@ -5,7 +5,9 @@ mod bench;
 mod bundle;
 mod device;
 mod help;
+mod import;
 mod message;
+mod person;
 mod simulate;
 mod values;
 mod visit;
@@ -31,13 +33,18 @@ pub(crate) use device::{
     AppCommand, AuditArgs, InitArgs, JoinArgs, NewSecretArgs, RecoveryApplyArgs, RecoveryCommand,
     RequestArgs, RunArgs, SecretCommand, TakeArgs, WorkerAddArgs, WorkerCommand,
 };
+pub(crate) use import::{ImportArgs, System};
 pub(crate) use message::{InboxArgs, MessageCommand, MessageListArgs, MessageSendArgs};
+pub(crate) use person::{
+    DuplicatesArgs, PairArgs, PersonAddArgs, PersonCommand, PersonFindArgs, PersonSetArgs,
+    PersonShowArgs,
+};
 pub(crate) use simulate::{
     ChaosArgs, CompareArgs, ContactsArgs, Fidelity, ReplayArgs, ScenarioArgs, SimulateCommand,
     SimulateRunArgs, SimulatedReportArgs,
 };
+use values::area;
 pub(crate) use values::{LangArgs, RecordRef};
-use values::{area, pair, record};
 pub(crate) use visit::{VisitAddArgs, VisitCommand, VisitVoidArgs};
 
 use crate::commands::Context;
@@ -114,9 +121,11 @@ pub(crate) enum Command {
     Bundle(BundleCommand),
     /// Bring in FHIR R4 bundles (transaction, batch, collection) or single resources
     Import(ImportArgs),
-    /// Add, find and show people
+    /// Add, find, show and link people
     #[command(subcommand)]
     Person(PersonCommand),
+    /// Who may be registered twice, and why
+    Duplicates(DuplicatesArgs),
     /// Record visits
     #[command(subcommand)]
     Visit(VisitCommand),
@@ -160,103 +169,6 @@ pub(crate) struct WriteArgs {
     #[arg(long, value_name = "AREA", value_parser = area)]
     pub(crate) area: Option<AreaRef>,
 }
-
-/// `huza import`
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  huza import clinic-*.json --source https://clinic.example/fhir\n\n\
-    A file is taken with all its good entries or not at all; entries that cannot be taken are\n\
-    listed with the reason, and then the exit code is 7. Taking a file twice changes nothing."
-)]
-pub(crate) struct ImportArgs {
-    /// Files to bring in
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-    /// The system they come from, as a URL or a name [default: as the files tell]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) source: Option<String>,
-    #[command(flatten)]
-    pub(crate) write: WriteArgs,
-}
-
-/// `huza person ...`
-#[derive(Debug, Subcommand)]
-pub(crate) enum PersonCommand {
-    /// Record a new person
-    #[command(
-        after_help = "Example:\n  huza person add --name \"Immaculee Uwase\" --sex female --birth-date 1998-04 --field phone=0780000000"
-    )]
-    Add(PersonAddArgs),
-    /// Correct fields of a person, or settle what two workers disagree about by saying which is true
-    #[command(
-        after_help = "Examples:\n  huza person set 0192f1d4 birth-date=1998-04-12 phone=0780000000\n  \
-        huza person set 0192f1d4 name=\"Immaculee Uwase\"\n\n\
-        What was there before stays in the record's history."
-    )]
-    Set(PersonSetArgs),
-    /// Find people by parts of names, village, identifiers, or by the beginning of the id
-    Find(PersonFindArgs),
-    /// Everything about one record, with conflicts and receipts
-    Show(PersonShowArgs),
-}
-
-/// `huza person add`
-#[derive(Args)]
-pub(crate) struct PersonAddArgs {
-    /// Names; the last word is the family name
-    #[arg(long, value_name = "NAMES")]
-    pub(crate) name: Option<String>,
-    /// Sex
-    #[arg(long, value_parser = ["female", "male", "other", "unknown"])]
-    pub(crate) sex: Option<String>,
-    /// YYYY-MM-DD, YYYY-MM or YYYY
-    #[arg(long, value_name = "DATE")]
-    pub(crate) birth_date: Option<String>,
-    /// Another field, such as phone=0780000000; repeat it
-    #[arg(long, value_name = "FIELD=VALUE", value_parser = pair)]
-    pub(crate) field: Vec<(String, String)>,
-    #[command(flatten)]
-    pub(crate) write: WriteArgs,
-}
-
-debug_shows!(
-    struct PersonAddArgs {}
-);
-
-/// `huza person find`
-#[derive(Args)]
-pub(crate) struct PersonFindArgs {
-    /// Words that all must occur; none finds everyone
-    pub(crate) words: Vec<String>,
-    /// Most answers
-    #[arg(long, default_value_t = 20)]
-    pub(crate) limit: usize,
-}
-
-debug_shows!(struct PersonFindArgs { limit });
-
-/// `huza person show`
-#[derive(Debug, Args)]
-pub(crate) struct PersonShowArgs {
-    /// The record's id, or the beginning of it
-    #[arg(value_parser = record)]
-    pub(crate) record: RecordRef,
-}
-
-/// `huza person set`
-#[derive(Args)]
-pub(crate) struct PersonSetArgs {
-    /// The record's id, or the beginning of it
-    #[arg(value_parser = record)]
-    pub(crate) record: RecordRef,
-    /// What is true, such as birth-date=1998-04-12; `name=` takes all names
-    #[arg(required = true, value_name = "FIELD=VALUE", value_parser = pair)]
-    pub(crate) fields: Vec<(String, String)>,
-}
-
-debug_shows!(
-    struct PersonSetArgs {}
-);
 
 /// `huza forms`
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod demo;
 mod device;
 mod devices;
 mod doctor;
+mod duplicates;
 mod export;
 mod forms;
 mod gateway;
@@ -132,6 +133,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Run(args) => run::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Person(command) => person::run(context, command).await,
+        Command::Duplicates(args) => duplicates::run(context, &args).await,
         Command::Visit(command) => visit::run(context, command).await,
         Command::Gateway(args) => gateway::run(context, args).await,
         Command::Forms(args) => forms::run(context, &args).await,

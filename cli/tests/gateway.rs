@@ -89,6 +89,29 @@ fn all_once(resources: &Value) {
 }
 
 #[test]
+fn two_records_of_one_person_are_two_patients_that_name_each_other() {
+    let Some(server) = FhirServer::start(&[]) else { return };
+    let lab = lab(&["gateway"]);
+    url(&lab, "gateway", &server.url());
+    let records = [lab.person("phone", "Immaculee Uwase"), lab.person("phone", "Imaculee Uwaase")];
+    lab.on("phone", &["person", "link", &records[0], &records[1]]).done();
+    lab.meet("phone", "hub");
+    lab.meet("hub", "gateway");
+    let daemon = gateway(&lab, "gateway");
+    let told = served(&lab, "gateway");
+    daemon.stop();
+    assert_eq!((&told["waiting"], &told["failed"]), (&0.into(), &0.into()), "{told}");
+    let resources = server.resources();
+    all_once(&resources);
+    for (from, to) in [(0, 1), (1, 0)] {
+        let patient = &resources[format!("Patient/{}", records[from])]["resource"];
+        let other = format!("Patient/{}", records[to]);
+        assert_eq!(patient["link"][0]["other"]["reference"], other.as_str(), "{patient}");
+        assert_eq!(patient["link"][0]["type"], "seealso");
+    }
+}
+
+#[test]
 fn a_visit_reaches_a_fhir_server_and_the_proof_comes_back() {
     let Some(server) = FhirServer::start(&[]) else { return };
     let lab = lab(&["gateway"]);

@@ -31,7 +31,7 @@
 //! | `bundle` | pages for a file, and from one |
 //! | `write`, `ask` | commands that write, commands that read |
 //! | `open`, `filing` | opening envelopes, filing their changes |
-//! | `listing` | the records in lists |
+//! | `listing`, `duplicates` | the records in lists; who may be the same person |
 //! | `seal` | sealing what was written here |
 //! | `gateway` | feeding the facility |
 //! | `order`, `rotate` | what an authority device signs |
@@ -49,6 +49,7 @@ mod carry;
 mod check;
 mod compare;
 mod contact;
+mod duplicates;
 mod effects;
 mod erase;
 mod feed;
@@ -81,10 +82,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use api::{
     Answer, AreaRef, BundleScope, Carry, ChangeCursor, ChangedRecord, Command, CommandError,
-    CommandId, Config, DueVisit, Event, FacilityState, FailedResource, Finding, FoundRecord,
-    GatewayStatus, InboxMessage, Input, Job, KnownDevice, Level, Now, Order, Outgoing, Output,
-    PipeId, PlacedResource, Product, PublishedForm, QuarantinedLog, ReaderState, ReceiptStatus,
-    RecordStatus, Reply, Resource, ResourceScope, SessionStatus, Status, Taken, TakenPart, Token,
+    CommandId, Config, DueVisit, Duplicate, Event, FacilityState, FailedResource, Finding,
+    FoundRecord, GatewayStatus, InboxMessage, Input, Job, KnownDevice, Level, Now, Order, Outgoing,
+    Output, PipeId, PlacedResource, Product, PublishedForm, QuarantinedLog, ReaderState,
+    ReceiptStatus, RecordStatus, Reply, Resource, ResourceScope, SessionStatus, Status, Taken,
+    TakenPart, Token,
 };
 
 use crate::control::Statement;

@@ -10,7 +10,7 @@
 //! person     name/given, name/family, sex, birth-date, village, identifier/<system>|<value>, ...
 //! visits     <visit uuid>/{form, version, occurred, worker, answer/<field>, void}
 //! resources  <Type>/<uuid>   one FHIR R4 resource as JSON text
-//! links      <record uuid>   kind of link
+//! links      <record uuid>   kind of link, behind `: ` the reason if one was given
 //! ```
 //!
 //! Invariants, for every change of a document but genesis:
@@ -35,14 +35,17 @@ mod fhir;
 mod form;
 mod forms;
 mod genesis;
+mod link;
 mod message;
 mod number;
 mod ops;
 mod packed;
 mod project;
 mod reminder;
+mod same;
 mod screen;
 mod short;
+mod sound;
 mod summary;
 mod validate;
 mod view;
@@ -63,11 +66,14 @@ pub use form::{
 };
 pub use forms::{Forms, form, form_text};
 pub use genesis::{genesis, genesis_hash};
+pub(crate) use link::without_answered;
+pub use link::{Link, Said, Standing};
 pub use message::{Message, has_message, messages};
 pub(crate) use number::is_partial_date;
 pub use packed::{PackError, pack, unpack};
-pub use project::{Projected, project, server};
+pub use project::{Projected, linked, patient_key, project, project_among, server};
 pub use reminder::{Due, Reminder, reminders};
+pub use same::{Likeness, OFFERED, PEOPLE, Reason, Traits, alike};
 pub use screen::SetAsideReason;
 pub(crate) use short::Before;
 pub use summary::{Demographics, Summary, is_unread};

@@ -194,7 +194,8 @@ fn values(document: &Document) -> usize {
     values.map(|shown| shown.all().count()).sum()
 }
 
-/// Number of resources that say one value each, and of values that a ServiceRequest says.
+/// Number of resources that say one value each, and of values that a ServiceRequest or a
+/// CommunicationRequest says.
 fn said(all: &BTreeMap<String, Value>) -> usize {
     let alone = ["Observation", "Immunization"].map(|kind| of_kind(all, kind).len());
     let findings = of_kind(all, "Condition");
@@ -205,7 +206,12 @@ fn said(all: &BTreeMap<String, Value>) -> usize {
         let list = |name: &str| one[name].as_array().map_or(0, Vec::len);
         list("locationCode") + list("reasonCode") + usize::from(one["priority"].is_string())
     });
-    alone.iter().sum::<usize>() + findings + parts.sum::<usize>()
+    let messages = of_kind(all, "CommunicationRequest");
+    let said = messages.iter().map(|one| {
+        ["category", "payload", "recipient"].map(|name| one[name].as_array().map_or(0, Vec::len))
+    });
+    let said = said.flatten().sum::<usize>();
+    alone.iter().sum::<usize>() + findings + parts.sum::<usize>() + said
 }
 
 #[test]

@@ -14,6 +14,7 @@
 
 mod contact;
 mod phones;
+mod twice;
 mod visit;
 mod words;
 
@@ -23,6 +24,7 @@ use huza_crdt::time::Stamp;
 
 pub use self::contact::{Cost, News, Pair};
 pub use self::phones::Phones;
+pub use self::twice::{Registered, registered};
 pub use self::visit::{Size, visit_size};
 use self::words::{FAMILY, GIVEN, NOTES};
 use crate::draw::Draw;

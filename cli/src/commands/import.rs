@@ -1,4 +1,6 @@
-//! `huza import`: FHIR R4 bundles, file by file.
+//! `huza import`: FHIR R4 bundles, file by file; E-Heza's tables in [`eheza`].
+
+mod eheza;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +9,7 @@ use huza_crdt::limits::IMPORT_BYTES_MAX;
 use huza_crdt::node::{AreaRef, Command, Reply};
 use serde_json::{Value, json};
 
-use crate::args::ImportArgs;
+use crate::args::{ImportArgs, System};
 use crate::commands::Context;
 use crate::error::{Failure, Kind};
 use crate::output;
@@ -32,6 +34,13 @@ pub(crate) struct Taken {
 
 /// Imports every file; one that cannot be taken does not keep the others out.
 pub(crate) async fn run(context: &Context, args: ImportArgs) -> Result<(), Failure> {
+    if let (System::Eheza, Some(areas)) = (args.from, &args.areas) {
+        return eheza::run(context, &args, areas).await;
+    }
+    if args.areas.is_some() {
+        let failure = Failure::new(Kind::Usage, "usage", "--areas is for --from eheza");
+        return Err(failure.hint("Say --area for files of FHIR"));
+    }
     context.with_reader(async |device| all(context, &args, device).await).await
 }
 
@@ -82,17 +91,25 @@ pub(crate) async fn file(
     area: &AreaRef,
     source: Option<&str>,
 ) -> Result<Taken, Failure> {
-    let text = read(path)?;
+    take(device, read(path)?, area, source).await.map_err(|failure| {
+        let message = format!("{}: {}", path.display(), failure.message);
+        Failure { message, ..failure }
+    })
+}
+
+/// Imports one bundle.
+async fn take(
+    device: &mut Device,
+    text: String,
+    area: &AreaRef,
+    source: Option<&str>,
+) -> Result<Taken, Failure> {
     let command = Command::Import { area: area.clone(), text, source: source.map(str::to_owned) };
-    match device.call(command).await {
-        Ok(Reply::Imported { resources, keys, records, unchanged, problems, kept_apart }) => {
+    match device.call(command).await? {
+        Reply::Imported { resources, keys, records, unchanged, problems, kept_apart } => {
             Ok(Taken { resources, keys, records, unchanged, problems, kept_apart })
         }
-        Ok(_) => Err(Failure::answer("import")),
-        Err(failure) => {
-            let message = format!("{}: {}", path.display(), failure.message);
-            Err(Failure { message, ..failure })
-        }
+        _ => Err(Failure::answer("import")),
     }
 }
 

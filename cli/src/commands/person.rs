@@ -1,23 +1,29 @@
-//! `huza person`: add, set, find, show.
+//! `huza person`: add, set, find, show, link.
 
 use std::collections::BTreeMap;
 
 use huza_crdt::node::{AreaRef, Command, FoundRecord, Reply};
+use huza_crdt::record::Said;
 use huza_daemon::{shape, time};
 use serde_json::{Value, json};
 
 use crate::args::{PersonAddArgs, PersonCommand, PersonFindArgs, PersonSetArgs, PersonShowArgs};
-use crate::commands::{Context, visit};
+use crate::commands::{Context, duplicates, visit};
 use crate::error::{Failure, Kind};
 use crate::output;
 
-/// Adds, sets, finds or shows.
+/// Adds, sets, finds, shows or links.
 pub(crate) async fn run(context: &Context, command: PersonCommand) -> Result<(), Failure> {
     match command {
         PersonCommand::Add(args) => add(context, &args).await,
         PersonCommand::Set(args) => set(context, &args).await,
         PersonCommand::Find(args) => find(context, &args).await,
         PersonCommand::Show(args) => show(context, &args).await,
+        PersonCommand::Link(args) => duplicates::say(context, &args.pair, Said::SamePerson).await,
+        PersonCommand::Unlink(args) => {
+            let said = if args.different { Said::DifferentPeople } else { Said::Unlinked };
+            duplicates::say(context, &args.pair, said).await
+        }
     }
 }
 
@@ -38,7 +44,7 @@ async fn add(context: &Context, args: &PersonAddArgs) -> Result<(), Failure> {
     let command =
         Command::AddPerson { area: args.write.area.clone().unwrap_or(AreaRef::Own), fields };
     let reply = context.ask(command).await?;
-    let Reply::Written { record, mut warnings, .. } = reply else {
+    let Reply::Written { record, mut warnings, alike, .. } = reply else {
         return Err(Failure::answer("person add"));
     };
     warnings.extend(born.and_then(|born| time::not_yet("birth-date", born)));
@@ -46,7 +52,9 @@ async fn add(context: &Context, args: &PersonAddArgs) -> Result<(), Failure> {
     for warning in &warnings {
         text.push_str(&format!("\nLook again: {warning}."));
     }
-    let value = json!({ "record": record.to_string(), "warnings": warnings });
+    text.push_str(&duplicates::on_entry(&alike));
+    let alike: Vec<Value> = alike.iter().map(duplicates::of_other).collect();
+    let value = json!({ "record": record.to_string(), "warnings": warnings, "duplicates": alike });
     context.output.answer(&value, &text)
 }
 

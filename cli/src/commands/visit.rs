@@ -45,7 +45,7 @@ async fn add(context: &Context, args: &VisitAddArgs) -> Result<(), Failure> {
             device.call(Command::AddVisit { record, form, occurred, answers }).await
         })
         .await?;
-    let Reply::Written { record, visit, dangers, advice, mut warnings } = reply else {
+    let Reply::Written { record, visit, dangers, advice, mut warnings, .. } = reply else {
         return Err(Failure::answer("visit add"));
     };
     warnings.extend(time::not_yet("--occurred", occurred));

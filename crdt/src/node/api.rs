@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 pub use command::{AreaRef, BundleScope, ChangeCursor, Command, Order, ResourceScope};
 pub use reply::{
-    ChangedRecord, CommandError, DueVisit, FacilityState, FailedResource, Finding, FoundRecord,
-    GatewayStatus, InboxMessage, KnownDevice, Level, PlacedResource, PublishedForm, QuarantinedLog,
-    ReceiptStatus, RecordStatus, Reply, SessionStatus, Status, Taken, TakenPart,
+    ChangedRecord, CommandError, DueVisit, Duplicate, FacilityState, FailedResource, Finding,
+    FoundRecord, GatewayStatus, InboxMessage, KnownDevice, Level, PlacedResource, PublishedForm,
+    QuarantinedLog, ReceiptStatus, RecordStatus, Reply, SessionStatus, Status, Taken, TakenPart,
 };
 
 use crate::control::Reason;

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::Node;
 use super::api::{
-    Command, CommandId, DueVisit, FoundRecord, KnownDevice, ReaderState, ReceiptStatus,
-    RecordStatus, Reply, Resource, ResourceScope, SessionStatus, Status,
+    Command, CommandId, DueVisit, KnownDevice, ReaderState, ReceiptStatus, RecordStatus, Reply,
+    Resource, ResourceScope, SessionStatus, Status,
 };
 use super::state::{ChangeRow, log_key};
 use super::write::stored_changes;
@@ -18,7 +18,9 @@ use crate::crypto::Signed;
 use crate::envelope::Stored;
 use crate::holdings::Held;
 use crate::id::{CertId, DeviceKey, Hash, LogId, Origin, RecordId, StatementId};
-use crate::record::{Card, Document, Query, RecordView, SetAside, project};
+use crate::record::{
+    Card, Document, Query, RecordView, SetAside, linked, patient_key, project_among,
+};
 use crate::store::{Range, Row, Table};
 use crate::trust::{AreaScope, Issuer};
 
@@ -62,6 +64,15 @@ impl Node {
                 let subject = "who is due for a visit".to_owned();
                 self.audit_alone(Action::Searched, subject, move |node| node.remind(id));
             }
+            Command::Duplicates { record, limit } => {
+                let subject = record.map_or_else(
+                    || "who may be registered twice".to_owned(),
+                    |record| format!("who may be {record}"),
+                );
+                self.audit_alone(Action::Searched, subject, move |node| {
+                    node.duplicates(id, record, limit);
+                });
+            }
             Command::Show { record } => {
                 self.audit_alone(Action::Read, record.to_string(), move |node| {
                     node.show(id, record);
@@ -97,16 +108,7 @@ impl Node {
             .chain(by_text)
             .filter_map(|record| reader.visible(record))
             .take(limit)
-            .map(|row| FoundRecord {
-                record: row.summary.record,
-                name: row.summary.name(),
-                sex: row.summary.sex.clone().unwrap_or_default(),
-                birth_date: row.summary.birth_date.clone().unwrap_or_default(),
-                area: reader.keyring.name(row.area).map(ToString::to_string).unwrap_or_default(),
-                visits: row.summary.visits as usize,
-                conflict: row.summary.has_conflict,
-                urgent: row.summary.urgent,
-            })
+            .map(|row| reader.describe(row))
             .collect();
         self.reply(id, Reply::Found { records });
     }
@@ -167,12 +169,17 @@ impl Node {
         let next = records.last().copied().filter(|_| records.len() == EXPORTED_AT_ONCE);
         let prefix = |record: &RecordId| Range::prefix(Table::Changes, record.0);
         self.gather(records.iter().map(prefix).collect(), move |node, rows| {
-            let stored = stored_changes(&rows);
-            let all = stored.iter().flat_map(|(record, changes)| {
-                project(&document(*record, changes).view(), &node.forms_of(*record))
+            let views = views(&rows);
+            let linked: BTreeSet<RecordId> = views.iter().flat_map(linked).collect();
+            node.gather(linked.iter().map(prefix).collect(), move |node, rows| {
+                let patient = |view: &RecordView| Some((view.record, patient_key(view)?));
+                let patients = self::views(&rows).iter().filter_map(patient).collect();
+                let all = views
+                    .iter()
+                    .flat_map(|view| project_among(view, &node.forms_of(view.record), &patients));
+                let resources = all.map(|one| Resource { key: one.key, text: one.text }).collect();
+                node.reply(id, Reply::Exported { resources, next });
             });
-            let resources = all.map(|one| Resource { key: one.key, text: one.text }).collect();
-            node.reply(id, Reply::Exported { resources, next });
         });
     }
 
@@ -464,6 +471,12 @@ impl Node {
             receipts: about.into_iter().map(|(_, status)| status.clone()).collect(),
         }
     }
+}
+
+/// What records show.
+fn views(rows: &[Vec<Row>]) -> Vec<RecordView> {
+    let stored = stored_changes(rows);
+    stored.iter().map(|(record, changes)| document(*record, changes).view()).collect()
 }
 
 fn document(record: RecordId, changes: &[(Origin, ChangeRow)]) -> Document {

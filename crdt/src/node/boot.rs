@@ -519,6 +519,7 @@ impl Node {
             Command::Find { .. }
             | Command::Inbox
             | Command::Reminders
+            | Command::Duplicates { .. }
             | Command::Show { .. }
             | Command::Resources { .. }
             | Command::Changes { .. }

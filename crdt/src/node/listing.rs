@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::state::SummaryRow;
 use crate::codec;
 use crate::id::{AreaTag, RecordId};
-use crate::record::{Query, Texts};
+use crate::record::{Link, Query, Texts};
 
 /// Where a stored row says whether something is unread, and whether there is a message; and where its
 /// summary begins. The area is in front.
@@ -72,14 +72,25 @@ impl Listing {
         self.0.range(first..).map(|(record, _)| *record)
     }
 
+    /// Every record with its area and the texts by which it is found.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (RecordId, AreaTag, Texts<'_>)> {
+        self.0.iter().filter_map(|(record, row)| {
+            let area = AreaTag::from_slice(row.get(..AreaTag::LEN)?)?;
+            let summary = row.get(BEFORE_SUMMARY..)?;
+            let (texts, _) = postcard::take_from_bytes::<Texts<'_>>(summary).ok()?;
+            Some((*record, area, texts))
+        })
+    }
+
     /// Every record that a query finds.
     pub(super) fn search(&self, query: &Query) -> impl Iterator<Item = RecordId> {
-        let finds = |row: &[u8]| {
-            let summary = row.get(BEFORE_SUMMARY..).unwrap_or_default();
-            let read = postcard::take_from_bytes::<Texts<'_>>(summary);
-            read.is_ok_and(|(texts, _)| query.finds(texts.all()))
-        };
-        self.0.iter().filter(move |(_, row)| finds(row)).map(|(record, _)| *record)
+        self.texts().filter(|(_, _, texts)| query.finds(texts.all())).map(|(record, ..)| record)
+    }
+
+    /// Every record that says of others whether they are about the same person.
+    pub(super) fn linked(&self) -> impl Iterator<Item = (RecordId, Vec<Link>)> {
+        let links = |record: &RecordId| Some((*record, self.get(record)?.summary.links));
+        self.0.keys().filter_map(links).filter(|(_, links)| !links.is_empty())
     }
 }
 
@@ -102,6 +113,7 @@ mod tests {
             urgent: true,
             latest: None,
             reminders: vec![],
+            links: vec![],
         };
         SummaryRow {
             area: AreaTag([3; 16]),

@@ -5,7 +5,7 @@ mod amend;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
-use super::api::{AreaRef, Command, CommandId, Reply};
+use super::api::{AreaRef, Command, CommandId, Duplicate, Reply};
 use super::state::{
     ChangeRow, PendingRow, Reader, SummaryRow, change_key, log_key, read_change_key,
 };
@@ -14,7 +14,7 @@ use crate::id::{AreaTag, LogId, Origin, RecordId, VisitId};
 use crate::limits::{ENVELOPE_BYTES_TARGET, PENDING_MS_MAX};
 use crate::record::{
     Checked, Document, Edit, FormName, Forms, Import, ImportRun, Place, batches, card, check,
-    is_partial_date, read_bundle,
+    is_partial_date, read_bundle, without_answered,
 };
 use crate::store::{Batch, Range, Row, StoreKind, Table};
 use crate::time::{Millis, Stamp};
@@ -31,6 +31,13 @@ pub(super) struct Plan {
     import: Option<Imported>,
 }
 
+impl Plan {
+    fn adds_person(&self) -> bool {
+        let one = self.drafts.first().filter(|draft| draft.record.is_none());
+        one.is_some_and(|draft| matches!(draft.content, Content::Edits(_)))
+    }
+}
+
 /// What an import read.
 struct Imported {
     /// Keys of its distinct resources.
@@ -41,7 +48,7 @@ struct Imported {
 }
 
 /// What it will write in one record.
-struct Draft {
+pub(super) struct Draft {
     area: AreaTag,
     /// None: a record that begins now.
     record: Option<RecordId>,
@@ -186,6 +193,12 @@ impl Node {
                     self.execute(Plan { id, worker, drafts, import: None });
                 }
             }
+            Command::Link { one, other, said, reason } => {
+                match self.plan_link((one, other), said, reason.as_deref()) {
+                    Ok(drafts) => self.execute(Plan { id, worker, drafts, import: None }),
+                    Err(error) => self.decline(id, &error.code, &error.message, &error.hint),
+                }
+            }
             Command::AddVisit { record, form, occurred, answers } => {
                 if let Some(draft) = self.plan_visit(id, record, &form, occurred, &answers) {
                     self.execute(Plan { id, worker, drafts: vec![draft], import: None });
@@ -296,7 +309,9 @@ impl Node {
     ) -> Option<Content> {
         let Some(form) = forms.latest(form) else {
             let message = format!("there is no form {form:?}");
-            self.decline(id, "unknown_form", &message, "`huza forms` lists them");
+            let known: Vec<&str> = forms.filled().map(|known| known.id.as_str()).collect();
+            let hint = format!("the forms are {}", known.join(", "));
+            self.decline(id, "unknown_form", &message, &hint);
             return None;
         };
         match check(form, answers) {
@@ -439,6 +454,8 @@ impl Node {
     /// Makes an outcome durable, then answers.
     fn keep(&mut self, plan: Plan, outcome: Outcome) {
         let mut batch = Batch::default();
+        let new = outcome.summaries.first().filter(|_| plan.adds_person());
+        let alike = new.map(|row| self.note_alike(row, &mut batch)).unwrap_or_default();
         let mut pending = Vec::new();
         for made in outcome.made {
             let Origin { log, counter } = made.origin;
@@ -465,8 +482,8 @@ impl Node {
                 batch.put(Table::Cards, row_key, row.card.clone());
             }
         }
-        let reply =
-            reply_to(&plan, &outcome.summaries, (outcome.record, outcome.visit, outcome.unchanged));
+        let told = (outcome.record, outcome.visit, outcome.unchanged);
+        let reply = reply_to(&plan, &outcome.summaries, told, alike);
         let (id, summaries) = (plan.id, outcome.summaries);
         self.persist(StoreKind::Reader, batch, move |node| {
             let now = node.now.millis;
@@ -509,6 +526,7 @@ fn reply_to(
     plan: &Plan,
     summaries: &[SummaryRow],
     (record, visit, unchanged): (Option<RecordId>, Option<VisitId>, usize),
+    alike: Vec<Duplicate>,
 ) -> Reply {
     if let Some(Imported { keys, problems, kept_apart }) = &plan.import {
         return Reply::Imported {
@@ -532,6 +550,7 @@ fn reply_to(
         warnings: checked.map_or_else(Vec::new, |checked| {
             checked.warnings.iter().map(ToString::to_string).collect()
         }),
+        alike,
     }
 }
 
@@ -563,20 +582,19 @@ fn make(
         let changes = stored.get(&record).into_iter().flatten();
         let mut document =
             Document::from_changes(record, changes.map(|(origin, row)| (*origin, &row.raw)));
-        let (all, visit_card) = draft.edits(record, begin, &plan.worker);
-        let wanted = all.iter().map(Vec::len).sum::<usize>();
-        let mut changed = 0;
+        let (mut all, visit_card) = draft.edits(record, begin, &plan.worker);
+        without_answered(&document, &mut all);
+        outcome.unchanged +=
+            all.iter().flatten().filter(|edit| document.shows(edit).unwrap_or(false)).count();
         for edits in &all {
             let origin = Origin { log: *log, counter: *counter };
             let written = document.write(origin, at, &plan.worker, edits);
             let Some(raw) = written.map_err(|error| error.to_string())? else { continue };
             *counter += 1;
-            changed += edits.len();
             let card = visit_card.clone().unwrap_or_default();
             let alone = draft.is_message();
             outcome.made.push(Made { area: draft.area, record, origin, raw, card, alone });
         }
-        outcome.unchanged += wanted - changed;
         outcome.record = Some(record);
         if matches!(draft.content, Content::Visit { .. }) {
             outcome.visit = Some(begin.visit());
@@ -596,6 +614,11 @@ fn document(record: RecordId, rows: &[Vec<Row>]) -> Document {
 impl Draft {
     fn is_message(&self) -> bool {
         matches!(&self.content, Content::Visit { checked, .. } if checked.message)
+    }
+
+    /// Of a record that is here.
+    pub(super) const fn of(area: AreaTag, record: RecordId, edits: Vec<Edit>) -> Self {
+        Self { area, record: Some(record), content: Content::Edits(edits) }
     }
 
     /// Its edits, in pieces that each fit an envelope, and the card if it is an urgent visit.

@@ -215,9 +215,7 @@ impl Document {
         let mut ops = Vec::new();
         for ((root, key), value) in edit::puts(edits)? {
             let current = self.doc.get_all(map_id(root), key.as_str())?;
-            let same =
-                |(now, _): &(automerge::Value<'_>, ObjId)| now.as_str() == Some(value.as_str());
-            if current.is_empty() || !current.iter().all(same) {
+            if !shows(&current, &value) {
                 let preds: Vec<OpRef> = current.iter().filter_map(|(_, id)| op_of(id)).collect();
                 deps.extend(preds.iter().filter_map(|(_, actor)| self.claims.get(actor)));
                 ops.push(put_op(root, &key, value, preds));
@@ -235,6 +233,19 @@ impl Document {
         self.check(&screened).map_err(WriteError::Rule)?;
         self.apply([(origin, &raw)]);
         Ok(Some(raw))
+    }
+
+    /// Whether everything already is as an edit says.
+    ///
+    /// # Errors
+    /// If a limit is exceeded.
+    pub fn shows(&self, edit: &Edit) -> Result<bool, WriteError> {
+        for ((root, key), value) in edit::puts(core::slice::from_ref(edit))? {
+            if !shows(&self.doc.get_all(map_id(root), key.as_str())?, &value) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The change that holds `ops` and depends on `writers`, of which those that others of them
@@ -443,6 +454,11 @@ impl Document {
         let bytes = Hash(*blake3::hash(raw).as_bytes());
         self.set_aside.insert(SetAside { origin, bytes, reason });
     }
+}
+
+/// Whether a key's present values are this one and no other.
+fn shows(current: &[(automerge::Value<'_>, ObjId)], value: &str) -> bool {
+    !current.is_empty() && current.iter().all(|(now, _)| now.as_str() == Some(value))
 }
 
 /// A put of `value` in place of `preds`.

@@ -1,7 +1,8 @@
 //! What a facility receives of a record: FHIR R4 resources as text. A function of the view alone,
 //! so that equal heads give equal bytes. `docs/fhir.md` has it as a table.
 //!
-//! - Imported resources go as they are. Where one has conflicting versions, the shown one has the
+//! - Imported resources go as they are, but for a Patient whom somebody linked to another record: it
+//!   says so in `link`. Where one has conflicting versions, the shown one has the
 //!   plain key and each other one the key with `#conflict-<n>` (from 1) behind it.
 //! - A person entered in the app becomes a Patient whose id is the record's.
 //! - A visit becomes an Encounter with the visit's id, and each answer what its field says (see
@@ -27,15 +28,16 @@ mod referral;
 pub mod server;
 mod visit;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
 use self::patient::Patient;
+pub use self::patient::{linked, patient_key};
 use self::visit::Visit;
 use super::forms::Forms;
 use super::view::{RecordView, Shown, Value};
-use crate::id::Origin;
+use crate::id::{Origin, RecordId};
 
 /// Namespace of ids made here. Arbitrary, and fixed for ever.
 const NAMESPACE: Uuid = Uuid::from_u128(0x2f0c_93d1_7ab8_4c55_8e13_90d4_66fb_a72c);
@@ -78,9 +80,23 @@ crate::debug_shows!(
 /// are given as they were written.
 #[must_use]
 pub fn project(view: &RecordView, forms: &Forms) -> Vec<Projected> {
-    let patient = Patient::of(view);
+    project_among(view, forms, &BTreeMap::new())
+}
+
+/// The same where it is known which Patient stands for other records: those that `linked` gives. Of
+/// others it is the one with the record's id.
+#[must_use]
+pub fn project_among(
+    view: &RecordView,
+    forms: &Forms,
+    patients: &BTreeMap<RecordId, String>,
+) -> Vec<Projected> {
+    let patient = Patient::of(view, patients);
     let mut all: Vec<Projected> = view.resources.iter().flat_map(versions).collect();
-    all.extend(patient.projected(view));
+    match patient.made(view) {
+        Some(made) => all.push(made),
+        None => all.iter_mut().for_each(|one| patient.link(view, one)),
+    }
     for (id, visit) in &view.visits {
         let visit = Visit::new(forms, &patient, id, visit);
         all.extend(visit.projected().into_iter().map(|one| one.of(visit.values())));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Document;
 use super::fhir::json::{self, Json};
 use super::forms::Forms;
+use super::link::Link;
 use super::message::messages;
 use super::reminder::{Reminder, reminders};
 use super::validate;
@@ -41,6 +42,8 @@ pub struct Summary {
     pub latest: Option<Stamp>,
     /// What is due for the person, or was, the earliest first.
     pub reminders: Vec<Reminder>,
+    /// The other records of which it says whether they are about the same person.
+    pub links: Vec<Link>,
 }
 
 crate::debug_shows!(struct Summary { visits, resources, has_conflict, urgent });
@@ -85,11 +88,11 @@ impl Query {
 pub(crate) struct Texts<'a> {
     _record: RecordId,
     #[serde(borrow)]
-    names: Vec<&'a str>,
-    _sex: Option<&'a str>,
+    pub(super) names: Vec<&'a str>,
+    sex: Option<&'a str>,
     birth_date: Option<&'a str>,
     village: Option<&'a str>,
-    identifiers: Vec<&'a str>,
+    pub(super) identifiers: Vec<&'a str>,
 }
 
 crate::debug_shows!(
@@ -101,6 +104,11 @@ impl Texts<'_> {
     pub(crate) fn all(&self) -> impl Iterator<Item = &str> + Clone {
         let place = [self.village, self.birth_date].into_iter().flatten();
         self.names.iter().chain(&self.identifiers).copied().chain(place)
+    }
+
+    pub(super) fn demographics(&self) -> Demographics {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Demographics { sex: owned(self.sex), birth_date: owned(self.birth_date) }
     }
 }
 
@@ -243,6 +251,7 @@ impl Summary {
             urgent: latest.is_some_and(|visit| is_urgent(visit, forms)),
             latest: latest.and_then(|visit| visit.occurred()),
             reminders: reminders(view, forms),
+            links: view.links.iter().filter_map(Link::read).collect(),
         }
     }
 }
@@ -325,7 +334,7 @@ fn count(len: usize) -> u32 {
 
 /// Lower case without accents. Covers Latin-1 and the letters of names in the region; combining
 /// marks are dropped.
-fn fold(text: &str) -> String {
+pub(super) fn fold(text: &str) -> String {
     text.chars()
         .flat_map(char::to_lowercase)
         .filter(|c| !('\u{300}'..='\u{36f}').contains(c))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::{Document, FormName, Root};
+use super::{Document, FormName, Root, Standing};
 use crate::id::{Origin, RecordId};
 use crate::time::Stamp;
 
@@ -158,7 +158,7 @@ impl RecordView {
     }
 
     /// Every key with more than one value, with the name of its map in front
-    /// (`visits/<uuid>/answer/weight`).
+    /// (`visits/<uuid>/answer/weight`); of links those whose values do not say the same.
     #[must_use]
     pub fn conflicts(&self) -> BTreeMap<String, &Shown> {
         let flat =
@@ -173,7 +173,9 @@ impl RecordView {
                 visit.answers.iter().map(move |(f, at)| (format!("visits/{id}/answer/{f}"), at));
             fields.chain(answers)
         });
-        flat.chain(visits).filter(|(_, shown)| !shown.conflict.is_empty()).collect()
+        let agree = |key: &str, shown| key.starts_with("links/") && Standing::agree(shown);
+        let all = flat.chain(visits).filter(|(_, shown)| !shown.conflict.is_empty());
+        all.filter(|(key, shown)| !agree(key, shown)).collect()
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn add(call: Call) -> Result<Answer, Problem> {
         "unknown_form" => Problem { code: "invalid_form", ..problem },
         _ => problem,
     })?;
-    let Reply::Written { record, visit, dangers, advice, mut warnings } = reply else {
+    let Reply::Written { record, visit, dangers, advice, mut warnings, .. } = reply else {
         return Err(Problem::odd());
     };
     warnings.extend(time::not_yet("occurred", occurred));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::control::{Reason, Statement};
 use crate::crypto::SealingPublic;
 use crate::id::{AreaTag, CertId, Incarnation, LogId, RecordId, VisitId, hex};
+use crate::record::Said;
 use crate::time::Stamp;
 use crate::trust::AreaName;
 use crate::trust::approval::{Approval, JoinRequest, Welcome};
@@ -112,6 +113,17 @@ pub enum Command {
         /// Field -> value.
         fields: BTreeMap<String, String>,
     },
+    /// Say of two records whether they are about one person. They stay two.
+    Link {
+        /// The one.
+        one: RecordId,
+        /// The other.
+        other: RecordId,
+        /// What is said.
+        said: Said,
+        /// Why; only where both are of one area.
+        reason: Option<String>,
+    },
     /// Record a visit.
     AddVisit {
         /// Of whom.
@@ -176,6 +188,14 @@ pub enum Command {
     },
     /// The forms that were published.
     Forms,
+    /// Who may be registered twice among the people of the areas that this device reads.
+    Duplicates {
+        /// Only whom this record may be, with what was said of it; none: of everybody those about
+        /// whom somebody has still to decide.
+        record: Option<RecordId>,
+        /// Most answers.
+        limit: usize,
+    },
     /// Everything about one record.
     Show {
         /// Which.
@@ -337,6 +357,7 @@ crate::debug_shows!(
         Join,
         AddPerson,
         SetPerson,
+        Link { said },
         AddVisit,
         AddNotice,
         VoidVisit,
@@ -347,6 +368,7 @@ crate::debug_shows!(
         Inbox,
         Seen { places: Vec::len },
         Forms,
+        Duplicates { limit },
         Show,
         Status,
         Peers,

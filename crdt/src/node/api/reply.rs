@@ -13,7 +13,7 @@ use crate::crypto::SealingPublic;
 use crate::id::{
     AreaTag, CertId, DeviceKey, LogId, ProgrammeId, RecordId, StatementId, StoreId, VisitId,
 };
-use crate::record::{Advice, Danger, Due, FollowUp, Message, Reminder};
+use crate::record::{Advice, Danger, Due, FollowUp, Likeness, Message, Reminder, Standing};
 use crate::session::{Peer, Stats};
 use crate::time::Stamp;
 use crate::trust::Role;
@@ -45,7 +45,7 @@ pub enum Reply {
         /// Where it finds hubs.
         hubs: Vec<String>,
     },
-    /// To [`Command::AddPerson`], [`Command::SetPerson`], [`Command::AddVisit`],
+    /// To [`Command::AddPerson`], [`Command::SetPerson`], [`Command::Link`], [`Command::AddVisit`],
     /// [`Command::VoidVisit`] and [`Command::PutResource`]: it is durable on this device.
     Written {
         /// The record.
@@ -58,6 +58,8 @@ pub enum Reply {
         advice: Vec<Advice>,
         /// What the user should look at again.
         warnings: Vec<String>,
+        /// Who a person that was added may be, the likeliest first.
+        alike: Vec<Duplicate>,
     },
     /// To [`Command::Import`]: all that is counted here is durable on this device.
     Imported {
@@ -96,6 +98,13 @@ pub enum Reply {
     Forms {
         /// The forms.
         forms: Vec<PublishedForm>,
+    },
+    /// To [`Command::Duplicates`]: what is disputed first, then the likeliest.
+    Duplicates {
+        /// Two records each.
+        pairs: Vec<Duplicate>,
+        /// How many more there are.
+        more: usize,
     },
     /// To [`Command::Show`]: the record as JSON text.
     Shown {
@@ -218,6 +227,7 @@ crate::debug_shows!(enum Reply {
     Inbox { messages: Vec::len },
     Noted,
     Forms { forms },
+    Duplicates { pairs: Vec::len, more },
     Shown,
     Status(status),
     Peers { sessions },
@@ -309,6 +319,37 @@ pub struct FoundRecord {
 }
 
 crate::debug_shows!(struct FoundRecord { visits, conflict, urgent });
+
+impl FoundRecord {
+    /// One of which only the id is known here.
+    pub(crate) const fn unknown(record: RecordId) -> Self {
+        Self {
+            record,
+            name: String::new(),
+            sex: String::new(),
+            birth_date: String::new(),
+            area: String::new(),
+            visits: 0,
+            conflict: false,
+            urgent: false,
+        }
+    }
+}
+
+/// Two records that may be about one person, or of which somebody said whether they are.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duplicate {
+    /// The one: the record that was asked about, or is added.
+    pub one: FoundRecord,
+    /// The other; of one that this device does not read, only the id.
+    pub other: FoundRecord,
+    /// How much they are alike, if they are.
+    pub likeness: Option<Likeness>,
+    /// What was said of them.
+    pub standing: Standing,
+}
+
+crate::debug_shows!(struct Duplicate { one, other, likeness, standing });
 
 /// A visit that is due for somebody.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use crate::id::{Head, LogId, Origin, RecordId, hash_parts, truncated};
 use crate::node::api::Outgoing;
 use crate::node::state::{ChangeRow, DeliverRow, FailedRow};
 use crate::node::write::stored_changes;
-use crate::record::{Document, Forms, Projected, RecordView, project, server};
+use crate::record::{Document, Forms, Projected, RecordView, patient_key, project, server};
 use crate::store::{Batch, Row, Table};
 
 /// What is to be delivered, and what has to be known when the facility has answered.
@@ -44,17 +44,23 @@ pub(super) struct Delivery {
     pub(super) unresolved: BTreeSet<String>,
     /// Names that mean nothing here, and the records that use them.
     pub(super) unknown: BTreeSet<(String, RecordId)>,
+    /// Places in other records that may be another name for one, and the records that use them.
+    linked: BTreeSet<(String, RecordId)>,
 }
 
 /// What the names mean by which resources of a record refer to each other, and all names of each. A
 /// name that means two things means nothing.
 pub(in crate::node) fn table(record: RecordId, view: &RecordView, shown: &[Projected]) -> Names {
     let (mut table, mut all) = Names::default();
+    let patient = patient_key(view);
     for one in shown.iter().filter(|one| server::place(record, &one.key) == one.key) {
-        let names = match one.is_imported(view) {
+        let mut names = match one.is_imported(view) {
             true => server::names(&one.key, &one.text),
             false => BTreeSet::from([one.key.clone()]),
         };
+        // What other records know of this one is its id.
+        let stands = patient.as_ref() == Some(&one.key);
+        names.extend(stands.then(|| format!("Patient/{record}")));
         for name in &names {
             let place = table.entry(name.clone()).or_insert_with(|| Some(one.key.clone()));
             *place = place.take().filter(|place| *place == one.key);
@@ -135,8 +141,10 @@ impl Delivery {
             for name in server::references(&one.text) {
                 match table.get(&name) {
                     Some(Some(place)) => drop(references.insert(name, place.clone())),
-                    // It says by itself where it is.
+                    // It says by itself where it is, unless it is a record's that has another Patient.
                     None if server::place(record, &name) == name => {
+                        self.unresolved.insert(name.clone());
+                        self.linked.insert((name.clone(), record));
                         references.insert(name.clone(), name);
                     }
                     Some(None) | None => {
@@ -163,8 +171,9 @@ impl Delivery {
             .into_iter()
             .partition(|(unknown, _): &(String, RecordId)| unknown == name);
         self.unknown = unknown;
+        let linked = self.linked.iter().filter(|(linked, _)| linked == name).cloned();
         let users: BTreeSet<RecordId> =
-            BTreeSet::into_iter(found).map(|(_, record)| record).collect();
+            BTreeSet::into_iter(found).chain(linked).map(|(_, record)| record).collect();
         for one in self.all.iter_mut().filter(|one| users.contains(&one.record)) {
             let text = one.text.as_deref().filter(|text| text.contains(name));
             if text.is_some_and(|text| server::references(text).contains(name)) {

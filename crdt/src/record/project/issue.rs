@@ -4,6 +4,7 @@ use super::node::{Node, coding, concept, reference, resource};
 use super::patient::Patient;
 use super::visit::Visit;
 use super::{Projected, made_id};
+use crate::record::Standing;
 use crate::record::fhir::SUGGESTED_SAME_PERSON;
 use crate::record::forms::Forms;
 use crate::record::view::{RecordView, Shown};
@@ -18,7 +19,7 @@ pub(super) fn conflicts(view: &RecordView, forms: &Forms, patient: &Patient) -> 
 pub(super) fn suggested_links(view: &RecordView, patient: &str) -> Vec<Projected> {
     view.links
         .iter()
-        .filter(|(_, shown)| shown.all().any(|value| value.value == SUGGESTED_SAME_PERSON))
+        .filter(|(_, shown)| Standing::of(shown) == Standing::Suggested)
         .map(|(other, shown)| {
             let id = made_id(&[&view.record.to_string(), "same", other]);
             let detail = format!("{SUGGESTED_SAME_PERSON} as record {other}");

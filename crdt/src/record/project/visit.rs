@@ -88,7 +88,7 @@ impl<'a> Visit<'a> {
 
     /// Whom it is about, if that is somebody: a message to a village is about nobody.
     pub(super) fn person(&self) -> Option<Node> {
-        self.subject().filter(|_| self.patient.is_known)
+        self.subject().filter(|_| self.patient.is_known())
     }
 
     pub(super) fn encounter_reference(&self) -> Option<Node> {

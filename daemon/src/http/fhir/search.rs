@@ -186,6 +186,7 @@ const fn nobody() -> Summary {
         urgent: false,
         latest: None,
         reminders: Vec::new(),
+        links: Vec::new(),
     }
 }
 
